@@ -1,0 +1,130 @@
+"""The artifacts between the commands: calibration (.zapcal) and fit (.zapfit.json).
+
+Both are versioned, checked when read, written atomically, and carry the SHA-256 of the model they belong to.
+`docs/artifacts.md` specifies the two formats.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zaponnx.errors import ArtifactError
+from zaponnx.files import atomic_path
+from zaponnx.patterns import Pattern
+
+CALIBRATION_VERSION = 1
+FIT_VERSION = 1
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A site's predictor V = dwconv3x3(relu(dwconv3x3(S, P1, p1)), P2, p2), batch norm folded in.
+
+    Attributes:
+        P1, P2: Depthwise weights, float32 (M, 1, 3, 3).
+        p1, p2: Biases, float32 (M,).
+    """
+
+    P1: Floats
+    p1: Floats
+    P2: Floats
+    p2: Floats
+
+
+@dataclass(frozen=True)
+class SiteCalibration:
+    """What calibration learned and measured of one site.
+
+    The histogram is over the predicted values V of the outputs that are not in the pattern. Bin j holds
+    edges[j-1] < V <= edges[j]; bin 0 everything up to edges[0], the last bin everything above the last edge (and
+    NaN). With the threshold at edges[j], exactly bins 0 to j are skipped.
+
+    Attributes:
+        name, output, channels, macs_per_output: As in `zaponnx.graph.site.Site`.
+        predictor: The trained predictor.
+        counts: int64 (M, B+1), outputs by predicted value.
+        values: float64 (M, B+1), sum of the true post-ReLU values of those outputs.
+        total_value: Sum of all post-ReLU values, pattern included.
+        outputs: Number of outputs seen, pattern included.
+        samples: Number of samples they were measured on.
+    """
+
+    name: str
+    output: str
+    channels: int
+    macs_per_output: int
+    predictor: Predictor
+    counts: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+    total_value: float
+    outputs: int
+    samples: int
+
+    @property
+    def macs(self) -> float:
+        """Dense multiply-accumulates of the site per sample."""
+        return self.macs_per_output * self.outputs / self.samples
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The predictors of a model and the histograms from which all its curves follow.
+
+    Attributes:
+        model_sha256: The model that it belongs to.
+        pattern: The computation pattern of all sites.
+        edges: float32 (B,), ascending; the histograms' bin edges and the candidate thresholds.
+        sites: In the model's order.
+        settings: How it was made (seed, epochs, data, versions, ...), for provenance only.
+    """
+
+    model_sha256: str
+    pattern: Pattern
+    edges: Floats
+    sites: tuple[SiteCalibration, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """Thresholds for one budget, and what they are expected to cost and save.
+
+    Attributes:
+        epsilon: The budget, an upper limit of `error`.
+        error: Σ over the sites of error(T), from the measured curves.
+        mac_saved: Share of the sites' MACs that is skipped, 0 to 1, gross of the predictors.
+        thresholds: Site output → one threshold; −∞ computes everything, +∞ the pattern only.
+    """
+
+    epsilon: float
+    error: float
+    mac_saved: float
+    thresholds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The thresholds of a whole range of budgets.
+
+    Attributes:
+        model_sha256: The model that it belongs to.
+        method: "exact" or "sigmoid".
+        points: By ascending epsilon, from 0 to where only the patterns are computed.
+        curves: Site output → how its curves were obtained: {"curve": "measured" or "sigmoid", "reason": why a fit
+            was given up, "error": [a, b, c, d], "macs": [a, b, c, d]}; coefficients of d + a/(1+exp(−b·x+c)).
+    """
+
+    model_sha256: str
+    method: str
+    points: tuple[OperatingPoint, ...]
+    curves: Mapping[str, Mapping[str, Any]]

@@ -1,0 +1,51 @@
+"""The exceptions of zaponnx: every error that a user can mend is a ZapError.
+
+Each says in which phase it happened, what is wrong, where (file, node, tensor) and how to mend it. The
+command line turns the class into an exit code; nothing else in the library knows about exit codes.
+"""
+
+from __future__ import annotations
+
+
+class ZapError(Exception):
+    """Base class of all errors that zaponnx raises on purpose.
+
+    Args:
+        phase: The step that failed, named as its subcommand: "export", "calibrate", "fit", "convert", ...
+        problem: What is wrong, a clause without a final stop.
+        where: The file, node or tensor concerned, if there is one.
+        remedy: What the user can do about it, a clause without a final stop.
+    """
+
+    def __init__(self, phase: str, problem: str, *, where: str = "", remedy: str = "") -> None:
+        self.phase = phase
+        self.problem = problem
+        self.where = where
+        self.remedy = remedy
+        place = f"{where}: " if where else ""
+        hint = f"; {remedy}" if remedy else ""
+        super().__init__(f"{phase}: {place}{problem}{hint}")
+
+
+class InvalidArgument(ZapError):
+    """An argument that no file or model could make right: an unknown name, a number out of range."""
+
+
+class ModelError(ZapError):
+    """A model that cannot be read, checked, converted or run."""
+
+
+class ArtifactError(ZapError):
+    """A calibration or fit that is damaged, of an unknown version, or of another model."""
+
+
+class DataError(ZapError):
+    """A data set that cannot be read or does not suit the model."""
+
+
+class RuntimeUnavailable(ZapError):
+    """Something that must be installed or present is not: ONNX Runtime, a provider, the native library."""
+
+
+class BudgetMissed(ZapError):
+    """The asked-for budget cannot be reached. The best result has been written all the same."""
