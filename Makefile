@@ -1,0 +1,56 @@
+# make demo: the whole flow on real images.    make test: all tests.
+# Both create .venv, install what they need and build the package; a second run starts at once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+NATIVE_BUILD := build/native
+NATIVE_SOURCES := CMakeLists.txt $(shell find cmake custom_ops -type f)
+CXX_SOURCES := $(shell find custom_ops -name '*.cc' -o -name '*.h')
+ORT := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
+
+.PHONY: demo test lint build clean
+
+demo: $(VENV)/.package
+	$(BIN)/zaponnx demo --output demo
+
+test: $(VENV)/.dev
+	$(BIN)/ctest --test-dir $(NATIVE_BUILD) --output-on-failure
+	$(BIN)/python -m pytest
+
+# mypy reads the package as it is installed: calib/ and cli.py inside zaponnx/.
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	rm -rf build/types && mkdir -p build/types
+	cp -rs $(CURDIR)/zaponnx build/types/ && cp -rs $(CURDIR)/calib $(CURDIR)/cli.py build/types/zaponnx/
+	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p zaponnx
+	$(BIN)/clang-format --dry-run --Werror $(CXX_SOURCES)
+
+build: $(VENV)/.dev
+	$(BIN)/python -m build
+
+clean:
+	rm -rf $(VENV) build dist demo
+
+# torch goes first and alone, so that the packages built on it find it and do not choose another.
+$(VENV)/.dependencies: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "zaponnx needs Python 3.11 or later; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "installing torch and the other dependencies into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --upgrade pip
+	@$(PIP) torch
+	@$(PIP) torchvision cmake ninja scikit-build-core
+	@touch $@
+
+$(VENV)/.package: $(VENV)/.dependencies pyproject.toml $(NATIVE_SOURCES)
+	@echo "building and installing zaponnx[$(ORT),calib]"
+	@$(PIP) --no-build-isolation --config-settings=build-dir=$(NATIVE_BUILD) \
+		--config-settings=cmake.define.ZAPONNX_BUILD_TESTS=ON --editable '.[$(ORT),calib]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.package
+	@$(PIP) --group dev
+	@touch $@
