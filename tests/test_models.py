@@ -1,0 +1,145 @@
+"""Models on disk: round trips, external data, hashes, and everything that must be refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from zaponnx.errors import ModelError
+from zaponnx.models import external_files, load_model, model_sha256, save_model, staged_model
+
+
+def conv_model() -> onnx.ModelProto:
+    weights = np.random.default_rng(0).normal(size=(64, 3, 3, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "W"], ["y"])],
+        "graph",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, "H", "W"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 64, "h", "w"])],
+        [numpy_helper.from_array(weights, "W")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+@pytest.mark.parametrize("external_data", [False, True])
+def test_round_trip(tmp_path: Path, external_data: bool) -> None:
+    path = tmp_path / "model.onnx"
+    save_model(conv_model(), path, external_data=external_data)
+    loaded, original = load_model(path, "test"), conv_model()
+    assert loaded.graph.node == original.graph.node
+    np.testing.assert_array_equal(*(numpy_helper.to_array(m.graph.initializer[0]) for m in (loaded, original)))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["model.onnx", "model.onnx.data"][: 1 + external_data]
+    assert external_files(path) == ([tmp_path / "model.onnx.data"] if external_data else [])
+
+
+def test_hash_covers_external_data(tmp_path: Path) -> None:
+    path, data = tmp_path / "model.onnx", tmp_path / "model.onnx.data"
+    save_model(conv_model(), path, external_data=True)
+    before = model_sha256(path)
+    assert before == model_sha256(path)
+    content = bytearray(data.read_bytes())
+    content[7] ^= 1
+    data.write_bytes(content)
+    assert model_sha256(path) != before
+
+
+def test_hash_covers_the_file(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
+    save_model(conv_model(), first)
+    other = conv_model()
+    other.graph.name = "other"
+    save_model(other, second)
+    assert model_sha256(first) != model_sha256(second)
+
+
+def test_nothing_appears_when_a_check_fails(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+
+    def fail() -> None:
+        with staged_model(conv_model(), path, external_data=True) as staged:
+            assert staged.name == path.name
+            load_model(staged, "test")
+            raise RuntimeError("check")
+
+    with pytest.raises(RuntimeError, match="check"):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_truncation_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    save_model(conv_model(), path)
+    content = path.read_bytes()
+    for length in [*range(0, 200), *range(200, len(content), 97), len(content) - 1]:
+        path.write_bytes(content[:length])
+        with pytest.raises(ModelError) as caught:
+            load_model(path, "convert")
+        assert caught.value.phase == "convert"
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x89PNG\r\n\x1a\n" + bytes(100), b"hello world", b"{}", b"PK\3\4" + bytes(50), bytes(1000)],
+    ids=["png", "text", "json", "zip", "zeros"],
+)
+def test_foreign_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="not an ONNX model"):
+        load_model(path, "test")
+
+
+def test_missing_empty_and_directories_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such file"):
+        load_model(tmp_path / "none.onnx", "test")
+    with pytest.raises(ModelError, match="no such file"):
+        load_model(tmp_path, "test")
+    (tmp_path / "empty.onnx").touch()
+    with pytest.raises(ModelError, match="empty"):
+        load_model(tmp_path / "empty.onnx", "test")
+
+
+def test_invalid_graphs_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    cyclic = conv_model()
+    cyclic.graph.node.append(helper.make_node("Relu", ["b"], ["a"]))
+    cyclic.graph.node.append(helper.make_node("Relu", ["a"], ["b"]))
+    without_weights = conv_model()
+    del without_weights.graph.initializer[:]
+    for model in (cyclic, without_weights):
+        path.write_bytes(model.SerializeToString())
+        with pytest.raises(ModelError, match="not a valid ONNX model"):
+            load_model(path, "test")
+
+
+@pytest.mark.parametrize("location", ["../secret", "/etc/passwd", "sub/../../secret"])
+def test_external_data_outside_the_directory_is_refused(tmp_path: Path, location: str) -> None:
+    (tmp_path / "secret").write_bytes(bytes(10000))
+    directory = tmp_path / "model"
+    directory.mkdir()
+    path = directory / "model.onnx"
+    save_model(conv_model(), path, external_data=True)
+    model = onnx.load_model(path, load_external_data=False)
+    next(entry for entry in model.graph.initializer[0].external_data if entry.key == "location").value = location
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError):
+        load_model(path, "test")
+    with pytest.raises(ModelError, match="outside"):
+        model_sha256(path)
+
+
+@pytest.mark.parametrize("keep", [None, 100])
+def test_missing_or_short_external_data_is_refused(tmp_path: Path, keep: int | None) -> None:
+    path, data = tmp_path / "model.onnx", tmp_path / "model.onnx.data"
+    save_model(conv_model(), path, external_data=True)
+    content = data.read_bytes()
+    data.unlink()
+    if keep is not None:
+        data.write_bytes(content[:keep])
+    with pytest.raises(ModelError, match="not a valid ONNX model"):
+        load_model(path, "test")

@@ -1,0 +1,261 @@
+"""The artifacts as files: writes and reads .zapcal (safetensors) and .zapfit.json, refusing what is not sound.
+
+`docs/artifacts.md` specifies the formats and the refusals. What is written passes the same checks as what is read.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from zaponnx.artifacts import (
+    CALIBRATION_VERSION,
+    FIT_VERSION,
+    Calibration,
+    Fit,
+    OperatingPoint,
+    Predictor,
+    SiteCalibration,
+)
+from zaponnx.errors import ArtifactError, InvalidArgument
+from zaponnx.files import atomic_path
+from zaponnx.json_fields import Fields, parse_json
+from zaponnx.patterns import Pattern
+
+_CALIBRATION_KEY = "zaponnx.calibration"
+_FIT_FORMAT = "zaponnx.fit"
+_SITE_SCALARS = ("name", "output", "channels", "macs_per_output", "total_value", "outputs", "samples")
+
+_Arrays = dict[str, npt.NDArray[Any]]
+
+
+def save_calibration(calibration: Calibration, path: Path) -> None:
+    """Writes a calibration, whole or not at all.
+
+    Raises:
+        ArtifactError: `load_calibration` would refuse it.
+    """
+    arrays: _Arrays = {"edges": calibration.edges}
+    for index, site in enumerate(calibration.sites):
+        site_arrays = {**vars(site.predictor), "counts": site.counts, "values": site.values}
+        arrays |= {f"sites.{index}.{name}": array for name, array in site_arrays.items()}
+    header = {
+        "version": CALIBRATION_VERSION,
+        "model_sha256": calibration.model_sha256,
+        "pattern": calibration.pattern.spec,
+        "settings": dict(calibration.settings),
+        "sites": [{name: getattr(site, name) for name in _SITE_SCALARS} for site in calibration.sites],
+    }
+    text = _json_text(header, "calibrate", path)
+    _calibration(parse_json(text, "calibrate", str(path)), dict(arrays))
+    with atomic_path(path) as temporary:
+        # safetensors writes an array's memory as it lies, whatever its strides.
+        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        save_file(contiguous, temporary, metadata={_CALIBRATION_KEY: text})
+
+
+def load_calibration(path: Path, phase: str = "calibration") -> Calibration:
+    """Reads a calibration.
+
+    Args:
+        path: The file.
+        phase: The step on whose behalf it is read, for error messages.
+
+    Raises:
+        ArtifactError: The file is missing, damaged, of another kind or version, or contradicts itself.
+    """
+    _check_file(path, phase)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if list(metadata) != [_CALIBRATION_KEY]:
+                raise ArtifactError(phase, "is no zaponnx calibration", where=str(path))
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
+        raise ArtifactError(phase, f"is no calibration, or a damaged one: {error}", where=str(path)) from error
+    return _calibration(parse_json(metadata[_CALIBRATION_KEY], phase, str(path)), arrays)
+
+
+def save_fit(fit: Fit, path: Path) -> None:
+    """Writes a fit, whole or not at all.
+
+    Raises:
+        ArtifactError: `load_fit` would refuse it.
+    """
+    points = [asdict(point) for point in fit.points]
+    for point in points:
+        thresholds = point["thresholds"].items()
+        point["thresholds"] = {output: str(value) if math.isinf(value) else value for output, value in thresholds}
+    document = {
+        "format": _FIT_FORMAT,
+        "version": FIT_VERSION,
+        "model_sha256": fit.model_sha256,
+        "method": fit.method,
+        "points": points,
+        "curves": {output: dict(curve) for output, curve in fit.curves.items()},
+    }
+    text = _json_text(document, "fit", path)
+    _fit(parse_json(text, "fit", str(path)))
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def load_fit(path: Path, phase: str = "fit") -> Fit:
+    """Reads a fit; arguments and errors as in `load_calibration`."""
+    _check_file(path, phase)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(phase, f"cannot be read: {error.strerror}", where=str(path)) from error
+    return _fit(parse_json(content, phase, str(path)))
+
+
+def _json_text(document: Mapping[str, Any], phase: str, path: Path) -> str:
+    try:
+        return json.dumps(document, allow_nan=False)
+    except (ValueError, TypeError) as error:
+        raise ArtifactError(phase, f"cannot be written: {error}", where=str(path)) from error
+
+
+def _check_file(path: Path, phase: str) -> None:
+    if not path.is_file():
+        raise ArtifactError(phase, "no such file", where=str(path))
+    if path.stat().st_size == 0:
+        raise ArtifactError(phase, "the file is empty", where=str(path))
+
+
+def _check_version(fields: Fields, supported: int) -> None:
+    version = fields.integer("version")
+    if version != supported:
+        fields.refuse("version", f"is {version}, and this zaponnx reads version {supported}")
+
+
+def _sha256(fields: Fields) -> str:
+    text = fields.text("model_sha256")
+    if not re.fullmatch("[0-9a-f]{64}", text):
+        fields.refuse("model_sha256", "is no SHA-256 in hexadecimal")
+    return text
+
+
+def _calibration(fields: Fields, arrays: _Arrays) -> Calibration:
+    """Builds a calibration from its JSON header and its arrays, which it consumes."""
+    _check_version(fields, CALIBRATION_VERSION)
+    model_sha256 = _sha256(fields)
+    try:
+        pattern = Pattern.parse(fields.text("pattern"))
+    except InvalidArgument as error:
+        fields.refuse("pattern", f"is none: {error.problem}")
+    settings = fields.object("settings").rest()
+    edges = _array(fields, arrays, "edges", np.float32, None)
+    if edges.size == 0 or np.any(edges[1:] <= edges[:-1]):
+        fields.refuse("edges", "are not ascending")
+    sites = [_site(site, arrays, f"sites.{i}.", edges.size) for i, site in enumerate(fields.objects("sites"))]
+    if len({site.output for site in sites}) < len(sites):
+        fields.refuse("sites", "name an output twice")
+    fields.done()
+    if arrays:
+        fields.refuse(next(iter(arrays)), "is an unknown tensor")
+    return Calibration(model_sha256, pattern, edges, tuple(sites), settings)
+
+
+def _site(fields: Fields, arrays: _Arrays, prefix: str, edges: int) -> SiteCalibration:
+    channels = fields.integer("channels")
+    shapes = {"P1": (channels, 1, 3, 3), "p1": (channels,), "P2": (channels, 1, 3, 3), "p2": (channels,)}
+    weights = {name: _array(fields, arrays, prefix + name, np.float32, shape) for name, shape in shapes.items()}
+    counts = _array(fields, arrays, f"{prefix}counts", np.int64, (channels, edges + 1))
+    values = _array(fields, arrays, f"{prefix}values", np.float64, (channels, edges + 1))
+    site = SiteCalibration(
+        name=fields.text("name"),
+        output=fields.text("output"),
+        channels=channels,
+        macs_per_output=fields.integer("macs_per_output"),
+        predictor=Predictor(**weights),
+        counts=counts,
+        values=values,
+        total_value=fields.number("total_value", low=0),
+        outputs=fields.integer("outputs"),
+        samples=fields.integer("samples"),
+    )
+    fields.done()
+    if np.any(counts < 0) or counts.sum(dtype=np.float64) > site.outputs:
+        fields.refuse("outputs", "are fewer than its histogram counts")
+    # Both are sums of the same non-negative values, added up in different orders.
+    with np.errstate(over="ignore"):
+        histogram_value = values.sum()
+    if np.any(values < 0) or histogram_value > site.total_value * (1 + 1e-6):
+        fields.refuse("total_value", "is smaller than its histogram's sum")
+    return site
+
+
+def _array(
+    fields: Fields, arrays: _Arrays, name: str, dtype: npt.DTypeLike, shape: tuple[int, ...] | None
+) -> npt.NDArray[Any]:
+    """Takes a finite array of a type and shape; `shape` None is any vector."""
+    array = arrays.pop(name, None)
+    key = name.rpartition(".")[2]
+    if array is None:
+        fields.refuse(key, "is missing")
+    if array.dtype != dtype or (array.ndim != 1 if shape is None else array.shape != shape):
+        expected = f"{np.dtype(dtype).name} {'vector' if shape is None else shape}"
+        fields.refuse(key, f"is {array.dtype.name} {array.shape}, not {expected}")
+    if not np.isfinite(array).all():
+        fields.refuse(key, "has values that are not finite")
+    return array
+
+
+def _fit(fields: Fields) -> Fit:
+    if fields.take("format") != _FIT_FORMAT:
+        fields.refuse("format", f"is not '{_FIT_FORMAT}'")
+    _check_version(fields, FIT_VERSION)
+    method = fields.text("method")
+    if method not in ("exact", "sigmoid"):
+        fields.refuse("method", "is neither 'exact' nor 'sigmoid'")
+    fit = Fit(
+        model_sha256=_sha256(fields),
+        method=method,
+        points=tuple(_point(point) for point in fields.objects("points")),
+        curves={output: _curve(curve) for output, curve in fields.object("curves").members()},
+    )
+    fields.done()
+    if not fit.points:
+        fields.refuse("points", "are none")
+    if any(first.epsilon > second.epsilon for first, second in zip(fit.points, fit.points[1:], strict=False)):
+        fields.refuse("points", "are not in the order of epsilon")
+    if any(point.thresholds.keys() != fit.curves.keys() for point in fit.points):
+        fields.refuse("points", "do not have a threshold for each of the curves' sites, and for no other")
+    return fit
+
+
+def _point(fields: Fields) -> OperatingPoint:
+    thresholds = fields.object("thresholds")
+    point = OperatingPoint(
+        epsilon=fields.number("epsilon", low=0),
+        error=fields.number("error", low=0),
+        mac_saved=fields.number("mac_saved", low=0, high=1),
+        thresholds={output: thresholds.threshold(output) for output in thresholds.names()},
+    )
+    fields.done()
+    return point
+
+
+def _curve(fields: Fields) -> Mapping[str, Any]:
+    curve: dict[str, Any] = {"curve": fields.text("curve")}
+    if curve["curve"] not in ("measured", "sigmoid"):
+        fields.refuse("curve", "is neither 'measured' nor 'sigmoid'")
+    for key in fields.names():
+        if key == "reason":
+            curve[key] = fields.text(key)
+        elif key in ("error", "macs"):
+            curve[key] = fields.numbers(key, 4)
+    fields.done()
+    return curve

@@ -1,0 +1,138 @@
+"""JSON read strictly: every key known, every value of its type and within its range, or an ArtifactError."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from zaponnx.errors import ArtifactError
+
+
+def parse_json(text: str | bytes, phase: str, where: str) -> Fields:
+    """Reads a JSON object.
+
+    Raises:
+        ArtifactError: The text is no JSON object, repeats a key, or holds NaN or an infinity as a number.
+    """
+    try:
+        data = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(phase, f"not valid JSON: {error}", where=where) from error
+    return Fields(data, phase, where)
+
+
+class Fields:
+    """A JSON object whose members are taken one by one; `done` refuses those that nobody took.
+
+    Args:
+        data: What the JSON text held; anything but an object is refused.
+        phase, where: For error messages.
+        path: The object's place in the file, as in "points[3].".
+    """
+
+    def __init__(self, data: Any, phase: str, where: str, path: str = "") -> None:
+        self._phase = phase
+        self._where = where
+        self._path = path
+        if not isinstance(data, dict):
+            self.refuse("", "is no JSON object")
+        self._data = dict(data)
+
+    def refuse(self, key: str, problem: str) -> NoReturn:
+        """Raises the ArtifactError that says what is wrong with a member."""
+        name = f"{self._path}{key}".rstrip(".")
+        raise ArtifactError(self._phase, f"'{name}' {problem}" if name else f"the file {problem}", where=self._where)
+
+    def take(self, key: str) -> Any:
+        """The member as it is."""
+        if key not in self._data:
+            self.refuse(key, "is missing")
+        return self._data.pop(key)
+
+    def text(self, key: str) -> str:
+        """A string member."""
+        value = self.take(key)
+        if not isinstance(value, str):
+            self.refuse(key, "is no string")
+        return value
+
+    def integer(self, key: str, low: int = 1) -> int:
+        """An integer member, at least `low`."""
+        value = self.take(key)
+        if not isinstance(value, int) or isinstance(value, bool) or value < low:
+            self.refuse(key, f"is no integer from {low}")
+        return value
+
+    def number(self, key: str, low: float = -math.inf, high: float = math.inf) -> float:
+        """A finite number member, from `low` to `high`."""
+        value = self.take(key)
+        number = math.nan
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300:
+            number = float(value)
+        if not low <= number <= high or math.isinf(number):
+            self.refuse(key, f"is no finite number from {low} to {high}")
+        return number
+
+    def threshold(self, key: str) -> float:
+        """A finite number, or one of the strings "-inf" and "inf"."""
+        if self._data.get(key) in ("-inf", "inf"):
+            return float(self.take(key))
+        return self.number(key)
+
+    def object(self, key: str) -> Fields:
+        """An object member."""
+        return Fields(self.take(key), self._phase, self._where, f"{self._path}{key}.")
+
+    def objects(self, key: str) -> list[Fields]:
+        """A member that is an array of objects."""
+        return [
+            Fields(item, self._phase, self._where, f"{self._path}{key}[{index}].")
+            for index, item in enumerate(self._array(key))
+        ]
+
+    def members(self) -> list[tuple[str, Fields]]:
+        """All members, each an object, by their keys."""
+        return [(key, self.object(key)) for key in self.names()]
+
+    def numbers(self, key: str, length: int) -> list[float]:
+        """A member that is an array of finite numbers."""
+        values = self._array(key)
+        if len(values) != length:
+            self.refuse(key, f"has not {length} entries")
+        items = Fields(
+            {str(index): value for index, value in enumerate(values)}, self._phase, self._where, f"{self._path}{key}."
+        )
+        return [items.number(index) for index in items.names()]
+
+    def names(self) -> list[str]:
+        """The names of the members not taken yet."""
+        return list(self._data)
+
+    def _array(self, key: str) -> list[Any]:
+        value = self.take(key)
+        if not isinstance(value, list):
+            self.refuse(key, "is no array")
+        return value
+
+    def rest(self) -> Mapping[str, Any]:
+        """All members not taken yet."""
+        rest, self._data = self._data, {}
+        return rest
+
+    def done(self) -> None:
+        """Refuses members that nobody took."""
+        if self._data:
+            self.refuse(next(iter(self._data)), "is unknown")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        raise ValueError("a key is repeated")
+    return data
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")

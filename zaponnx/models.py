@@ -1,0 +1,147 @@
+"""ONNX files: reads and writes ModelProto, embedded or with external data, and refuses what is not a sound model."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+from zaponnx.errors import ModelError
+from zaponnx.files import sha256
+
+_PROTOBUF_LIMIT = 2**31 - 2**24
+"""Bytes of tensor data that fit a protobuf file, which ends at 2 GiB; the rest is left for the graph itself."""
+
+
+def load_model(path: Path, phase: str) -> onnx.ModelProto:
+    """Reads a model with its external data and checks it with onnx.checker.
+
+    Args:
+        path: The model file.
+        phase: The step on whose behalf it is read, for error messages.
+
+    Raises:
+        ModelError: The file is missing, empty, truncated, no ONNX model, or an invalid one.
+    """
+    model = _read(path, phase)
+    try:
+        onnx.checker.check_model(str(path))
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except (onnx.checker.ValidationError, OSError, ValueError) as error:
+        raise ModelError(phase, f"not a valid ONNX model: {first_line(error)}", where=str(path)) from error
+    return model
+
+
+def model_sha256(path: Path, phase: str = "model") -> str:
+    """The SHA-256 of a model: its file followed by its external data files in the order of their names.
+
+    Raises:
+        ModelError: As in `load_model`, but the graph is not checked.
+    """
+    return sha256(path, *external_files(path, phase))
+
+
+def external_files(path: Path, phase: str = "model") -> list[Path]:
+    """The files beside a model that hold its external data, in the order of their names.
+
+    Raises:
+        ModelError: The model cannot be read, or one of the files is missing or outside the model's directory.
+    """
+    model = _read(path, phase)
+    locations = {ExternalDataInfo(tensor).location for tensor in _tensors(model) if uses_external_data(tensor)}
+    directory = path.parent.resolve()
+    files = [path.parent / location for location in sorted(locations)]
+    for file in files:
+        if not file.resolve().is_relative_to(directory):
+            raise ModelError(phase, f"external data '{file}' is outside the model's directory", where=str(path))
+        if not file.is_file():
+            raise ModelError(phase, f"external data '{file}' is missing", where=str(path))
+    return files
+
+
+def save_model(model: onnx.ModelProto, path: Path, *, external_data: bool = False) -> None:
+    """Writes a model, whole or not at all.
+
+    Args:
+        model: The model. If its weights are written as external data, it refers to that file afterwards.
+        path: The file to write or replace.
+        external_data: Whether to write the weights to `path` + ".data"; always done where a protobuf file cannot
+            hold them.
+    """
+    with staged_model(model, path, external_data=external_data):
+        pass
+
+
+@contextmanager
+def staged_model(model: onnx.ModelProto, path: Path, *, external_data: bool = False) -> Iterator[Path]:
+    """Writes a model to a temporary directory beside `path` and moves it into place if the block succeeds.
+
+    Args: as in `save_model`.
+
+    Yields:
+        The staged model file, for checks that must pass before anything appears at `path`.
+    """
+    with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as directory:
+        staged = Path(directory) / path.name
+        data = staged.with_name(f"{staged.name}.data")
+        external_data = external_data or _tensor_bytes(model) > _PROTOBUF_LIMIT
+        onnx.save_model(model, str(staged), format="protobuf", save_as_external_data=external_data, location=data.name)
+        yield staged
+        for file in (data, staged):
+            if file.exists():
+                file.replace(path.with_name(file.name))
+
+
+def first_line(error: Exception) -> str:
+    """What a library's exception says first; the rest is its context dump."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(" .:")
+
+
+def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """The graph and all graphs in its nodes' attributes, at any depth."""
+    yield graph
+    yield from node_graphs(graph.node)
+
+
+def node_graphs(nodes: Sequence[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
+    """All graphs in the nodes' attributes, at any depth."""
+    for node in nodes:
+        for attribute in node.attribute:
+            for subgraph in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+                yield from graphs(subgraph)
+
+
+def _read(path: Path, phase: str) -> onnx.ModelProto:
+    """Parses the model file without its external data."""
+    if not path.is_file():
+        raise ModelError(phase, "no such file", where=str(path))
+    try:
+        if path.stat().st_size == 0:
+            raise ModelError(phase, "the file is empty", where=str(path))
+        model = onnx.load_model(str(path), format="protobuf", load_external_data=False)
+    except OSError as error:
+        raise ModelError(phase, f"cannot be read: {error.strerror}", where=str(path)) from error
+    except DecodeError as error:
+        raise ModelError(phase, "not an ONNX model, or a truncated one", where=str(path)) from error
+    if not model.ir_version or not model.HasField("graph"):
+        raise ModelError(phase, "not an ONNX model, or a truncated one", where=str(path))
+    return model
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """All tensors that may hold data: initializers and attributes, in subgraphs and functions too."""
+    roots = [*graphs(model.graph), *(g for function in model.functions for g in node_graphs(function.node))]
+    for graph in roots:
+        yield from graph.initializer
+    for nodes in [*(graph.node for graph in roots), *(function.node for function in model.functions)]:
+        for attribute in (attribute for node in nodes for attribute in node.attribute):
+            yield from [attribute.t] if attribute.HasField("t") else attribute.tensors
+
+
+def _tensor_bytes(model: onnx.ModelProto) -> int:
+    return sum(len(tensor.raw_data) or tensor.ByteSize() for tensor in _tensors(model))
