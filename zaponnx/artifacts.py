@@ -6,18 +6,13 @@ Both are versioned, checked when read, written atomically, and carry the SHA-256
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from zaponnx.errors import ArtifactError
-from zaponnx.files import atomic_path
 from zaponnx.patterns import Pattern
 
 CALIBRATION_VERSION = 1
