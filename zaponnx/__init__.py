@@ -1,1 +1,80 @@
-"""zaponnx makes trained CNNs in ONNX cheaper to run, by predicting the zeros that ReLU will produce."""
+"""zaponnx makes trained CNNs in ONNX cheaper to run, by predicting the zeros that ReLU will produce.
+
+The functions are the commands of the same names, in the order of the flow; importing the package loads none of them,
+nor anything but the standard library.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zaponnx.benchmark import bench
+    from zaponnx.calib.calibration import calibrate
+    from zaponnx.calib.demo import demo
+    from zaponnx.calib.exporting import export
+    from zaponnx.calib.fitting import fit
+    from zaponnx.conversion import convert
+    from zaponnx.evaluation import eval
+    from zaponnx.inspection import inspect
+    from zaponnx.runtime import InferenceSession, library_path, register
+    from zaponnx.selfcheck import selfcheck
+
+_MODULES = {
+    "export": "zaponnx.calib.exporting",
+    "calibrate": "zaponnx.calib.calibration",
+    "fit": "zaponnx.calib.fitting",
+    "convert": "zaponnx.conversion",
+    "eval": "zaponnx.evaluation",
+    "bench": "zaponnx.benchmark",
+    "inspect": "zaponnx.inspection",
+    "selfcheck": "zaponnx.selfcheck",
+    "demo": "zaponnx.calib.demo",
+    "InferenceSession": "zaponnx.runtime",
+    "library_path": "zaponnx.runtime",
+    "register": "zaponnx.runtime",
+}
+
+__all__ = [
+    "InferenceSession",
+    "__version__",
+    "bench",
+    "calibrate",
+    "convert",
+    "demo",
+    "eval",
+    "export",
+    "fit",
+    "inspect",
+    "library_path",
+    "register",
+    "selfcheck",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name, or the version, when it is first asked for.
+
+    Raises:
+        RuntimeUnavailable: The name needs PyTorch and its companions, and they are not installed.
+    """
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("zaponnx")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'zaponnx' has no attribute '{name}'")
+    try:
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    except ModuleNotFoundError as error:
+        from zaponnx.errors import RuntimeUnavailable
+
+        if error.name is None or error.name.partition(".")[0] == "zaponnx":
+            raise
+        extra = "pip install 'zaponnx[calib]'" if ".calib." in _MODULES[name] else "pip install zaponnx"
+        raise RuntimeUnavailable(name, f"{error.name} is not installed", remedy=extra) from error
+
+
+def __dir__() -> list[str]:
+    return __all__

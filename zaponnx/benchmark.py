@@ -1,0 +1,190 @@
+"""Measures time: reads a model and its baseline, gives the medians of interleaved runs for each number of threads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zaponnx.errors import InvalidArgument, ModelError
+from zaponnx.machine import cpu_cores, cpu_name, versions
+from zaponnx.models import load_model
+from zaponnx.progress import Progress, silent
+from zaponnx.runtime import InferenceSession, Provider, ort_errors, session_options
+
+_FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+
+Inputs = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class BenchmarkRun:
+    """Times with one number of threads.
+
+    Attributes:
+        threads: ORT's threads within an operator.
+        baseline_ms, model_ms: Median milliseconds per inference.
+        speedup: baseline_ms / model_ms; above 1 the model is faster.
+    """
+
+    threads: int
+    baseline_ms: float
+    model_ms: float
+    speedup: float
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What was measured, and on what.
+
+    Attributes:
+        model, baseline: The files.
+        runs: In the order of the numbers of threads that were asked for.
+        cpu, cores: The machine.
+        providers: The session's providers.
+        input_shapes: Input name → shape of the random input.
+        iterations, warmup: Inferences of each model, timed and not.
+        versions: Of Python and the packages.
+    """
+
+    model: Path
+    baseline: Path
+    runs: tuple[BenchmarkRun, ...]
+    cpu: str
+    cores: int
+    providers: tuple[str, ...]
+    input_shapes: Mapping[str, tuple[int, ...]]
+    iterations: int
+    warmup: int
+    versions: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """As `zaponnx bench --json` prints it."""
+        return {**asdict(self), "model": str(self.model), "baseline": str(self.baseline)}
+
+
+def bench(
+    model: Path,
+    baseline: Path,
+    *,
+    threads: Sequence[int] = (1, 2),
+    iterations: int = 100,
+    warmup: int = 10,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    providers: Sequence[Provider] | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Benchmark:
+    """Times a model against its baseline on the same random input, in one process, run by run in turn.
+
+    Args:
+        model: The converted model.
+        baseline: The dense model.
+        threads: Numbers of threads to measure with.
+        iterations: Timed inferences of each model.
+        warmup: Inferences of each model before those.
+        input_shapes: Input name → shape, where the model's own has dynamic dims; a dynamic batch is 1 by default.
+        providers: As in `zaponnx.InferenceSession`.
+        seed: Of the input.
+        progress: Called before each number of threads.
+
+    Raises:
+        InvalidArgument: A number below 1 (`warmup`: 0), a wrong input shape or name, or an unknown provider.
+        ModelError: A model cannot be read or run, or the two differ in inputs or in their outputs' shapes.
+        RuntimeUnavailable: ORT, the library or a provider is missing.
+    """
+    for name, least, values in (("threads", 1, threads), ("iterations", 1, [iterations]), ("warmup", 0, [warmup])):
+        if not values or min(values) < least:
+            raise InvalidArgument("bench", f"{name} is {', '.join(map(str, values))}, and must be at least {least}")
+    paths = (baseline, model)
+    for path in paths:
+        load_model(path, "bench")
+    runs = []
+    for done, count in enumerate(threads):
+        progress(f"{count} threads", done, len(threads))
+        sessions = [_session(path, count, providers) for path in paths]
+        inputs = _random_inputs(sessions[0], input_shapes or {}, seed)
+        _check_alike(sessions, inputs, paths)
+        baseline_ms, model_ms = _interleaved(sessions, inputs, iterations, warmup)
+        runs.append(BenchmarkRun(count, baseline_ms, model_ms, baseline_ms / model_ms))
+    return Benchmark(
+        model=model,
+        baseline=baseline,
+        runs=tuple(runs),
+        cpu=cpu_name(),
+        cores=cpu_cores(),
+        providers=tuple(sessions[0].get_providers()),
+        input_shapes={name: array.shape for name, array in inputs.items()},
+        iterations=iterations,
+        warmup=warmup,
+        versions=versions(),
+    )
+
+
+def _session(path: Path, threads: int, providers: Sequence[Provider] | None) -> Any:
+    options = session_options(threads=threads)
+    # The idle session's threads would otherwise go on spinning for a while on the cores of the one that is timed.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return InferenceSession(path, options, providers, phase="bench")
+
+
+def _random_inputs(session: Any, shapes: Mapping[str, Sequence[int]], seed: int) -> Inputs:
+    """Standard normal values for every input of a session."""
+    generator = np.random.default_rng(seed)
+    known = [node.name for node in session.get_inputs()]
+    for name in shapes:
+        if name not in known:
+            raise InvalidArgument("bench", f"there is no input '{name}'", remedy=f"the inputs are {', '.join(known)}")
+    inputs = {}
+    for node in session.get_inputs():
+        where = f"input '{node.name}'"
+        if node.type not in _FLOATS:
+            raise ModelError("bench", f"random inputs are floats, and the model wants {node.type}", where=where)
+        shape = tuple(shapes.get(node.name) or _own_shape(node.shape, where))
+        if min(shape, default=1) < 1:
+            raise InvalidArgument("bench", f"shape {shape} has a dim below 1", where=where)
+        inputs[node.name] = generator.standard_normal(shape).astype(_FLOATS[node.type])
+    return inputs
+
+
+def _own_shape(dims: Sequence[int | str | None], where: str) -> list[int]:
+    shape = [1 if axis == 0 and not isinstance(dim, int) else dim for axis, dim in enumerate(dims)]
+    fixed = [dim for dim in shape if isinstance(dim, int)]
+    if len(fixed) < len(shape):
+        remedy = "give it with --input-shapes"
+        raise InvalidArgument("bench", f"has dynamic dims besides the batch: {list(dims)}", where=where, remedy=remedy)
+    return fixed
+
+
+def _check_alike(sessions: Sequence[Any], inputs: Inputs, paths: Sequence[Path]) -> None:
+    """Raises ModelError if the two do not take the same inputs and give outputs of the same names and shapes."""
+    signatures = []
+    for session, path in zip(sessions, paths, strict=True):
+        names = [node.name for node in session.get_inputs()]
+        if names != list(inputs):
+            problem = f"has the inputs {', '.join(names)}, not {', '.join(inputs)} as the baseline"
+            raise ModelError("bench", problem, where=str(path))
+        with ort_errors("bench", str(path)):
+            outputs = session.run(None, inputs)
+        nodes = session.get_outputs()
+        signatures.append({node.name: np.shape(array) for node, array in zip(nodes, outputs, strict=True)})
+    if signatures[0] != signatures[1]:
+        problem = f"gives outputs {signatures[1]}, and the baseline {signatures[0]}"
+        raise ModelError("bench", problem, where=str(paths[1]))
+
+
+def _interleaved(sessions: Sequence[Any], inputs: Inputs, iterations: int, warmup: int) -> tuple[float, float]:
+    """Median milliseconds of the two sessions, run in turn, the first of each pair alternating."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for iteration in range(warmup + iterations):
+        for index in (0, 1) if iteration % 2 else (1, 0):
+            start = time.perf_counter()
+            sessions[index].run(None, inputs)
+            times[index].append((time.perf_counter() - start) * 1e3)
+    return median(times[0][warmup:]), median(times[1][warmup:])

@@ -1,0 +1,36 @@
+"""What a measurement depends on: the machine and the versions, for reports."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_CPU_INFO = Path("/proc/cpuinfo")
+
+
+def cpu_name() -> str:
+    """The CPU's name, as the system gives it."""
+    if _CPU_INFO.is_file():
+        for line in _CPU_INFO.read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def cpu_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python, zaponnx and what it runs on, as far as installed."""
+    found = {"python": platform.python_version()}
+    for package in ("zaponnx", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "torch", "torchvision"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
