@@ -1,0 +1,71 @@
+"""Check: whether ZapConv computes the same as the matched nodes, and whether it can ever pay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from zaponnx.graph.matching import Match
+from zaponnx.graph.padding import explicit_pads
+from zaponnx.graph.shapes import Shape
+from zaponnx.graph.surgery import constant, display_name, given_input
+from zaponnx.macs import PREDICTOR_MACS_PER_OUTPUT
+
+
+def check(match: Match, shapes: Mapping[str, Shape]) -> str:
+    """The reason why a match is no site, "" if it is one.
+
+    Args:
+        match: The nodes, as matched.
+        shapes: The known shapes of the model's tensors.
+    """
+    return _check_conv(match, shapes) or _check_batch_norm(match) or _check_residual(match, shapes)
+
+
+def _check_conv(match: Match, shapes: Mapping[str, Shape]) -> str:
+    weights = match.weights
+    if weights.dtype != np.float32:
+        return "its weights are not float32"
+    if len(weights.shape) != 4:
+        return f"it has {len(weights.shape) - 2} spatial dimensions, and only 2 are supported"
+    bias = given_input(match.conv, 2)
+    if bias is not None and constant(bias) is None:
+        return "its bias is computed, not constant"
+    macs = match.macs_per_output
+    if macs <= 2 * PREDICTOR_MACS_PER_OUTPUT:
+        # With half of the outputs skipped, 2 · 9 is where the saving just makes up for the predictor.
+        return f"its {macs} MACs per output are too few to win back the predictor's {PREDICTOR_MACS_PER_OUTPUT}"
+    pads = explicit_pads(match.conv, (weights.shape[2], weights.shape[3]), shapes.get(match.conv.inputs[0].name))
+    return pads if isinstance(pads, str) else ""
+
+
+def _check_batch_norm(match: Match) -> str:
+    node = match.batch_norm
+    if node is None:
+        return ""
+    name = display_name(node)
+    if node.attrs.get("training_mode", 0) or any(not output.is_empty() for output in node.outputs[1:]):
+        return f"BatchNormalization '{name}' is in training mode"
+    if not node.attrs.get("spatial", 1):
+        return f"BatchNormalization '{name}' has statistics per pixel"
+    if any(constant(parameter) is None for parameter in node.inputs[1:]):
+        return f"the parameters of BatchNormalization '{name}' are computed, not constant"
+    return ""
+
+
+def _check_residual(match: Match, shapes: Mapping[str, Shape]) -> str:
+    """The residual must have the shape of the output: ZapConvResidual does not broadcast."""
+    if match.residual is None or match.add is None:
+        return ""
+    name = display_name(match.add)
+    residual, output = shapes.get(match.residual.name), shapes.get(match.output)
+    if residual is None or output is None:
+        return f"the shape of an operand of Add '{name}' is unknown"
+    if residual != output:
+        return f"Add '{name}' adds {_text(residual)} to {_text(output)}, and a residual must not broadcast"
+    return ""
+
+
+def _text(shape: Shape) -> str:
+    return "×".join("?" if dim is None else str(dim) for dim in shape)

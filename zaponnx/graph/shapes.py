@@ -1,0 +1,48 @@
+"""Shapes: what ONNX shape inference knows of a model's tensors, without copying its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx
+from onnx import shape_inference
+
+Shape = tuple[int | None, ...]
+"""Dimensions; None where unknown or symbolic."""
+
+_SMALL = 1024
+"""Initializers up to so many elements are kept for inference: target shapes, axes and the like are among them."""
+
+
+def infer_shapes(model: onnx.ModelProto) -> Mapping[str, Shape]:
+    """The shapes of the main graph's tensors whose rank is known, by tensor name."""
+    inferred = shape_inference.infer_shapes(_without_weights(model), data_prop=True)
+    shapes = {initializer.name: tuple(initializer.dims) for initializer in model.graph.initializer}
+    for value in [*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output]:
+        if value.type.tensor_type.HasField("shape"):
+            dims = value.type.tensor_type.shape.dim
+            shapes[value.name] = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in dims)
+    return shapes
+
+
+def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of the model in which the large initializers are inputs, so that it stays small."""
+    copy = onnx.ModelProto(ir_version=model.ir_version)
+    copy.opset_import.extend(model.opset_import)
+    copy.functions.extend(model.functions)
+    graph = copy.graph
+    graph.name = model.graph.name
+    for name in ("node", "input", "output", "value_info", "sparse_initializer"):
+        getattr(graph, name).extend(getattr(model.graph, name))
+    inputs = {value.name for value in graph.input}
+    for initializer in model.graph.initializer:
+        elements = 1
+        for dim in initializer.dims:
+            elements *= dim
+        if elements <= _SMALL:
+            graph.initializer.append(initializer)
+        elif initializer.name not in inputs:
+            graph.input.append(
+                onnx.helper.make_tensor_value_info(initializer.name, initializer.data_type, initializer.dims)
+            )
+    return copy
