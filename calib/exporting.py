@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from zaponnx.calib.digits_network import INPUT_SHAPE, digits_accuracy
 from zaponnx.calib.networks import build_network
-from zaponnx.errors import InvalidArgument, ModelError, RuntimeUnavailable
+from zaponnx.errors import InvalidArgument, ModelError
 from zaponnx.models import first_line, save_model
 from zaponnx.progress import Progress, silent
+from zaponnx.runtime import onnxruntime, session_options
 
 DEFAULT_OPSET = 18
 _OLDEST_OPSET = 18  # torch's exporter writes nothing older
@@ -185,13 +186,10 @@ def _tidy(model: onnx.ModelProto) -> None:
 
 def _difference(model: onnx.ModelProto, network: nn.Module, shape: tuple[int, ...]) -> float:
     """Largest difference of the outputs for a random input, relative to the largest output in magnitude."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        remedy = "pip install 'zaponnx[cpu]' or 'zaponnx[gpu]'"
-        raise RuntimeUnavailable("export", "ONNX Runtime is not installed", remedy=remedy) from error
     sample = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    runtime = onnxruntime("export")
+    content = model.SerializeToString()
+    session = runtime.InferenceSession(content, session_options(), providers=["CPUExecutionProvider"])
     actual = session.run(None, {session.get_inputs()[0].name: sample})
     with torch.inference_mode():
         expected = [tensor.numpy() for tensor in _tensors(network(torch.from_numpy(sample)))]

@@ -60,7 +60,8 @@ class Normalization:
     def apply(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Pixels (H, W, C) from 0 to 255 as (C, H, W)."""
         mean, std = np.array(self.mean), np.array(self.std)
-        return ((pixels / 255 - mean) / std).astype(np.float32).transpose(2, 0, 1)
+        normalized: npt.NDArray[np.float32] = ((pixels / 255 - mean) / std).astype(np.float32)
+        return normalized.transpose(2, 0, 1)
 
 
 def list_images(directory: Path) -> list[tuple[Path, int | None]]:

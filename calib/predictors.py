@@ -1,0 +1,122 @@
+"""The predictors in torch: reads a site's outputs, learns which of them are zero from those in the pattern.
+
+Depthwise 3x3 (bias) → BatchNorm → ReLU → depthwise 3x3 (bias) → BatchNorm; batch norms are folded in afterwards.
+Training is the method's (ECCV 2020): target 1 where the true output is positive, mean squared error between the
+prediction clamped to 0..1 and the target, Adam with learning rate 0.01. Only the weights at the start are ours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from zaponnx.artifacts import Predictor
+from zaponnx.patterns import Pattern
+
+_LEARNING_RATE = 0.01
+
+
+class PredictorModule(nn.Module):
+    """One site's predictor while it is trained.
+
+    It starts as two blurs, near-positive outputs being likely positive, with predictions of mean 0.5 and standard
+    deviation 0.25: within 0..1, because the clamp in the loss passes no gradient from outside.
+
+    Args:
+        channels: The site's output channels M.
+        generator: Draws the small differences between the channels' weights.
+    """
+
+    def __init__(self, channels: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.bn2 = nn.BatchNorm2d(channels)
+        with torch.no_grad():
+            for conv in (self.conv1, self.conv2):
+                conv.weight.uniform_(0.5 / 9, 1.5 / 9, generator=generator)
+                conv.bias.zero_()  # type: ignore[union-attr] # it has one
+            self.bn2.weight.fill_(0.25)
+            self.bn2.bias.fill_(0.5)
+
+    def forward(self, kept: Tensor) -> Tensor:
+        """The site's outputs (N, M, H, W), zero outside the pattern, to predictions of the same shape."""
+        predictions: Tensor = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(kept)))))
+        return predictions
+
+    def folded(self) -> Predictor:
+        """The predictor with its batch norms folded into the convolutions."""
+        weight1, bias1 = _folded(self.conv1, self.bn1)
+        weight2, bias2 = _folded(self.conv2, self.bn2)
+        return Predictor(P1=weight1.numpy(), p1=bias1.numpy(), P2=weight2.numpy(), p2=bias2.numpy())
+
+
+@torch.no_grad()
+def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias of norm(conv(x)), with the statistics that the norm has gathered."""
+    assert norm.running_mean is not None and norm.running_var is not None and conv.bias is not None
+    scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+    bias = (conv.bias.double() - norm.running_mean.double()) * scale + norm.bias.double()
+    return (conv.weight.double() * scale[:, None, None, None]).float(), bias.float()
+
+
+class PredictorTrainer:
+    """Trains the predictors of all sites in step; each sees the unmodified network's outputs.
+
+    Args:
+        channels: Every site's output channels.
+        pattern: The computation pattern.
+        seed: Of the weights at the start.
+    """
+
+    def __init__(self, channels: Sequence[int], pattern: Pattern, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self._modules = [PredictorModule(count, generator).train() for count in channels]
+        self._pattern = pattern
+        parameters = [parameter for module in self._modules for parameter in module.parameters()]
+        self._optimizer = torch.optim.Adam(parameters, lr=_LEARNING_RATE, foreach=True)
+
+    def step(self, outputs: Sequence[Tensor]) -> list[float]:
+        """One optimiser step on the sites' post-ReLU outputs, float32 (N, M, H, W) each.
+
+        Returns:
+            Every site's loss before the step; NaN if the pattern leaves nothing to predict.
+        """
+        self._optimizer.zero_grad()
+        losses = []
+        for module, output in zip(self._modules, outputs, strict=True):
+            mask = pattern_mask(self._pattern, output)
+            if bool(mask.all()):
+                losses.append(math.nan)
+                continue
+            predictions = module(output * mask)
+            # A position of the pattern counts as 1 on both sides: it contributes no error.
+            errors = (predictions.clamp(0, 1) - (output > 0).float()) * ~mask
+            loss = errors.square().mean()
+            torch.autograd.backward(loss)
+            losses.append(loss.item())
+        self._optimizer.step()
+        return losses
+
+    def predictors(self) -> list[Predictor]:
+        """The predictors as trained so far, batch norms folded in."""
+        return [module.folded() for module in self._modules]
+
+
+def pattern_mask(pattern: Pattern, output: Tensor) -> Tensor:
+    """The pattern over a site's output map, bool (H, W)."""
+    return torch.from_numpy(pattern.mask(*output.shape[-2:]))
+
+
+@torch.inference_mode()
+def predict(predictor: Predictor, output: Tensor, mask: Tensor) -> Tensor:
+    """The predicted values V of ZapConv's formula, float32 (N, M, H, W), for a site's output and its pattern mask."""
+    channels = output.shape[1]
+    weight1, bias1, weight2, bias2 = map(torch.from_numpy, (predictor.P1, predictor.p1, predictor.P2, predictor.p2))
+    hidden = functional.relu(functional.conv2d(output * mask, weight1, bias1, padding=1, groups=channels))
+    return functional.conv2d(hidden, weight2, bias2, padding=1, groups=channels)
