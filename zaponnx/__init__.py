@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zaponnx.evaluation import eval
     from zaponnx.inspection import inspect
     from zaponnx.runtime import InferenceSession, library_path, register
-    from zaponnx.selfcheck import selfcheck
+    from zaponnx.self_check import selfcheck
 
 _MODULES = {
     "export": "zaponnx.calib.exporting",
@@ -29,7 +29,7 @@ _MODULES = {
     "eval": "zaponnx.evaluation",
     "bench": "zaponnx.benchmark",
     "inspect": "zaponnx.inspection",
-    "selfcheck": "zaponnx.selfcheck",
+    "selfcheck": "zaponnx.self_check",
     "demo": "zaponnx.calib.demo",
     "InferenceSession": "zaponnx.runtime",
     "library_path": "zaponnx.runtime",

@@ -16,7 +16,7 @@ from zaponnx.errors import InvalidArgument, ModelError
 from zaponnx.machine import cpu_cores, cpu_name, versions
 from zaponnx.models import load_model
 from zaponnx.progress import Progress, silent
-from zaponnx.runtime import InferenceSession, Provider, ort_errors, session_options
+from zaponnx.runtime import Provider, open_session, ort_errors, register, session_options
 
 _FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 
@@ -131,7 +131,8 @@ def _session(path: Path, threads: int, providers: Sequence[Provider] | None) -> 
     options = session_options(threads=threads)
     # The idle session's threads would otherwise go on spinning for a while on the cores of the one that is timed.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    return InferenceSession(path, options, providers, phase="bench")
+    register(options)
+    return open_session(path, options, providers, "bench")
 
 
 def _random_inputs(session: Any, shapes: Mapping[str, Sequence[int]], seed: int) -> Inputs:

@@ -67,6 +67,12 @@ def register(session_options: Any) -> None:
         ) from error
 
 
+def registered_isa(session_options: Any) -> str:
+    """The instruction set of the kernels in registered session options: "scalar", "avx2", ..."""
+    isa: str = session_options.get_session_config_entry("zaponnx.isa")
+    return isa
+
+
 def session_options(*, threads: int = 0) -> Any:
     """An onnxruntime.SessionOptions that logs errors only.
 
@@ -83,9 +89,6 @@ def InferenceSession(
     path_or_bytes: str | bytes | os.PathLike[str],
     sess_options: Any = None,
     providers: Sequence[Provider] | None = None,
-    *,
-    portable: bool = False,
-    phase: str = "run",
     **keywords: Any,
 ) -> Any:
     """An onnxruntime.InferenceSession with zaponnx's operators, on exactly the providers that were asked for.
@@ -95,8 +98,6 @@ def InferenceSession(
         sess_options: An onnxruntime.SessionOptions; zaponnx's operators are registered with it.
         providers: Names, in full or as "cpu" or "cuda", or (name, options), by precedence. The CPU if None. As always
             in ORT, the CPU runs what the others cannot.
-        portable: Leave the native library out and run ZapConv by its function body, slowly.
-        phase: The step on whose behalf it runs, for error messages.
         **keywords: Passed on to onnxruntime.InferenceSession.
 
     Raises:
@@ -104,22 +105,36 @@ def InferenceSession(
         RuntimeUnavailable: A provider that this machine or this ORT does not have; ORT or the library is missing.
         ModelError: ORT refuses the model.
     """
-    ort = onnxruntime(phase)
     options = session_options() if sess_options is None else sess_options
+    register(options)
+    return open_session(path_or_bytes, options, providers, "run", **keywords)
+
+
+def open_session(
+    path_or_bytes: str | bytes | os.PathLike[str],
+    options: Any,
+    providers: Sequence[Provider] | None,
+    phase: str,
+    *,
+    where: str = "",
+    **keywords: Any,
+) -> Any:
+    """An onnxruntime.InferenceSession on exactly the providers that were asked for, with the options as they are.
+
+    Args:
+        phase, where: The step on whose behalf it runs and the file as the user knows it, for error messages.
+        Others as in `InferenceSession`, errors as well.
+    """
+    ort = onnxruntime(phase)
     asked = checked_providers(providers, phase)
-    if not portable:
-        register(options)
     model = path_or_bytes if isinstance(path_or_bytes, bytes) else os.fspath(path_or_bytes)
-    with ort_errors(phase, "" if isinstance(model, bytes) else model):
+    with ort_errors(phase, where or ("" if isinstance(model, bytes) else model)):
         session = ort.InferenceSession(model, options, providers=asked, **keywords)
     for name in map(_name, asked):
-        if name not in session.get_providers():
-            # ORT has logged why, and would go on with the CPU.
-            raise RuntimeUnavailable(phase, f"{name} does not start on this machine", remedy=_CHECK_DRIVER)
+        if name not in session.get_providers():  # ORT has logged why, and would go on with the CPU
+            remedy = "check the driver, and that the provider's libraries are installed"
+            raise RuntimeUnavailable(phase, f"{name} does not start on this machine", remedy=remedy)
     return session
-
-
-_CHECK_DRIVER = "check the driver, and that the provider's libraries are installed"
 
 
 def checked_providers(providers: Sequence[Provider] | None, phase: str) -> list[Provider]:

@@ -1,0 +1,89 @@
+"""Counts the outputs that ZapConv skips: reads a converted model, gives a copy whose extra outputs are the counts.
+
+ZapConv has one output, so its decision is computed once more, from that output, by a function in ONNX operators: the
+predictor sees the pattern's outputs only, and those are in Y whatever was skipped. The sums of the two may be rounded
+differently, so an output whose predicted value is within rounding of the threshold may count on the other side.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import onnx
+from onnx import NodeProto, TensorProto, helper, parser
+
+from zaponnx.errors import ModelError
+from zaponnx.operator import DOMAIN, OPERATORS
+from zaponnx.operator.body import COMPUTE
+
+_DOMAIN = "zaponnx.counting"
+_FUNCTION = "CountSkipped"
+_INPUTS = ("P1", "p1", "P2", "p2")
+_ATTRIBUTES = ("pattern", "pattern_shape", "threshold", "channels")
+_NODES = f"""
+    {COMPUTE}
+    skip = Not (compute)
+    ones = Cast <to = {TensorProto.INT64}> (skip)
+    skipped = ReduceSum <keepdims = 0> (ones)
+    outputs = Size (result)
+"""
+
+
+@dataclass(frozen=True)
+class Counter:
+    """The two extra outputs of one ZapConv node.
+
+    Attributes:
+        name: The node's name, or its output's if it has none.
+        macs_per_output: Multiply-accumulates of one of its outputs, C/group · kH · kW.
+        skipped, outputs: Names of int64 scalars: how many outputs were skipped, and how many there are.
+    """
+
+    name: str
+    macs_per_output: int
+    skipped: str
+    outputs: str
+
+
+def add_counters(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[Counter]]:
+    """A copy of a model that counts, and its counters in the order of the nodes; the outputs come after its own.
+
+    Raises:
+        ModelError: A ZapConv's weights are not constants of the model.
+    """
+    shapes = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    counters = []
+    for node in model.graph.node:
+        if node.domain == DOMAIN and node.op_type in OPERATORS:
+            name = node.name or node.output[0]
+            if node.input[1] not in shapes:
+                raise ModelError("eval", "its weights are no initializer", where=f"node '{name}'")
+            prefix = f"zaponnx.counting/{node.output[0]}"
+            counter = Counter(name, math.prod(shapes[node.input[1]][1:]), f"{prefix}/skipped", f"{prefix}/outputs")
+            copy.graph.node.append(_counting_node(node, counter))
+            outputs = (counter.skipped, counter.outputs)
+            copy.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.INT64, []) for name in outputs)
+            counters.append(counter)
+    if counters:
+        opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+        copy.functions.append(_function(opset))
+        copy.opset_import.append(helper.make_opsetid(_DOMAIN, 1))
+    return copy, counters
+
+
+def _counting_node(node: NodeProto, counter: Counter) -> NodeProto:
+    predictor = [node.input[3 + index] for index in range(len(_INPUTS))]
+    counting = helper.make_node(
+        _FUNCTION, [node.output[0], *predictor], [counter.skipped, counter.outputs], domain=_DOMAIN
+    )
+    counting.attribute.extend(attribute for attribute in node.attribute if attribute.name in _ATTRIBUTES)
+    return counting
+
+
+def _function(opset: int) -> onnx.FunctionProto:
+    header = f'<domain: "{_DOMAIN}", opset_import: ["": {opset}]>'
+    signature = f"{_FUNCTION} <{', '.join(_ATTRIBUTES)}> (result, {', '.join(_INPUTS)}) => (skipped, outputs)"
+    return parser.parse_function(f"{header} {signature} {{ {_NODES} }}")

@@ -1,0 +1,195 @@
+"""eval: reads models and a data set, gives each model's accuracy and the work that it saved on those data."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zaponnx.counting import Counter, add_counters
+from zaponnx.errors import DataError, InvalidArgument, ModelError
+from zaponnx.macs import PREDICTOR_MACS_PER_OUTPUT
+from zaponnx.models import load_model, save_model
+from zaponnx.progress import Progress, silent
+from zaponnx.runtime import Provider, open_session, ort_errors, register, session_options
+
+if TYPE_CHECKING:
+    from zaponnx.calib.data import DataSource
+
+
+@dataclass(frozen=True)
+class LayerSaving:
+    """What one ZapConv saved.
+
+    Attributes:
+        name: The node's name, or its output's if it has none.
+        macs: Dense multiply-accumulates per sample.
+        mac_saved: Share of them that was skipped, 0 to 1, gross of the predictor.
+        net_mac_saved: The same less the predictor's own MACs; negative where it costs more than it saves.
+    """
+
+    name: str
+    macs: float
+    mac_saved: float
+    net_mac_saved: float
+
+
+@dataclass(frozen=True)
+class ModelEvaluation:
+    """One model on the data.
+
+    Attributes:
+        path: The model.
+        top1, top5: Accuracies, 0 to 1; None if the data have no labels.
+        mac_saved: Share of the ZapConvs' MACs that was skipped, 0 to 1, gross of the predictors; 0 without ZapConvs.
+        net_mac_saved: The same less the predictors' own MACs.
+        layers: The ZapConvs, in the model's order.
+    """
+
+    path: Path
+    top1: float | None
+    top5: float | None
+    mac_saved: float
+    net_mac_saved: float
+    layers: tuple[LayerSaving, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Models on the same data.
+
+    Attributes:
+        models: In the order given; the first is the baseline.
+        data, split: What they were evaluated on.
+        samples: How many samples that was.
+        providers: The sessions' providers.
+        portable: Whether ZapConv was run by its function body instead of the native library.
+    """
+
+    models: tuple[ModelEvaluation, ...]
+    data: str
+    split: str
+    samples: int
+    providers: tuple[str, ...]
+    portable: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """As `zaponnx eval --json` prints it."""
+        models = [{**asdict(model), "path": str(model.path)} for model in self.models]
+        return {**asdict(self), "models": models}
+
+
+def eval(
+    models: Sequence[Path],
+    data: str,
+    *,
+    samples: int | None = None,
+    batch_size: int = 128,
+    preprocess: str | None = None,
+    split: str = "test",
+    providers: Sequence[Provider] | None = None,
+    portable: bool = False,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Runs models over a data set, a batch at a time, and compares them.
+
+    Args:
+        models: Dense or converted models; the first is the baseline.
+        data: The data set's SPEC.
+        samples: At most this many samples.
+        batch_size: Samples per run, unless a model prescribes its batch.
+        preprocess: Normalisation of images, as in `calibrate`.
+        split: "test" or, for a choice that the test data must not know of, "calibration".
+        providers: As in `zaponnx.InferenceSession`.
+        portable: Run ZapConv by its function body, without the native library.
+        progress: Called after each batch.
+
+    Raises:
+        InvalidArgument: No models, an unknown SPEC or option, or an unknown provider.
+        DataError: The data cannot be read or do not suit a model, or the labels do not suit the outputs.
+        ModelError: A model cannot be read or run.
+        RuntimeUnavailable: ORT, the library or a provider is missing.
+    """
+    from zaponnx.calib.data import open_data
+
+    if not models:
+        raise InvalidArgument("eval", "no model is given")
+    results = []
+    for path in models:
+        model = load_model(path, "eval")
+        source = open_data(
+            data, model, split=split, samples=samples, batch_size=batch_size, preprocess=preprocess, seed=0
+        )
+        counting_model, counters = add_counters(model)
+        with tempfile.TemporaryDirectory() as directory:
+            # A file, since a model in memory cannot be larger than 2 GB.
+            counting_path = Path(directory) / "model.onnx"
+            save_model(counting_model, counting_path)
+            options = session_options()
+            if not portable:
+                register(options)
+            session = open_session(counting_path, options, providers, "eval", where=str(path))
+        tally = _run(session, source, counters, path, progress)
+        results.append(tally.evaluation(path, counters))
+    return Evaluation(tuple(results), data, split, tally.samples, tuple(session.get_providers()), portable)
+
+
+class _Tally:
+    """Counts over the batches of one model."""
+
+    def __init__(self, counters: Sequence[Counter]) -> None:
+        self.samples = 0
+        self.labelled = False
+        self.correct = np.zeros(2, np.int64)  # among the first 1 and the first 5
+        self.skipped = np.zeros(len(counters), np.int64)
+        self.outputs = np.zeros(len(counters), np.int64)
+
+    def add(self, outputs: Mapping[str, npt.NDArray[Any]], counters: Sequence[Counter], count: int) -> None:
+        self.samples += count
+        self.skipped += [int(outputs[counter.skipped]) for counter in counters]
+        self.outputs += [int(outputs[counter.outputs]) for counter in counters]
+
+    def evaluation(self, path: Path, counters: Sequence[Counter]) -> ModelEvaluation:
+        weights = np.array([counter.macs_per_output for counter in counters], np.float64)
+        macs = self.outputs * weights
+        saved = self.skipped * weights
+        net = saved - self.outputs * PREDICTOR_MACS_PER_OUTPUT
+        layers = tuple(
+            LayerSaving(counter.name, *map(float, (dense / self.samples, gross / dense, rest / dense)))
+            for counter, dense, gross, rest in zip(counters, macs, saved, net, strict=True)
+        )
+        top1, top5 = (self.correct / self.samples).tolist() if self.labelled else (None, None)
+        total = macs.sum() or 1.0
+        return ModelEvaluation(path, top1, top5, float(saved.sum() / total), float(net.sum() / total), layers)
+
+
+def _run(session: Any, source: DataSource, counters: Sequence[Counter], path: Path, progress: Progress) -> _Tally:
+    tally = _Tally(counters)
+    names = [node.name for node in session.get_outputs()]
+    for batch in source:
+        with ort_errors("eval", str(path)):
+            outputs = dict(zip(names, session.run(None, dict(batch.inputs)), strict=True))
+        tally.add(outputs, counters, batch.size)
+        if batch.labels is not None:
+            tally.labelled = True
+            tally.correct += _correct(outputs[names[0]], batch.labels, path)
+        progress(f"evaluating {path.name}", tally.samples, source.length)
+    return tally
+
+
+def _correct(scores: npt.NDArray[Any], labels: npt.NDArray[np.int64], path: Path) -> npt.NDArray[np.int64]:
+    """How many labels are the first, and among the first five, by descending score; ties and NaN count as ranked."""
+    if scores.ndim < 2 or scores[0].size != scores.shape[1] or len(scores) != len(labels):
+        problem = f"its first output has shape {list(scores.shape)}, not one score per class"
+        raise ModelError("eval", problem, where=str(path), remedy="evaluate it on data without labels")
+    if labels.min() < 0 or labels.max() >= scores.shape[1]:
+        problem = f"label {labels.max() if labels.min() >= 0 else labels.min()} is none of {scores.shape[1]} classes"
+        raise DataError("eval", problem, where=str(path))
+    ranked = np.argsort(-scores.reshape(len(scores), -1), axis=1, kind="stable")[:, :5]
+    hits = ranked == labels[:, None]
+    return np.array([hits[:, 0].sum(), hits.sum()], np.int64)

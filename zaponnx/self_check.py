@@ -1,0 +1,130 @@
+"""Checks the installation: gives versions, the native library and its ISA, and a tiny model run in three ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from zaponnx.errors import ModelError
+from zaponnx.machine import cpu_cores, cpu_name, versions
+from zaponnx.operator import DOMAIN, INPUTS, VERSION, ZAP_CONV
+from zaponnx.operator.body import build_body
+from zaponnx.runtime import library_path, onnxruntime, open_session, register, registered_isa, session_options
+
+TOLERANCE = 1e-5
+"""Largest accepted difference of an output: the sums have 36 float32 products, all of the order of 1."""
+
+_OPSET = 17
+_CHANNELS = 4
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SelfCheck:
+    """What is installed, and how well it agrees with itself.
+
+    Attributes:
+        versions: Of Python and the packages.
+        library: The native library.
+        isa: The instruction set that its kernels use on this machine.
+        cpu, cores: The machine.
+        providers: What this ONNX Runtime has.
+        differences: Way of running the tiny model → largest difference from the native library's outputs.
+        tolerance: What those may be at most.
+    """
+
+    versions: Mapping[str, str]
+    library: Path
+    isa: str
+    cpu: str
+    cores: int
+    providers: tuple[str, ...]
+    differences: Mapping[str, float]
+    tolerance: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As `zaponnx selfcheck --json` prints it."""
+        return {**asdict(self), "library": str(self.library)}
+
+
+def selfcheck() -> SelfCheck:
+    """Runs a tiny model with the native library, by plain ONNX Runtime, and by onnx's reference implementation.
+
+    Raises:
+        RuntimeUnavailable: ONNX Runtime or the native library is missing.
+        ModelError: The three do not agree.
+    """
+    model = tiny_model()
+    x = np.random.default_rng(0).standard_normal((1, _CHANNELS, 9, 9)).astype(np.float32)
+    options = session_options()
+    register(options)
+    native = open_session(model.SerializeToString(), options, None, "selfcheck").run(None, {"X": x})[0]
+    ways: dict[str, Callable[[], Array]] = {
+        "ONNX Runtime without the library": lambda: _plain(model, x),
+        "onnx.reference": lambda: ReferenceEvaluator(model).run(None, {"X": x})[0],
+    }
+    differences = {}
+    for name, run in ways.items():
+        differences[name] = float(np.abs(run() - native).max())
+        if not differences[name] <= TOLERANCE:
+            problem = f"{name} and the native library differ by {differences[name]:.2g}, more than {TOLERANCE:.0e}"
+            raise ModelError("selfcheck", problem, where=str(library_path()), remedy="please report it")
+    return SelfCheck(
+        versions=versions(),
+        library=library_path(),
+        isa=registered_isa(options),
+        cpu=cpu_name(),
+        cores=cpu_cores(),
+        providers=tuple(onnxruntime("selfcheck").get_available_providers()),
+        differences=differences,
+        tolerance=TOLERANCE,
+    )
+
+
+def tiny_model() -> onnx.ModelProto:
+    """A model of one ZapConv, X (N, 4, H, W) → Y of the same shape, pattern B, with seeded random weights."""
+    generator = np.random.default_rng(1)
+    m = _CHANNELS
+    shapes = {"W": (m, m, 3, 3), "B": (m,), "P1": (m, 1, 3, 3), "p1": (m,), "P2": (m, 1, 3, 3), "p2": (m,)}
+    weights = {name: generator.standard_normal(shape).astype(np.float32) / 3 for name, shape in shapes.items()}
+    node = helper.make_node(
+        ZAP_CONV,
+        list(INPUTS),
+        ["Y"],
+        name="tiny",
+        domain=DOMAIN,
+        strides=[1, 1],
+        pads=[1, 1, 1, 1],
+        dilations=[1, 1],
+        group=1,
+        pattern=[1, 0, 0, 1],
+        pattern_shape=[2, 2],
+        threshold=[0.0],
+        channels=m,
+        bound=float("inf"),
+    )
+    shape = ["N", m, "H", "W"]
+    graph = helper.make_graph(
+        [node],
+        "tiny",
+        [helper.make_tensor_value_info("X", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("Y", TensorProto.FLOAT, shape)],
+        [numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(DOMAIN, VERSION)]
+    return helper.make_model(graph, functions=[build_body(ZAP_CONV, _OPSET)], opset_imports=opsets, ir_version=8)
+
+
+def _plain(model: onnx.ModelProto, x: Array) -> Array:
+    session = open_session(model.SerializeToString(), session_options(), None, "selfcheck")
+    result: Array = session.run(None, {"X": x})[0]
+    return result
