@@ -1,28 +1,36 @@
-// RegisterCustomOps, the only symbol that the library exports: adds the domain "zaponnx" to a session's options.
+// RegisterCustomOps, the only symbol that the library exports: adds the domain
+// "zaponnx" to a session's options.
 #include "ort/zapconv_op.h"
 
 namespace {
 
-// Set on session options that have the domain already: registering it twice would be an error in ORT.
-constexpr const char* kRegisteredKey = "zaponnx.registered";
+// Set on session options that have the domain, to the name of the kernel in
+// use. Registering the domain twice would be an error in ORT, so options that
+// have the entry are left as they are.
+constexpr const char *kRegisteredKey = "zaponnx.isa";
 
-}  // namespace
+} // namespace
 
-extern "C" __attribute__((visibility("default"))) OrtStatus* ORT_API_CALL
-RegisterCustomOps(OrtSessionOptions* options, const OrtApiBase* api_base) {
-  const OrtApi* api = api_base->GetApi(zaponnx::kApiVersion);
+extern "C" __attribute__((visibility("default"))) OrtStatus *ORT_API_CALL
+RegisterCustomOps(OrtSessionOptions *options, const OrtApiBase *api_base) {
+  const OrtApi *api = api_base->GetApi(zaponnx::kApiVersion);
   if (api == nullptr) {
     // No API to make a status with; API 1 is part of every ONNX Runtime.
-    const std::string problem = std::string("zaponnx needs ONNX Runtime 1.18 or later; this is ") +
-                                api_base->GetVersionString() + ". Install a newer onnxruntime.";
+    const std::string problem =
+        std::string("zaponnx needs ONNX Runtime 1.18 or later; this is ") +
+        api_base->GetVersionString() + ". Install a newer onnxruntime.";
     return api_base->GetApi(1)->CreateStatus(ORT_FAIL, problem.c_str());
   }
   Ort::InitApi(api);
   try {
     int registered = 0;
-    Ort::ThrowOnError(api->HasSessionConfigEntry(options, kRegisteredKey, &registered));
-    if (registered) return nullptr;
-    // Sessions refer to these for as long as they live, so they live as long as the library, which is never unloaded.
+    Ort::ThrowOnError(
+        api->HasSessionConfigEntry(options, kRegisteredKey, &registered));
+    if (registered)
+      return nullptr;
+    const zaponnx::Kernel &kernel = zaponnx::select_kernel();
+    // Sessions refer to these for as long as they live, so they live as long as
+    // the library, which is never unloaded.
     static const zaponnx::ZapConvOp<false> plain;
     static const zaponnx::ZapConvOp<true> with_residual;
     static const Ort::CustomOpDomain domain = [] {
@@ -33,9 +41,9 @@ RegisterCustomOps(OrtSessionOptions* options, const OrtApiBase* api_base) {
     }();
     Ort::UnownedSessionOptions session_options(options);
     session_options.Add(domain);
-    session_options.AddConfigEntry(kRegisteredKey, "1");
+    session_options.AddConfigEntry(kRegisteredKey, kernel.name);
     return nullptr;
-  } catch (const std::exception& error) {
+  } catch (const std::exception &error) {
     return api->CreateStatus(ORT_FAIL, error.what());
   }
 }

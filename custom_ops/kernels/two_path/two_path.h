@@ -1,20 +1,28 @@
 // ZapConv in two paths over tiles of the output, NHWC inside.
 //
 //   1. X (and Z) to NHWC.
-//   2. Pattern path, per tile: pack the patch, compute the pattern's pixels for all channels into Y (NHWC).
-//   3. Per tile: predict from Y's pattern, list the outputs to compute by channel, compute those, zero the rest.
+//   2. Pattern path, per tile: pack the patch, compute the pattern's pixels for
+//   all channels into Y (NHWC).
+//   3. Per tile: predict from Y's pattern, list the outputs to compute by
+//   channel, compute those, zero the rest.
 //   4. Y to NCHW.
 //
-// Between 2 and 3 all threads meet, because a prediction looks two pixels beyond its tile. Each step is a parallel loop
-// over (image, group, tile, range of channels). How an output is summed up depends on its channel and tile alone, never
-// on threads or batch, so results are reproducible bit for bit for an instruction set.
+// Between 2 and 3 all threads meet, because a prediction looks two pixels
+// beyond its tile. Each step is a parallel loop over (image, group, tile, range
+// of channels). How an output is summed up depends on its channel and tile
+// alone, never on threads or batch, so results are reproducible bit for bit for
+// an instruction set.
 #pragma once
 
 #include "kernels/kernel.h"
 
 namespace zaponnx {
 
-std::unique_ptr<PreparedLayer> prepare_two_path_avx2(const LayerAttributes& attributes, const LayerWeights& weights);
-std::unique_ptr<PreparedLayer> prepare_two_path_avx512(const LayerAttributes& attributes, const LayerWeights& weights);
+std::unique_ptr<PreparedLayer>
+prepare_two_path_avx2(const LayerAttributes &attributes,
+                      const LayerWeights &weights);
+std::unique_ptr<PreparedLayer>
+prepare_two_path_avx512(const LayerAttributes &attributes,
+                        const LayerWeights &weights);
 
-}  // namespace zaponnx
+} // namespace zaponnx
