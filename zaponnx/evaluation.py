@@ -151,8 +151,9 @@ class _Tally:
 
     def add(self, outputs: Mapping[str, npt.NDArray[Any]], counters: Sequence[Counter], count: int) -> None:
         self.samples += count
-        self.skipped += [int(outputs[counter.skipped]) for counter in counters]
-        self.outputs += [int(outputs[counter.outputs]) for counter in counters]
+        for index, counter in enumerate(counters):
+            self.skipped[index] += outputs[counter.skipped]
+            self.outputs[index] += outputs[counter.outputs]
 
     def evaluation(self, path: Path, counters: Sequence[Counter]) -> ModelEvaluation:
         weights = np.array([counter.macs_per_output for counter in counters], np.float64)

@@ -1,0 +1,52 @@
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+import zaponnx
+from zaponnx import self_check
+from zaponnx.errors import ModelError
+
+
+def test_three_ways_agree_and_are_reported() -> None:
+    result = zaponnx.selfcheck()
+    assert set(result.differences) == {"ONNX Runtime without the library", "onnx.reference"}
+    assert max(result.differences.values()) <= result.tolerance
+    assert result.library == zaponnx.library_path()
+    assert result.to_json()["library"] == str(result.library)
+
+
+def test_isa_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZAPONNX_ISA", "scalar")
+    assert zaponnx.selfcheck().isa == "scalar"
+
+
+def test_disagreement_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = self_check._plain
+    monkeypatch.setattr(self_check, "_plain", lambda model, x: plain(model, x) + 1e-3)
+    with pytest.raises(ModelError, match=r"without the library .*differ by 0\.001"):
+        zaponnx.selfcheck()
+
+
+def test_nan_is_a_disagreement(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = self_check._plain
+    monkeypatch.setattr(self_check, "_plain", lambda model, x: plain(model, x) * np.float32(np.nan))
+    with pytest.raises(ModelError, match="differ by nan"):
+        zaponnx.selfcheck()
+
+
+def test_no_value_of_the_tiny_model_is_near_its_threshold() -> None:
+    """So that rounding cannot flip a decision: V, with the threshold at 0, stays 100 tolerances away from it."""
+    model = self_check.tiny_model()
+    function = model.functions[0]
+    function.output[0] = "predicted"
+    del function.node[next(i for i, node in enumerate(function.node) if "predicted" in node.output) + 1 :]
+    x = np.random.default_rng(0).standard_normal((1, 4, 9, 9)).astype(np.float32)
+    values = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"X": x})[0]
+    assert np.abs(values).min() > 100 * self_check.TOLERANCE
+    assert (values > 0).any()
+    assert (values < 0).any()
+
+
+def test_tiny_model_is_a_valid_model() -> None:
+    onnx.checker.check_model(self_check.tiny_model(), full_check=True)
