@@ -5,114 +5,90 @@
 namespace zaponnx {
 namespace {
 
-[[noreturn]] void refuse(const std::string &sentence) {
-  throw std::invalid_argument("ZapConv: " + sentence);
-}
+[[noreturn]] void refuse(const std::string& sentence) { throw std::invalid_argument("ZapConv: " + sentence); }
 
 template <size_t Count>
-void check_at_least(const char *name, const std::array<int64_t, Count> &values,
-                    int64_t least) {
+void check_at_least(const char* name, const std::array<int64_t, Count>& values, int64_t least) {
   for (int64_t value : values) {
     if (value < least) {
-      refuse("attribute " + std::string(name) + " has the value " +
-             std::to_string(value) + "; it must be at least " +
+      refuse("attribute " + std::string(name) + " has the value " + std::to_string(value) + "; it must be at least " +
              std::to_string(least) + ".");
     }
   }
 }
 
-int64_t output_extent(int64_t input, int64_t pads, int64_t kernel,
-                      int64_t dilation, int64_t stride) {
+int64_t output_extent(int64_t input, int64_t pads, int64_t kernel, int64_t dilation, int64_t stride) {
   const int64_t room = input + pads - (dilation * (kernel - 1) + 1);
   return room < 0 ? 0 : room / stride + 1;
 }
 
-} // namespace
+}  // namespace
 
-std::string shape_text(const std::vector<int64_t> &shape) {
+std::string shape_text(const std::vector<int64_t>& shape) {
   std::string text = "(";
-  for (size_t i = 0; i < shape.size(); ++i)
-    text += (i ? ", " : "") + std::to_string(shape[i]);
+  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
   return text + ")";
 }
 
-void check_attributes(const LayerAttributes &attributes) {
+void check_attributes(const LayerAttributes& attributes) {
   check_at_least("strides", attributes.strides, 1);
   check_at_least("dilations", attributes.dilations, 1);
   check_at_least("pads", attributes.pads, 0);
   check_at_least<1>("group", {attributes.group}, 1);
   check_at_least<1>("channels", {attributes.channels}, 1);
-  const Pattern &pattern = attributes.pattern;
+  const Pattern& pattern = attributes.pattern;
   check_at_least<2>("pattern_shape", {pattern.rows, pattern.columns}, 1);
-  if (static_cast<int64_t>(pattern.tile.size()) !=
-      pattern.rows * pattern.columns) {
-    refuse("attribute pattern has " + std::to_string(pattern.tile.size()) +
-           " entries, but pattern_shape " +
-           shape_text({pattern.rows, pattern.columns}) + " asks for " +
-           std::to_string(pattern.rows * pattern.columns) + ".");
+  if (static_cast<int64_t>(pattern.tile.size()) != pattern.rows * pattern.columns) {
+    refuse("attribute pattern has " + std::to_string(pattern.tile.size()) + " entries, but pattern_shape " +
+           shape_text({pattern.rows, pattern.columns}) + " asks for " + std::to_string(pattern.rows * pattern.columns) +
+           ".");
   }
   const auto count = static_cast<int64_t>(attributes.threshold.size());
   if (count != 1 && count != attributes.channels) {
-    refuse("attribute threshold has " + std::to_string(count) +
-           " values; it must have 1 or one per output channel (" +
+    refuse("attribute threshold has " + std::to_string(count) + " values; it must have 1 or one per output channel (" +
            std::to_string(attributes.channels) + ").");
   }
   if (!(attributes.bound >= 0.0f)) {
-    refuse("attribute bound is " + std::to_string(attributes.bound) +
-           "; it must not be negative.");
+    refuse("attribute bound is " + std::to_string(attributes.bound) + "; it must not be negative.");
   }
 }
 
-void check_shape(const char *input, const std::vector<int64_t> &actual,
-                 const std::vector<int64_t> &expected) {
+void check_shape(const char* input, const std::vector<int64_t>& actual, const std::vector<int64_t>& expected) {
   if (actual != expected) {
-    refuse("input " + std::string(input) + " has the shape " +
-           shape_text(actual) + "; it must have the shape " +
+    refuse("input " + std::string(input) + " has the shape " + shape_text(actual) + "; it must have the shape " +
            shape_text(expected) + ".");
   }
 }
 
-void check_weight_shape(const LayerAttributes &attributes,
-                        const std::vector<int64_t> &w_shape) {
+void check_weight_shape(const LayerAttributes& attributes, const std::vector<int64_t>& w_shape) {
   if (w_shape.size() != 4) {
-    refuse("input W has the shape " + shape_text(w_shape) +
-           "; it must have 4 dimensions (M, C/group, kH, kW).");
+    refuse("input W has the shape " + shape_text(w_shape) + "; it must have 4 dimensions (M, C/group, kH, kW).");
   }
   for (int64_t extent : w_shape) {
-    if (extent < 1)
-      refuse("input W has the shape " + shape_text(w_shape) +
-             "; no dimension may be 0.");
+    if (extent < 1) refuse("input W has the shape " + shape_text(w_shape) + "; no dimension may be 0.");
   }
   if (w_shape[0] != attributes.channels) {
-    refuse("input W has " + std::to_string(w_shape[0]) +
-           " output channels, but attribute channels is " +
+    refuse("input W has " + std::to_string(w_shape[0]) + " output channels, but attribute channels is " +
            std::to_string(attributes.channels) + ".");
   }
   if (w_shape[0] % attributes.group != 0) {
-    refuse("input W has " + std::to_string(w_shape[0]) +
-           " output channels, which attribute group " +
+    refuse("input W has " + std::to_string(w_shape[0]) + " output channels, which attribute group " +
            std::to_string(attributes.group) + " does not divide.");
   }
 }
 
-Geometry make_geometry(const LayerAttributes &attributes,
-                       const std::array<int64_t, 4> &w_shape,
-                       const std::vector<int64_t> &x_shape) {
+Geometry make_geometry(const LayerAttributes& attributes, const std::array<int64_t, 4>& w_shape,
+                       const std::vector<int64_t>& x_shape) {
   if (x_shape.size() != 4) {
-    refuse("input X has the shape " + shape_text(x_shape) +
-           "; it must have 4 dimensions (N, C, H, W).");
+    refuse("input X has the shape " + shape_text(x_shape) + "; it must have 4 dimensions (N, C, H, W).");
   }
   for (size_t i = 1; i < 4; ++i) {
-    if (x_shape[i] < 1)
-      refuse("input X has the shape " + shape_text(x_shape) +
-             "; only the batch may be 0.");
+    if (x_shape[i] < 1) refuse("input X has the shape " + shape_text(x_shape) + "; only the batch may be 0.");
   }
   if (x_shape[1] != w_shape[1] * attributes.group) {
-    refuse("input X has " + std::to_string(x_shape[1]) +
-           " channels, but W with the shape " +
-           shape_text({w_shape.begin(), w_shape.end()}) + " and group " +
-           std::to_string(attributes.group) + " asks for " +
-           std::to_string(w_shape[1] * attributes.group) + ".");
+    refuse("input X has " + std::to_string(x_shape[1]) + " channels, but W with the shape " +
+           shape_text({w_shape.begin(), w_shape.end()}) + " and group " + std::to_string(attributes.group) +
+           " asks for " + std::to_string(w_shape[1] * attributes.group) + ".");
   }
   Geometry g{};
   g.batch = x_shape[0];
@@ -124,17 +100,16 @@ Geometry make_geometry(const LayerAttributes &attributes,
   g.kernel_width = w_shape[3];
   g.group_in_channels = w_shape[1];
   g.group_out_channels = w_shape[0] / attributes.group;
-  const auto &pads = attributes.pads;
-  g.out_height = output_extent(g.in_height, pads[0] + pads[2], g.kernel_height,
-                               attributes.dilations[0], attributes.strides[0]);
-  g.out_width = output_extent(g.in_width, pads[1] + pads[3], g.kernel_width,
-                              attributes.dilations[1], attributes.strides[1]);
+  const auto& pads = attributes.pads;
+  g.out_height =
+      output_extent(g.in_height, pads[0] + pads[2], g.kernel_height, attributes.dilations[0], attributes.strides[0]);
+  g.out_width =
+      output_extent(g.in_width, pads[1] + pads[3], g.kernel_width, attributes.dilations[1], attributes.strides[1]);
   if (g.out_height < 1 || g.out_width < 1) {
-    refuse("input X has the shape " + shape_text(x_shape) +
-           ", which with its pads is smaller than the kernel " +
+    refuse("input X has the shape " + shape_text(x_shape) + ", which with its pads is smaller than the kernel " +
            shape_text({g.kernel_height, g.kernel_width}) + ".");
   }
   return g;
 }
 
-} // namespace zaponnx
+}  // namespace zaponnx

@@ -14,33 +14,31 @@ namespace zaponnx {
 struct Pattern {
   int64_t rows = 0;
   int64_t columns = 0;
-  std::vector<uint8_t> tile; // row-major, rows * columns
+  std::vector<uint8_t> tile;  // row-major, rows * columns
 
-  bool at(int64_t row, int64_t column) const {
-    return tile[(row % rows) * columns + column % columns] != 0;
-  }
+  bool at(int64_t row, int64_t column) const { return tile[(row % rows) * columns + column % columns] != 0; }
 };
 
 struct LayerAttributes {
   std::array<int64_t, 2> strides;
   std::array<int64_t, 2> dilations;
-  std::array<int64_t, 4> pads; // top, left, bottom, right
+  std::array<int64_t, 4> pads;  // top, left, bottom, right
   int64_t group = 1;
-  int64_t channels = 0; // M
+  int64_t channels = 0;  // M
   Pattern pattern;
-  std::vector<float> threshold; // one, or one per output channel
-  float bound = 0.0f;           // upper bound of the activation
+  std::vector<float> threshold;  // one, or one per output channel
+  float bound = 0.0f;            // upper bound of the activation
 };
 
 // The weights as the node has them; nothing is owned.
 struct LayerWeights {
-  std::array<int64_t, 4> shape; // of W: M, C/group, kH, kW
-  const float *W;
-  const float *B;  // M
-  const float *P1; // M x 1 x 3 x 3
-  const float *p1; // M
-  const float *P2; // M x 1 x 3 x 3
-  const float *p2; // M
+  std::array<int64_t, 4> shape;  // of W: M, C/group, kH, kW
+  const float* W;
+  const float* B;   // M
+  const float* P1;  // M x 1 x 3 x 3
+  const float* p1;  // M
+  const float* P2;  // M x 1 x 3 x 3
+  const float* p2;  // M
 };
 
 // Extents of one call, derived from the layer and the shape of X.
@@ -53,15 +51,12 @@ struct Geometry {
 
 // Each throws std::invalid_argument with a sentence that names the attribute or
 // input, what it is and what it must be.
-void check_attributes(const LayerAttributes &attributes);
-void check_weight_shape(const LayerAttributes &attributes,
-                        const std::vector<int64_t> &w_shape);
-void check_shape(const char *input, const std::vector<int64_t> &actual,
-                 const std::vector<int64_t> &expected);
-Geometry make_geometry(const LayerAttributes &attributes,
-                       const std::array<int64_t, 4> &w_shape,
-                       const std::vector<int64_t> &x_shape);
+void check_attributes(const LayerAttributes& attributes);
+void check_weight_shape(const LayerAttributes& attributes, const std::vector<int64_t>& w_shape);
+void check_shape(const char* input, const std::vector<int64_t>& actual, const std::vector<int64_t>& expected);
+Geometry make_geometry(const LayerAttributes& attributes, const std::array<int64_t, 4>& w_shape,
+                       const std::vector<int64_t>& x_shape);
 
-std::string shape_text(const std::vector<int64_t> &shape);
+std::string shape_text(const std::vector<int64_t>& shape);
 
-} // namespace zaponnx
+}  // namespace zaponnx

@@ -10,21 +10,12 @@ namespace zaponnx::testing {
 namespace {
 
 LayerAttributes good() {
-  return {{1, 1},
-          {1, 1},
-          {1, 1, 1, 1},
-          1,
-          8,
-          {2, 2, {1, 0, 0, 1}},
-          {0.0f},
-          std::numeric_limits<float>::infinity()};
+  return {{1, 1}, {1, 1}, {1, 1, 1, 1}, 1, 8, {2, 2, {1, 0, 0, 1}}, {0.0f}, std::numeric_limits<float>::infinity()};
 }
 
-void check_refused(const std::function<void()> &body,
-                   const std::vector<std::string> &words) {
+void check_refused(const std::function<void()>& body, const std::vector<std::string>& words) {
   const std::string error = error_of(body);
-  for (const std::string &word : words)
-    CHECK(error.find(word) != std::string::npos, "'", word, "' in: ", error);
+  for (const std::string& word : words) CHECK(error.find(word) != std::string::npos, "'", word, "' in: ", error);
 }
 
 TEST(good_attributes_pass) {
@@ -32,41 +23,31 @@ TEST(good_attributes_pass) {
 }
 
 TEST(bad_attributes_are_named) {
-  auto with = [](const std::function<void(LayerAttributes &)> &change) {
+  auto with = [](const std::function<void(LayerAttributes&)>& change) {
     return [change] {
       LayerAttributes a = good();
       change(a);
       check_attributes(a);
     };
   };
-  check_refused(with([](auto &a) { a.strides[1] = 0; }),
-                {"strides", "0", "at least 1"});
-  check_refused(with([](auto &a) { a.dilations[0] = -1; }),
-                {"dilations", "-1"});
-  check_refused(with([](auto &a) { a.pads[2] = -3; }), {"pads", "-3"});
-  check_refused(with([](auto &a) { a.group = 0; }), {"group"});
-  check_refused(with([](auto &a) { a.channels = 0; }), {"channels"});
-  check_refused(with([](auto &a) { a.pattern.tile.pop_back(); }),
-                {"pattern", "3 entries", "(2, 2)"});
-  check_refused(with([](auto &a) { a.pattern.rows = 0; }), {"pattern_shape"});
-  check_refused(with([](auto &a) { a.threshold.assign(3, 0.0f); }),
-                {"threshold", "3 values", "8"});
-  check_refused(with([](auto &a) { a.threshold.clear(); }),
-                {"threshold", "0 values"});
-  check_refused(with([](auto &a) { a.bound = -1.0f; }), {"bound"});
-  check_refused(
-      with([](auto &a) { a.bound = std::numeric_limits<float>::quiet_NaN(); }),
-      {"bound"});
+  check_refused(with([](auto& a) { a.strides[1] = 0; }), {"strides", "0", "at least 1"});
+  check_refused(with([](auto& a) { a.dilations[0] = -1; }), {"dilations", "-1"});
+  check_refused(with([](auto& a) { a.pads[2] = -3; }), {"pads", "-3"});
+  check_refused(with([](auto& a) { a.group = 0; }), {"group"});
+  check_refused(with([](auto& a) { a.channels = 0; }), {"channels"});
+  check_refused(with([](auto& a) { a.pattern.tile.pop_back(); }), {"pattern", "3 entries", "(2, 2)"});
+  check_refused(with([](auto& a) { a.pattern.rows = 0; }), {"pattern_shape"});
+  check_refused(with([](auto& a) { a.threshold.assign(3, 0.0f); }), {"threshold", "3 values", "8"});
+  check_refused(with([](auto& a) { a.threshold.clear(); }), {"threshold", "0 values"});
+  check_refused(with([](auto& a) { a.bound = -1.0f; }), {"bound"});
+  check_refused(with([](auto& a) { a.bound = std::numeric_limits<float>::quiet_NaN(); }), {"bound"});
 }
 
 TEST(bad_shapes_are_named) {
   const LayerAttributes a = good();
-  check_refused([&] { check_weight_shape(a, {8, 4, 3}); },
-                {"W", "(8, 4, 3)", "4 dimensions"});
-  check_refused([&] { check_weight_shape(a, {8, 4, 0, 3}); },
-                {"W", "(8, 4, 0, 3)"});
-  check_refused([&] { check_weight_shape(a, {9, 4, 3, 3}); },
-                {"W", "9", "channels is 8"});
+  check_refused([&] { check_weight_shape(a, {8, 4, 3}); }, {"W", "(8, 4, 3)", "4 dimensions"});
+  check_refused([&] { check_weight_shape(a, {8, 4, 0, 3}); }, {"W", "(8, 4, 0, 3)"});
+  check_refused([&] { check_weight_shape(a, {9, 4, 3, 3}); }, {"W", "9", "channels is 8"});
   check_refused(
       [&] {
         LayerAttributes grouped = a;
@@ -74,16 +55,11 @@ TEST(bad_shapes_are_named) {
         check_weight_shape(grouped, {8, 4, 3, 3});
       },
       {"W", "8", "group 3"});
-  check_refused([&] { make_geometry(a, {8, 4, 3, 3}, {1, 5, 9, 9}); },
-                {"X", "5 channels", "4"});
-  check_refused([&] { make_geometry(a, {8, 4, 3, 3}, {1, 4, 9}); },
-                {"X", "(1, 4, 9)"});
-  check_refused([&] { make_geometry(a, {8, 4, 3, 3}, {1, 4, 0, 9}); },
-                {"X", "(1, 4, 0, 9)"});
-  check_refused([&] { make_geometry(a, {8, 4, 7, 3}, {1, 4, 4, 9}); },
-                {"X", "smaller than the kernel"});
-  check_refused([&] { check_shape("Z", {1, 2}, {1, 3}); },
-                {"Z", "(1, 2)", "(1, 3)"});
+  check_refused([&] { make_geometry(a, {8, 4, 3, 3}, {1, 5, 9, 9}); }, {"X", "5 channels", "4"});
+  check_refused([&] { make_geometry(a, {8, 4, 3, 3}, {1, 4, 9}); }, {"X", "(1, 4, 9)"});
+  check_refused([&] { make_geometry(a, {8, 4, 3, 3}, {1, 4, 0, 9}); }, {"X", "(1, 4, 0, 9)"});
+  check_refused([&] { make_geometry(a, {8, 4, 7, 3}, {1, 4, 4, 9}); }, {"X", "smaller than the kernel"});
+  check_refused([&] { check_shape("Z", {1, 2}, {1, 3}); }, {"Z", "(1, 2)", "(1, 3)"});
 }
 
 TEST(geometry_follows_conv) {
@@ -92,9 +68,8 @@ TEST(geometry_follows_conv) {
   a.dilations = {1, 2};
   a.pads = {1, 0, 0, 3};
   const Geometry g = make_geometry(a, {8, 4, 3, 3}, {0, 4, 10, 12});
-  CHECK(g.batch == 0 && g.out_height == 5 && g.out_width == 11, g.out_height,
-        " x ", g.out_width);
+  CHECK(g.batch == 0 && g.out_height == 5 && g.out_width == 11, g.out_height, " x ", g.out_width);
 }
 
-} // namespace
-} // namespace zaponnx::testing
+}  // namespace
+}  // namespace zaponnx::testing

@@ -9,29 +9,24 @@ namespace zaponnx {
 // returns when all are done. The body must not throw and must not start another
 // loop.
 class Parallel {
-public:
+ public:
   virtual ~Parallel() = default;
 
   template <typename Body>
-  void operator()(size_t count, const Body &body) const {
-    auto call = [](void *data, size_t index) {
-      (*static_cast<const Body *>(data))(index);
-    };
-    run(count, call, const_cast<Body *>(&body));
+  void operator()(size_t count, const Body& body) const {
+    auto call = [](void* data, size_t index) { (*static_cast<const Body*>(data))(index); };
+    run(count, call, const_cast<Body*>(&body));
   }
 
-protected:
-  virtual void run(size_t count, void (*task)(void *data, size_t index),
-                   void *data) const = 0;
+ protected:
+  virtual void run(size_t count, void (*task)(void* data, size_t index), void* data) const = 0;
 };
 
 class Serial final : public Parallel {
-protected:
-  void run(size_t count, void (*task)(void *data, size_t index),
-           void *data) const override {
-    for (size_t i = 0; i < count; ++i)
-      task(data, i);
+ protected:
+  void run(size_t count, void (*task)(void* data, size_t index), void* data) const override {
+    for (size_t i = 0; i < count; ++i) task(data, i);
   }
 };
 
-} // namespace zaponnx
+}  // namespace zaponnx

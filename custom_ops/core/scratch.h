@@ -9,38 +9,35 @@ namespace zaponnx {
 
 constexpr size_t kAlignment = 64;
 
-constexpr size_t round_up(size_t value, size_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
+constexpr size_t round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 // An uninitialised array of trivial elements. Grows, never shrinks; growing
 // loses the contents.
-template <typename T> class Buffer {
-public:
+template <typename T>
+class Buffer {
+ public:
   Buffer() = default;
   explicit Buffer(size_t size) { reserve(size); }
-  Buffer(const Buffer &) = delete;
-  Buffer &operator=(const Buffer &) = delete;
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
   ~Buffer() { std::free(data_); }
 
-  T *reserve(size_t size) {
+  T* reserve(size_t size) {
     if (size > size_) {
       std::free(data_);
       size_ = 0;
-      data_ = static_cast<T *>(std::aligned_alloc(
-          kAlignment, round_up(size * sizeof(T), kAlignment)));
-      if (data_ == nullptr)
-        throw std::bad_alloc();
+      data_ = static_cast<T*>(std::aligned_alloc(kAlignment, round_up(size * sizeof(T), kAlignment)));
+      if (data_ == nullptr) throw std::bad_alloc();
       size_ = size;
     }
     return data_;
   }
-  T *data() { return data_; }
-  const T *data() const { return data_; }
+  T* data() { return data_; }
+  const T* data() const { return data_; }
 
-private:
-  T *data_ = nullptr;
+ private:
+  T* data_ = nullptr;
   size_t size_ = 0;
 };
 
-} // namespace zaponnx
+}  // namespace zaponnx

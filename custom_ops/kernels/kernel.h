@@ -13,35 +13,33 @@ namespace zaponnx {
 
 // Activations of one call, all float32 NCHW, contiguous, not overlapping.
 struct Activations {
-  const float *x;        // N x C x H x W
-  const float *residual; // N x M x oH x oW, or null
-  float *y;              // N x M x oH x oW
+  const float* x;         // N x C x H x W
+  const float* residual;  // N x M x oH x oW, or null
+  float* y;               // N x M x oH x oW
 };
 
 // A layer made ready by a kernel: weights packed, lists built. Immutable,
 // shared by concurrent calls.
 class PreparedLayer {
-public:
+ public:
   virtual ~PreparedLayer() = default;
-  virtual void run(const Geometry &geometry, const Activations &activations,
-                   const Parallel &parallel) const = 0;
+  virtual void run(const Geometry& geometry, const Activations& activations, const Parallel& parallel) const = 0;
 };
 
 struct Kernel {
-  const char *name;    // as in ZAPONNX_ISA
-  bool (*supported)(); // by this machine
+  const char* name;     // as in ZAPONNX_ISA
+  bool (*supported)();  // by this machine
   // Copies what it needs of the weights, which may go away afterwards.
-  std::unique_ptr<PreparedLayer> (*prepare)(const LayerAttributes &attributes,
-                                            const LayerWeights &weights);
+  std::unique_ptr<PreparedLayer> (*prepare)(const LayerAttributes& attributes, const LayerWeights& weights);
 };
 
 // All kernels of this build, best first. The last is the scalar reference,
 // which runs everywhere.
-const std::vector<Kernel> &kernel_list();
+const std::vector<Kernel>& kernel_list();
 
 // The best kernel that this machine supports, or the one named by the
 // environment variable ZAPONNX_ISA. Throws std::invalid_argument if that name
 // is unknown or the machine does not support it.
-const Kernel &select_kernel();
+const Kernel& select_kernel();
 
-} // namespace zaponnx
+}  // namespace zaponnx

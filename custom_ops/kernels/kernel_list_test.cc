@@ -15,20 +15,15 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 const Pattern kCheckerboard{2, 2, {1, 0, 0, 1}};
 const Pattern kDiagonal{3, 3, {0, 0, 1, 0, 1, 0, 1, 0, 0}};
-const Pattern kSparse{5, 5, {0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1,
-                             0, 0, 0, 1, 0, 0, 1, 1, 0, 0, 1, 0}};
+const Pattern kSparse{5, 5, {0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 1, 1, 0, 0, 1, 0}};
 const Pattern kRow{1, 4, {0, 1, 1, 0}};
-const Pattern kRare{
-    7, 3, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
+const Pattern kRare{7, 3, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
 
-Case make_case(int64_t batch, int64_t in_channels, int64_t height,
-               int64_t width, int64_t out_channels, int64_t kernel,
-               const Pattern &pattern) {
+Case make_case(int64_t batch, int64_t in_channels, int64_t height, int64_t width, int64_t out_channels, int64_t kernel,
+               const Pattern& pattern) {
   Case c;
-  c.attributes = {
-      {1, 1}, {1, 1},       {kernel / 2, kernel / 2, kernel / 2, kernel / 2},
-      1,      out_channels, pattern,
-      {0.5f}, kInfinity};
+  c.attributes = {{1, 1}, {1, 1},   {kernel / 2, kernel / 2, kernel / 2, kernel / 2}, 1, out_channels, pattern,
+                  {0.5f}, kInfinity};
   c.w_shape = {out_channels, in_channels, kernel, kernel};
   c.x_shape = {batch, in_channels, height, width};
   return c;
@@ -37,28 +32,25 @@ Case make_case(int64_t batch, int64_t in_channels, int64_t height,
 // Threads of its own, unlike ORT's pool started per loop: slow, but real
 // concurrency.
 class Threads final : public Parallel {
-protected:
-  void run(size_t count, void (*task)(void *, size_t),
-           void *data) const override {
+ protected:
+  void run(size_t count, void (*task)(void*, size_t), void* data) const override {
     std::vector<std::thread> threads;
     for (size_t t = 0; t < 3; ++t) {
       threads.emplace_back([=] {
-        for (size_t i = t; i < count; i += 3)
-          task(data, i);
+        for (size_t i = t; i < count; i += 3) task(data, i);
       });
     }
-    for (std::thread &thread : threads)
-      thread.join();
+    for (std::thread& thread : threads) thread.join();
   }
 };
 
-template <typename Body> void for_each_kernel(const Body &body) {
-  for (const Kernel &kernel : kernel_list()) {
+template <typename Body>
+void for_each_kernel(const Body& body) {
+  for (const Kernel& kernel : kernel_list()) {
     if (kernel.supported()) {
       body(kernel);
     } else {
-      std::printf("not run: %s, which this processor does not support\n",
-                  kernel.name);
+      std::printf("not run: %s, which this processor does not support\n", kernel.name);
     }
   }
 }
@@ -66,16 +58,11 @@ template <typename Body> void for_each_kernel(const Body &body) {
 TEST(every_shape) {
   std::mt19937 rng(1);
   std::vector<Case> cases{
-      make_case(1, 16, 14, 14, 16, 3, kCheckerboard),
-      make_case(2, 3, 9, 31, 5, 3, kDiagonal),
-      make_case(1, 64, 7, 7, 24, 3, kSparse),
-      make_case(1, 130, 6, 5, 9, 3, kCheckerboard),
-      make_case(3, 8, 1, 1, 4, 1, kCheckerboard),
-      make_case(1, 5, 17, 18, 33, 5, kRow),
-      make_case(1, 4, 12, 40, 3, 1, kRare),
-      make_case(1, 1, 11, 3, 1, 3, kDiagonal),
-      make_case(1, 20, 10, 10, 18, 2, kSparse),
-      make_case(1, 6, 30, 33, 7, 7, kDiagonal),
+      make_case(1, 16, 14, 14, 16, 3, kCheckerboard), make_case(2, 3, 9, 31, 5, 3, kDiagonal),
+      make_case(1, 64, 7, 7, 24, 3, kSparse),         make_case(1, 130, 6, 5, 9, 3, kCheckerboard),
+      make_case(3, 8, 1, 1, 4, 1, kCheckerboard),     make_case(1, 5, 17, 18, 33, 5, kRow),
+      make_case(1, 4, 12, 40, 3, 1, kRare),           make_case(1, 1, 11, 3, 1, 3, kDiagonal),
+      make_case(1, 20, 10, 10, 18, 2, kSparse),       make_case(1, 6, 30, 33, 7, 7, kDiagonal),
   };
   Case strided = make_case(2, 12, 21, 19, 10, 3, kCheckerboard);
   strided.attributes.strides = {2, 2};
@@ -100,33 +87,27 @@ TEST(every_shape) {
   cases.push_back(depthwise);
   for (size_t i = 0; i < cases.size(); ++i) {
     for (int variant = 0; variant < 4; ++variant) {
-      Case &c = cases[i];
+      Case& c = cases[i];
       c.has_residual = variant % 2 == 1;
       c.attributes.bound = variant == 2 ? 6.0f : kInfinity;
       c.attributes.threshold.assign(variant == 3 ? c.w_shape[0] : 1, 0.5f);
-      for (size_t m = 0; m < c.attributes.threshold.size(); ++m)
-        c.attributes.threshold[m] += 0.25f * (m % 5);
+      for (size_t m = 0; m < c.attributes.threshold.size(); ++m) c.attributes.threshold[m] += 0.25f * (m % 5);
       c.randomize(rng);
-      for_each_kernel([&](const Kernel &kernel) {
-        check_kernel(kernel, c, Serial(),
-                     text("case ", i, " variant ", variant));
-      });
+      for_each_kernel(
+          [&](const Kernel& kernel) { check_kernel(kernel, c, Serial(), text("case ", i, " variant ", variant)); });
     }
   }
 }
 
 TEST(random_shapes) {
   std::mt19937 rng(2);
-  auto pick = [&](int64_t low, int64_t high) {
-    return std::uniform_int_distribution<int64_t>(low, high)(rng);
-  };
+  auto pick = [&](int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(rng); };
   for (int round = 0; round < 60; ++round) {
     Case c;
     const int64_t group = pick(0, 3) == 0 ? pick(2, 3) : 1;
     const int64_t out_channels = group * pick(1, 20);
     Pattern pattern{pick(1, 4), pick(1, 4), {}};
-    for (int64_t i = 0; i < pattern.rows * pattern.columns; ++i)
-      pattern.tile.push_back(pick(0, 1));
+    for (int64_t i = 0; i < pattern.rows * pattern.columns; ++i) pattern.tile.push_back(pick(0, 1));
     c.attributes = {{pick(1, 3), pick(1, 3)},
                     {pick(1, 2), pick(1, 2)},
                     {pick(0, 2), pick(0, 2), pick(0, 2), pick(0, 2)},
@@ -139,9 +120,7 @@ TEST(random_shapes) {
     c.x_shape = {pick(1, 2), c.w_shape[1] * group, pick(8, 30), pick(8, 30)};
     c.has_residual = pick(0, 1) == 1;
     c.randomize(rng);
-    for_each_kernel([&](const Kernel &kernel) {
-      check_kernel(kernel, c, Serial(), text("round ", round));
-    });
+    for_each_kernel([&](const Kernel& kernel) { check_kernel(kernel, c, Serial(), text("round ", round)); });
   }
 }
 
@@ -151,9 +130,7 @@ TEST(infinite_thresholds_compute_all_or_the_pattern) {
     Case c = make_case(1, 24, 15, 17, 20, 3, kDiagonal);
     c.attributes.threshold = {threshold};
     c.randomize(rng);
-    for_each_kernel([&](const Kernel &kernel) {
-      check_kernel(kernel, c, Serial(), text("threshold ", threshold));
-    });
+    for_each_kernel([&](const Kernel& kernel) { check_kernel(kernel, c, Serial(), text("threshold ", threshold)); });
   }
 }
 
@@ -162,22 +139,17 @@ TEST(a_pattern_of_all_or_of_no_pixels) {
   for (uint8_t entry : {0, 1}) {
     Case c = make_case(1, 9, 10, 11, 6, 3, Pattern{1, 1, {entry}});
     c.randomize(rng);
-    for_each_kernel([&](const Kernel &kernel) {
-      check_kernel(kernel, c, Serial(), text("pattern of ", int{entry}));
-    });
+    for_each_kernel([&](const Kernel& kernel) { check_kernel(kernel, c, Serial(), text("pattern of ", int{entry})); });
   }
 }
 
 TEST(nan_and_infinity_reach_what_depends_on_them) {
   std::mt19937 rng(5);
-  for (float value :
-       {std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity}) {
+  for (float value : {std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity}) {
     Case c = make_case(1, 16, 14, 14, 16, 3, kCheckerboard);
     c.randomize(rng);
     c.x[3 * 14 * 14 + 6 * 14 + 7] = value;
-    for_each_kernel([&](const Kernel &kernel) {
-      check_kernel(kernel, c, Serial(), text("input ", value));
-    });
+    for_each_kernel([&](const Kernel& kernel) { check_kernel(kernel, c, Serial(), text("input ", value)); });
   }
 }
 
@@ -186,17 +158,14 @@ TEST(threads_and_batch_do_not_change_a_bit) {
   Case c = make_case(3, 70, 20, 20, 40, 3, kCheckerboard);
   c.has_residual = true;
   c.randomize(rng);
-  for_each_kernel([&](const Kernel &kernel) {
+  for_each_kernel([&](const Kernel& kernel) {
     const std::vector<float> y = run_kernel(kernel, c, Serial());
     CHECK(y == run_kernel(kernel, c, Threads()), kernel.name);
     Case last = c;
     last.x_shape[0] = 1;
     last.x.assign(c.x.end() - c.x.size() / 3, c.x.end());
-    last.residual.assign(c.residual.end() - c.residual.size() / 3,
-                         c.residual.end());
-    CHECK(std::vector<float>(y.end() - y.size() / 3, y.end()) ==
-              run_kernel(kernel, last, Serial()),
-          kernel.name);
+    last.residual.assign(c.residual.end() - c.residual.size() / 3, c.residual.end());
+    CHECK(std::vector<float>(y.end() - y.size() / 3, y.end()) == run_kernel(kernel, last, Serial()), kernel.name);
   });
 }
 
@@ -204,7 +173,7 @@ TEST(one_layer_serves_many_threads_and_shapes) {
   std::mt19937 rng(7);
   Case c = make_case(1, 33, 18, 18, 21, 3, kDiagonal);
   c.randomize(rng);
-  for_each_kernel([&](const Kernel &kernel) {
+  for_each_kernel([&](const Kernel& kernel) {
     const std::vector<float> y = run_kernel(kernel, c, Serial());
     const auto layer = kernel.prepare(c.attributes, c.weights());
     std::vector<int> equal(4, 0);
@@ -213,22 +182,18 @@ TEST(one_layer_serves_many_threads_and_shapes) {
       threads.emplace_back([&, t] {
         for (int repeat = 0; repeat < 10; ++repeat) {
           std::vector<float> mine(y.size());
-          layer->run(c.geometry(), {c.x.data(), nullptr, mine.data()},
-                     Serial());
+          layer->run(c.geometry(), {c.x.data(), nullptr, mine.data()}, Serial());
           equal[t] += mine == y;
-          Case small = c; // another shape in between: buffers kept by a thread
-                          // must not leak into results
+          Case small = c;  // another shape in between: buffers kept by a thread
+                           // must not leak into results
           small.x_shape = {1, 33, 9, 11};
           std::vector<float> other(21 * 9 * 11);
-          layer->run(small.geometry(), {c.x.data(), nullptr, other.data()},
-                     Serial());
+          layer->run(small.geometry(), {c.x.data(), nullptr, other.data()}, Serial());
         }
       });
     }
-    for (std::thread &thread : threads)
-      thread.join();
-    for (int count : equal)
-      CHECK(count == 10, kernel.name);
+    for (std::thread& thread : threads) thread.join();
+    for (int count : equal) CHECK(count == 10, kernel.name);
   });
 }
 
@@ -237,13 +202,11 @@ TEST(the_environment_chooses) {
   CHECK(std::string(select_kernel().name) == "scalar");
   setenv("ZAPONNX_ISA", "sse9", 1);
   const std::string error = error_of([] { select_kernel(); });
-  CHECK(error.find("'sse9'") != std::string::npos &&
-            error.find("scalar") != std::string::npos,
-        error);
+  CHECK(error.find("'sse9'") != std::string::npos && error.find("scalar") != std::string::npos, error);
   unsetenv("ZAPONNX_ISA");
   CHECK(select_kernel().supported());
   CHECK(std::string(kernel_list().back().name) == "scalar");
 }
 
-} // namespace
-} // namespace zaponnx::testing
+}  // namespace
+}  // namespace zaponnx::testing

@@ -12,4 +12,4 @@ namespace zaponnx {
 // later ORT.
 constexpr uint32_t kApiVersion = 18;
 
-} // namespace zaponnx
+}  // namespace zaponnx

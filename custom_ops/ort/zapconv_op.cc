@@ -10,8 +10,7 @@ namespace {
 
 // In the order of the operator's inputs; X is 0, W to p2 are the weights, Z
 // comes with the residual form.
-constexpr const char *kInputNames[] = {"X",  "W",  "B",  "P1",
-                                       "p1", "P2", "p2", "Z"};
+constexpr const char* kInputNames[] = {"X", "W", "B", "P1", "p1", "P2", "p2", "Z"};
 constexpr size_t kFirstWeight = 1;
 constexpr size_t kWeights = 6;
 
@@ -19,63 +18,55 @@ constexpr size_t kWeights = 6;
 // interface, so the first exception of a body waits here until the loop has
 // ended.
 class OrtParallel final : public Parallel {
-public:
-  explicit OrtParallel(OrtKernelContext *context) : context_(context) {}
+ public:
+  explicit OrtParallel(OrtKernelContext* context) : context_(context) {}
 
-protected:
-  void run(size_t count, void (*task)(void *data, size_t index),
-           void *data) const override {
+ protected:
+  void run(size_t count, void (*task)(void* data, size_t index), void* data) const override {
     struct Guarded {
-      void (*task)(void *, size_t);
-      void *data;
+      void (*task)(void*, size_t);
+      void* data;
       std::exception_ptr error;
       std::atomic_flag failed = ATOMIC_FLAG_INIT;
     } guarded{task, data, nullptr};
-    auto call = [](void *user_data, size_t index) {
-      auto &g = *static_cast<Guarded *>(user_data);
+    auto call = [](void* user_data, size_t index) {
+      auto& g = *static_cast<Guarded*>(user_data);
       try {
         g.task(g.data, index);
       } catch (...) {
-        if (!g.failed.test_and_set())
-          g.error = std::current_exception();
+        if (!g.failed.test_and_set()) g.error = std::current_exception();
       }
     };
-    if (count > 0)
-      Ort::KernelContext(context_).ParallelFor(call, count, 0, &guarded);
-    if (guarded.error)
-      std::rethrow_exception(guarded.error);
+    if (count > 0) Ort::KernelContext(context_).ParallelFor(call, count, 0, &guarded);
+    if (guarded.error) std::rethrow_exception(guarded.error);
   }
 
-private:
-  OrtKernelContext *context_;
+ private:
+  OrtKernelContext* context_;
 };
 
 // What went wrong, as the status that ORT reports to the user.
-template <typename Body> OrtStatusPtr guard(const Body &body) noexcept {
+template <typename Body>
+OrtStatusPtr guard(const Body& body) noexcept {
   try {
     body();
     return nullptr;
-  } catch (const Ort::Exception &error) {
+  } catch (const Ort::Exception& error) {
     return Ort::GetApi().CreateStatus(error.GetOrtErrorCode(), error.what());
-  } catch (const std::invalid_argument &error) {
+  } catch (const std::invalid_argument& error) {
     return Ort::GetApi().CreateStatus(ORT_INVALID_ARGUMENT, error.what());
-  } catch (const std::exception &error) {
-    return Ort::GetApi().CreateStatus(
-        ORT_RUNTIME_EXCEPTION,
-        (std::string("ZapConv: ") + error.what()).c_str());
+  } catch (const std::exception& error) {
+    return Ort::GetApi().CreateStatus(ORT_RUNTIME_EXCEPTION, (std::string("ZapConv: ") + error.what()).c_str());
   } catch (...) {
-    return Ort::GetApi().CreateStatus(ORT_RUNTIME_EXCEPTION,
-                                      "ZapConv: unknown error.");
+    return Ort::GetApi().CreateStatus(ORT_RUNTIME_EXCEPTION, "ZapConv: unknown error.");
   }
 }
 
 template <typename T, size_t Count>
-std::array<T, Count> exactly(const char *name, const std::vector<T> &values) {
+std::array<T, Count> exactly(const char* name, const std::vector<T>& values) {
   if (values.size() != Count) {
-    throw std::invalid_argument("ZapConv: attribute " + std::string(name) +
-                                " has " + std::to_string(values.size()) +
-                                " values; it must have " +
-                                std::to_string(Count) + ".");
+    throw std::invalid_argument("ZapConv: attribute " + std::string(name) + " has " + std::to_string(values.size()) +
+                                " values; it must have " + std::to_string(Count) + ".");
   }
   std::array<T, Count> result{};
   std::copy(values.begin(), values.end(), result.begin());
@@ -85,52 +76,42 @@ std::array<T, Count> exactly(const char *name, const std::vector<T> &values) {
 // The attribute, or an error that names it: ORT's own says only that some
 // attribute is not defined.
 template <typename T>
-T read(const char *name, T (Ort::ConstKernelInfo::*get)(const char *) const,
-       const Ort::ConstKernelInfo &info) {
+T read(const char* name, T (Ort::ConstKernelInfo::*get)(const char*) const, const Ort::ConstKernelInfo& info) {
   try {
     return (info.*get)(name);
-  } catch (const Ort::Exception &error) {
-    throw std::invalid_argument("ZapConv: attribute " + std::string(name) +
-                                " is missing or of a wrong type (" +
+  } catch (const Ort::Exception& error) {
+    throw std::invalid_argument("ZapConv: attribute " + std::string(name) + " is missing or of a wrong type (" +
                                 error.what() + ").");
   }
 }
 
-LayerAttributes read_attributes(const Ort::ConstKernelInfo &info) {
-  auto integers = [&](const char *name) {
-    return read<std::vector<int64_t>>(
-        name, &Ort::ConstKernelInfo::GetAttributes<int64_t>, info);
+LayerAttributes read_attributes(const Ort::ConstKernelInfo& info) {
+  auto integers = [&](const char* name) {
+    return read<std::vector<int64_t>>(name, &Ort::ConstKernelInfo::GetAttributes<int64_t>, info);
   };
-  auto integer = [&](const char *name) {
-    return read<int64_t>(name, &Ort::ConstKernelInfo::GetAttribute<int64_t>,
-                         info);
+  auto integer = [&](const char* name) {
+    return read<int64_t>(name, &Ort::ConstKernelInfo::GetAttribute<int64_t>, info);
   };
   LayerAttributes attributes;
   attributes.strides = exactly<int64_t, 2>("strides", integers("strides"));
-  attributes.dilations =
-      exactly<int64_t, 2>("dilations", integers("dilations"));
+  attributes.dilations = exactly<int64_t, 2>("dilations", integers("dilations"));
   attributes.pads = exactly<int64_t, 4>("pads", integers("pads"));
   attributes.group = integer("group");
   attributes.channels = integer("channels");
-  attributes.bound =
-      read<float>("bound", &Ort::ConstKernelInfo::GetAttribute<float>, info);
-  attributes.threshold = read<std::vector<float>>(
-      "threshold", &Ort::ConstKernelInfo::GetAttributes<float>, info);
-  const auto shape =
-      exactly<int64_t, 2>("pattern_shape", integers("pattern_shape"));
+  attributes.bound = read<float>("bound", &Ort::ConstKernelInfo::GetAttribute<float>, info);
+  attributes.threshold = read<std::vector<float>>("threshold", &Ort::ConstKernelInfo::GetAttributes<float>, info);
+  const auto shape = exactly<int64_t, 2>("pattern_shape", integers("pattern_shape"));
   attributes.pattern.rows = shape[0];
   attributes.pattern.columns = shape[1];
-  for (int64_t entry : integers("pattern"))
-    attributes.pattern.tile.push_back(entry != 0);
+  for (int64_t entry : integers("pattern")) attributes.pattern.tile.push_back(entry != 0);
   check_attributes(attributes);
   return attributes;
 }
 
 // Checks the weights, which are kWeights tensors in the order of the inputs
 // from W on.
-LayerWeights check_weights(const LayerAttributes &attributes,
-                           const std::vector<Ort::ConstValue> &values) {
-  std::vector<const float *> data;
+LayerWeights check_weights(const LayerAttributes& attributes, const std::vector<Ort::ConstValue>& values) {
+  std::vector<const float*> data;
   for (size_t i = 0; i < kWeights; ++i) {
     const auto shape = values[i].GetTensorTypeAndShapeInfo().GetShape();
     const int64_t m = attributes.channels;
@@ -143,24 +124,21 @@ LayerWeights check_weights(const LayerAttributes &attributes,
     }
     data.push_back(values[i].GetTensorData<float>());
   }
-  const auto w_shape = exactly<int64_t, 4>(
-      "W", values[0].GetTensorTypeAndShapeInfo().GetShape());
+  const auto w_shape = exactly<int64_t, 4>("W", values[0].GetTensorTypeAndShapeInfo().GetShape());
   return {w_shape, data[0], data[1], data[2], data[3], data[4], data[5]};
 }
 
-} // namespace
+}  // namespace
 
-ZapConvNode::ZapConvNode(const OrtKernelInfo *kernel_info, bool residual)
+ZapConvNode::ZapConvNode(const OrtKernelInfo* kernel_info, bool residual)
     : residual_(residual), kernel_(&select_kernel()) {
   const Ort::ConstKernelInfo info(kernel_info);
   attributes_ = read_attributes(info);
   std::vector<Ort::ConstValue> values;
   for (size_t i = 0; i < kWeights; ++i) {
     int is_constant = 0;
-    const Ort::ConstValue value =
-        info.GetTensorConstantInput(kFirstWeight + i, &is_constant);
-    if (!is_constant)
-      return;
+    const Ort::ConstValue value = info.GetTensorConstantInput(kFirstWeight + i, &is_constant);
+    if (!is_constant) return;
     values.push_back(value);
   }
   const LayerWeights weights = check_weights(attributes_, values);
@@ -168,29 +146,26 @@ ZapConvNode::ZapConvNode(const OrtKernelInfo *kernel_info, bool residual)
   layer_ = kernel_->prepare(attributes_, weights);
 }
 
-OrtStatusPtr ZapConvNode::ComputeV2(OrtKernelContext *context) {
+OrtStatusPtr ZapConvNode::ComputeV2(OrtKernelContext* context) {
   return guard([&] { compute(context); });
 }
 
-void ZapConvNode::compute(OrtKernelContext *raw_context) const {
+void ZapConvNode::compute(OrtKernelContext* raw_context) const {
   const Ort::KernelContext context(raw_context);
   std::unique_ptr<PreparedLayer> prepared_now;
-  const PreparedLayer *layer = layer_.get();
+  const PreparedLayer* layer = layer_.get();
   std::array<int64_t, 4> w_shape = w_shape_;
   if (layer == nullptr) {
     std::vector<Ort::ConstValue> values;
-    for (size_t i = 0; i < kWeights; ++i)
-      values.push_back(context.GetInput(kFirstWeight + i));
+    for (size_t i = 0; i < kWeights; ++i) values.push_back(context.GetInput(kFirstWeight + i));
     const LayerWeights weights = check_weights(attributes_, values);
     w_shape = weights.shape;
     prepared_now = kernel_->prepare(attributes_, weights);
     layer = prepared_now.get();
   }
   const Ort::ConstValue x = context.GetInput(0);
-  const Geometry g = make_geometry(attributes_, w_shape,
-                                   x.GetTensorTypeAndShapeInfo().GetShape());
-  const std::vector<int64_t> y_shape{g.batch, g.out_channels, g.out_height,
-                                     g.out_width};
+  const Geometry g = make_geometry(attributes_, w_shape, x.GetTensorTypeAndShapeInfo().GetShape());
+  const std::vector<int64_t> y_shape{g.batch, g.out_channels, g.out_height, g.out_width};
   Activations activations{x.GetTensorData<float>(), nullptr, nullptr};
   if (residual_) {
     const Ort::ConstValue z = context.GetInput(kFirstWeight + kWeights);
@@ -198,18 +173,16 @@ void ZapConvNode::compute(OrtKernelContext *raw_context) const {
     activations.residual = z.GetTensorData<float>();
   }
   activations.y = context.GetOutput(0, y_shape).GetTensorMutableData<float>();
-  if (g.batch > 0)
-    layer->run(g, activations, OrtParallel(raw_context));
+  if (g.batch > 0) layer->run(g, activations, OrtParallel(raw_context));
 }
 
-template <bool Residual> ZapConvOp<Residual>::ZapConvOp() {
+template <bool Residual>
+ZapConvOp<Residual>::ZapConvOp() {
   this->version = kApiVersion;
 }
 
 template <bool Residual>
-OrtStatusPtr ZapConvOp<Residual>::CreateKernelV2(const OrtApi &,
-                                                 const OrtKernelInfo *info,
-                                                 void **kernel) const {
+OrtStatusPtr ZapConvOp<Residual>::CreateKernelV2(const OrtApi&, const OrtKernelInfo* info, void** kernel) const {
   return guard([&] { *kernel = new ZapConvNode(info, Residual); });
 }
 
@@ -217,28 +190,21 @@ OrtStatusPtr ZapConvOp<Residual>::CreateKernelV2(const OrtApi &,
 // is not known stays unknown. What is wrong is left to the kernel, which says
 // it: ORT ignores an error from here.
 template <bool Residual>
-Ort::Status
-ZapConvOp<Residual>::InferOutputShape(Ort::ShapeInferContext &context) {
+Ort::Status ZapConvOp<Residual>::InferOutputShape(Ort::ShapeInferContext& context) {
   return Ort::Status(guard([&] {
     const auto x = context.GetInputShape(0);
     const auto w = context.GetInputShape(1);
-    const auto strides =
-        exactly<int64_t, 2>("strides", context.GetAttrInts("strides"));
-    const auto dilations =
-        exactly<int64_t, 2>("dilations", context.GetAttrInts("dilations"));
+    const auto strides = exactly<int64_t, 2>("strides", context.GetAttrInts("strides"));
+    const auto dilations = exactly<int64_t, 2>("dilations", context.GetAttrInts("dilations"));
     const auto pads = exactly<int64_t, 4>("pads", context.GetAttrInts("pads"));
-    if (x.size() != 4 || w.size() != 4)
-      return;
+    if (x.size() != 4 || w.size() != 4) return;
     Ort::ShapeInferContext::Shape y{x[0], w[0]};
     for (size_t axis = 0; axis < 2; ++axis) {
       const auto extent = x[axis + 2];
       const auto kernel = w[axis + 2];
-      if (!extent.IsInt() || !kernel.IsInt())
-        return;
-      const int64_t room = extent.AsInt() + pads[axis] + pads[axis + 2] -
-                           dilations[axis] * (kernel.AsInt() - 1) - 1;
-      if (strides[axis] < 1 || room < 0)
-        return;
+      if (!extent.IsInt() || !kernel.IsInt()) return;
+      const int64_t room = extent.AsInt() + pads[axis] + pads[axis + 2] - dilations[axis] * (kernel.AsInt() - 1) - 1;
+      if (strides[axis] < 1 || room < 0) return;
       y.emplace_back(room / strides[axis] + 1);
     }
     context.SetOutputShape(0, y);
@@ -248,4 +214,4 @@ ZapConvOp<Residual>::InferOutputShape(Ort::ShapeInferContext &context) {
 template struct ZapConvOp<false>;
 template struct ZapConvOp<true>;
 
-} // namespace zaponnx
+}  // namespace zaponnx

@@ -13,43 +13,31 @@ namespace zaponnx {
 // One node. Immutable after construction: ORT shares it between concurrent
 // runs.
 class ZapConvNode {
-public:
-  ZapConvNode(const OrtKernelInfo *info, bool residual);
-  OrtStatusPtr
-  ComputeV2(OrtKernelContext *context); // called by ORT's CustomOpBase
+ public:
+  ZapConvNode(const OrtKernelInfo* info, bool residual);
+  OrtStatusPtr ComputeV2(OrtKernelContext* context);  // called by ORT's CustomOpBase
 
-private:
-  void compute(OrtKernelContext *context) const;
+ private:
+  void compute(OrtKernelContext* context) const;
 
   bool residual_;
-  const Kernel *kernel_;
+  const Kernel* kernel_;
   LayerAttributes attributes_;
   std::array<int64_t, 4> w_shape_{};
-  std::unique_ptr<PreparedLayer>
-      layer_; // null where a weight is not constant; then prepared call by call
+  std::unique_ptr<PreparedLayer> layer_;  // null where a weight is not constant; then prepared call by call
 };
 
 template <bool Residual>
-struct ZapConvOp
-    : Ort::CustomOpBase<ZapConvOp<Residual>, ZapConvNode, /*WithStatus=*/true> {
+struct ZapConvOp : Ort::CustomOpBase<ZapConvOp<Residual>, ZapConvNode, /*WithStatus=*/true> {
   ZapConvOp();
-  OrtStatusPtr CreateKernelV2(const OrtApi &api, const OrtKernelInfo *info,
-                              void **kernel) const;
-  const char *GetName() const {
-    return Residual ? "ZapConvResidual" : "ZapConv";
-  }
-  const char *GetExecutionProviderType() const {
-    return "CPUExecutionProvider";
-  }
+  OrtStatusPtr CreateKernelV2(const OrtApi& api, const OrtKernelInfo* info, void** kernel) const;
+  const char* GetName() const { return Residual ? "ZapConvResidual" : "ZapConv"; }
+  const char* GetExecutionProviderType() const { return "CPUExecutionProvider"; }
   size_t GetInputTypeCount() const { return Residual ? 8 : 7; }
-  ONNXTensorElementDataType GetInputType(size_t) const {
-    return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
-  }
+  ONNXTensorElementDataType GetInputType(size_t) const { return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT; }
   size_t GetOutputTypeCount() const { return 1; }
-  ONNXTensorElementDataType GetOutputType(size_t) const {
-    return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
-  }
-  static Ort::Status InferOutputShape(Ort::ShapeInferContext &context);
+  ONNXTensorElementDataType GetOutputType(size_t) const { return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT; }
+  static Ort::Status InferOutputShape(Ort::ShapeInferContext& context);
 };
 
-} // namespace zaponnx
+}  // namespace zaponnx

@@ -12,61 +12,56 @@
 namespace zaponnx::testing {
 
 struct Test {
-  const char *name;
+  const char* name;
   void (*body)();
 };
 
-inline std::vector<Test> &tests() {
+inline std::vector<Test>& tests() {
   static std::vector<Test> all;
   return all;
 }
 
 struct Registration {
-  Registration(const char *name, void (*body)()) {
-    tests().push_back({name, body});
-  }
+  Registration(const char* name, void (*body)()) { tests().push_back({name, body}); }
 };
 
-inline int &failures() {
+inline int& failures() {
   static int count = 0;
   return count;
 }
 
 // Prints at most a few failures of a test: one wrong kernel makes thousands.
-inline void fail(const char *file, int line, const std::string &what) {
-  if (++failures() <= 20)
-    std::printf("%s:%d: %s\n", file, line, what.c_str());
+inline void fail(const char* file, int line, const std::string& what) {
+  if (++failures() <= 20) std::printf("%s:%d: %s\n", file, line, what.c_str());
 }
 
-template <typename... Parts> std::string text(const Parts &...parts) {
+template <typename... Parts>
+std::string text(const Parts&... parts) {
   std::ostringstream out;
   (out << ... << parts);
   return out.str();
 }
 
 // The message of the std::exception that the body throws, "" if it throws none.
-inline std::string error_of(const std::function<void()> &body) {
+inline std::string error_of(const std::function<void()>& body) {
   try {
     body();
     return "";
-  } catch (const std::exception &error) {
+  } catch (const std::exception& error) {
     return error.what();
   }
 }
 
-} // namespace zaponnx::testing
+}  // namespace zaponnx::testing
 
-#define TEST(name)                                                             \
-  static void name();                                                          \
-  static const ::zaponnx::testing::Registration name##_registered(#name,       \
-                                                                  name);       \
+#define TEST(name)                                                              \
+  static void name();                                                           \
+  static const ::zaponnx::testing::Registration name##_registered(#name, name); \
   static void name()
 
-#define CHECK(condition, ...)                                                  \
-  do {                                                                         \
-    if (!(condition)) {                                                        \
-      ::zaponnx::testing::fail(                                                \
-          __FILE__, __LINE__,                                                  \
-          ::zaponnx::testing::text(#condition " ", ##__VA_ARGS__));            \
-    }                                                                          \
+#define CHECK(condition, ...)                                                                                \
+  do {                                                                                                       \
+    if (!(condition)) {                                                                                      \
+      ::zaponnx::testing::fail(__FILE__, __LINE__, ::zaponnx::testing::text(#condition " ", ##__VA_ARGS__)); \
+    }                                                                                                        \
   } while (false)

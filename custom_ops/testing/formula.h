@@ -17,38 +17,27 @@ struct Case {
   std::vector<float> W, B, P1, p1, P2, p2, x, residual;
   bool has_residual = false;
 
-  LayerWeights weights() const {
-    return {w_shape,   W.data(),  B.data(), P1.data(),
-            p1.data(), P2.data(), p2.data()};
-  }
-  Geometry geometry() const {
-    return make_geometry(attributes, w_shape, x_shape);
-  }
+  LayerWeights weights() const { return {w_shape, W.data(), B.data(), P1.data(), p1.data(), P2.data(), p2.data()}; }
+  Geometry geometry() const { return make_geometry(attributes, w_shape, x_shape); }
   // Fills weights and activations with normal values; sizes follow from the
   // attributes and shapes.
-  void randomize(std::mt19937 &rng);
+  void randomize(std::mt19937& rng);
 };
 
 // Each output's exact value if it is computed, how far float32 may be from it,
 // and whether it must be computed.
 struct Expected {
-  enum Compute {
-    kNo,
-    kYes,
-    kEither
-  }; // kEither: the prediction is within rounding of the threshold
+  enum Compute { kNo, kYes, kEither };  // kEither: the prediction is within rounding of the threshold
   std::vector<double> value, tolerance;
   std::vector<Compute> compute;
 };
 
-Expected evaluate(const Case &c);
+Expected evaluate(const Case& c);
 
 // Runs a kernel over the case and checks all outputs.
-void check_kernel(const Kernel &kernel, const Case &c, const Parallel &parallel,
-                  const std::string &what);
+void check_kernel(const Kernel& kernel, const Case& c, const Parallel& parallel, const std::string& what);
 
 // The kernel's outputs for the case.
-std::vector<float> run_kernel(const Kernel &kernel, const Case &c,
-                              const Parallel &parallel);
+std::vector<float> run_kernel(const Kernel& kernel, const Case& c, const Parallel& parallel);
 
-} // namespace zaponnx::testing
+}  // namespace zaponnx::testing

@@ -3,11 +3,11 @@
 int main() {
   using namespace zaponnx::testing;
   int failed = 0;
-  for (const Test &test : tests()) {
+  for (const Test& test : tests()) {
     const int before = failures();
     try {
       test.body();
-    } catch (const std::exception &error) {
+    } catch (const std::exception& error) {
       fail(test.name, 0, text("unexpected exception: ", error.what()));
     }
     if (failures() != before) {

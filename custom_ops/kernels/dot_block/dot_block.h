@@ -21,31 +21,27 @@
 namespace zaponnx {
 
 template <typename Isa, int Pixels, int Channels>
-inline void dot_block(const float *const (&x)[Pixels], const TapRuns &taps,
-                      const float *w, int64_t stride, float *sums) {
+inline void dot_block(const float* const (&x)[Pixels], const TapRuns& taps, const float* w, int64_t stride,
+                      float* sums) {
   using Vector = typename Isa::Vector;
   constexpr int kCount = Pixels * Channels;
-  constexpr int kPadded =
-      (kCount + Isa::kSumGroup - 1) / Isa::kSumGroup * Isa::kSumGroup;
+  constexpr int kPadded = (kCount + Isa::kSumGroup - 1) / Isa::kSumGroup * Isa::kSumGroup;
   // gcc keeps these arrays in memory unless every loop over them is unrolled.
   Vector total[kPadded];
 #pragma GCC unroll 32
-  for (int i = 0; i < kPadded; ++i)
-    total[i] = Isa::zero();
+  for (int i = 0; i < kPadded; ++i) total[i] = Isa::zero();
   for (int32_t run = 0; run < taps.count; ++run) {
     const int64_t offset = taps.offset[run];
     for (int64_t i = 0; i < taps.length; i += Isa::kLanes) {
       Vector pixel[Pixels];
 #pragma GCC unroll 32
-      for (int p = 0; p < Pixels; ++p)
-        pixel[p] = Isa::load(x[p] + offset + i);
+      for (int p = 0; p < Pixels; ++p) pixel[p] = Isa::load(x[p] + offset + i);
 #pragma GCC unroll 32
       for (int q = 0; q < Channels; ++q) {
         const Vector weight = Isa::load(w + q * stride + i);
 #pragma GCC unroll 32
         for (int p = 0; p < Pixels; ++p) {
-          total[p * Channels + q] =
-              Isa::fma(pixel[p], weight, total[p * Channels + q]);
+          total[p * Channels + q] = Isa::fma(pixel[p], weight, total[p * Channels + q]);
         }
       }
     }
@@ -53,15 +49,15 @@ inline void dot_block(const float *const (&x)[Pixels], const TapRuns &taps,
   }
 #pragma GCC unroll 32
   for (int i = 0; i < kPadded; i += Isa::kSumGroup) {
-    Isa::sum_lanes(reinterpret_cast<const Vector(&)[Isa::kSumGroup]>(total[i]),
-                   sums + i);
+    Isa::sum_lanes(reinterpret_cast<const Vector(&)[Isa::kSumGroup]>(total[i]), sums + i);
   }
 }
 
 // Floats that dot_block writes to `sums`: the products, rounded up to whole
 // groups.
-template <typename Isa> constexpr int dot_block_sums(int count) {
+template <typename Isa>
+constexpr int dot_block_sums(int count) {
   return (count + Isa::kSumGroup - 1) / Isa::kSumGroup * Isa::kSumGroup;
 }
 
-} // namespace zaponnx
+}  // namespace zaponnx

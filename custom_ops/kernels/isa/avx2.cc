@@ -5,4 +5,4 @@ namespace zaponnx {
 
 const VectorKernels kAvx2Kernels = vector_kernels<Avx2>();
 
-} // namespace zaponnx
+}  // namespace zaponnx

@@ -5,4 +5,4 @@ namespace zaponnx {
 
 const VectorKernels kAvx512Kernels = vector_kernels<Avx512>();
 
-} // namespace zaponnx
+}  // namespace zaponnx

@@ -5,44 +5,36 @@
 #include "kernels/isa/vector_avx2.h"
 
 namespace zaponnx {
-namespace { // each file that includes this compiles its own copy, with its own
-            // instruction set
+namespace {  // each file that includes this compiles its own copy, with its own
+             // instruction set
 
 struct Avx512 {
   using Vector = __m512;
   static constexpr int kLanes = 16;
-  static constexpr int kPatternPixels =
-      6; // x 4 channels: 24 accumulators, 6 pixels, 1 weight
-  static constexpr int kSparsePixels =
-      8; // more measured no faster and leave fewer full groups
+  static constexpr int kPatternPixels = 6;  // x 4 channels: 24 accumulators, 6 pixels, 1 weight
+  static constexpr int kSparsePixels = 8;   // more measured no faster and leave fewer full groups
 
   static Vector zero() { return _mm512_setzero_ps(); }
   static Vector broadcast(float value) { return _mm512_set1_ps(value); }
-  static Vector load(const float *from) { return _mm512_loadu_ps(from); }
-  static void store(float *to, Vector v) { _mm512_storeu_ps(to, v); }
+  static Vector load(const float* from) { return _mm512_loadu_ps(from); }
+  static void store(float* to, Vector v) { _mm512_storeu_ps(to, v); }
   static Vector add(Vector a, Vector b) { return _mm512_add_ps(a, b); }
-  static Vector fma(Vector a, Vector b, Vector c) {
-    return _mm512_fmadd_ps(a, b, c);
-  }
+  static Vector fma(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
   // A NaN in the second operand is kept, as ONNX's Relu and Min keep it.
   static Vector max(Vector a, Vector b) { return _mm512_max_ps(a, b); }
   static Vector min(Vector a, Vector b) { return _mm512_min_ps(a, b); }
   // Bit i: not (a[i] <= b[i]), which holds for a NaN.
-  static uint32_t not_less_equal(Vector a, Vector b) {
-    return _mm512_cmp_ps_mask(a, b, _CMP_NLE_UQ);
-  }
+  static uint32_t not_less_equal(Vector a, Vector b) { return _mm512_cmp_ps_mask(a, b, _CMP_NLE_UQ); }
 
   // sums[i] = the sum of the lanes of v[i], for i < 8.
-  static void sum_lanes(const Vector (&v)[8], float *sums) {
+  static void sum_lanes(const Vector (&v)[8], float* sums) {
     // Vectors i and i + 4 share a register from the first step on: [i i i+4
     // i+4] in 128-bit lanes.
     __m512 pair[4];
     for (int i = 0; i < 4; ++i) {
-      pair[i] = _mm512_add_ps(_mm512_shuffle_f32x4(v[i], v[i + 4], 0x44),
-                              _mm512_shuffle_f32x4(v[i], v[i + 4], 0xEE));
+      pair[i] = _mm512_add_ps(_mm512_shuffle_f32x4(v[i], v[i + 4], 0x44), _mm512_shuffle_f32x4(v[i], v[i + 4], 0xEE));
     }
-    const __m512 low = add_neighbours(add_neighbours(pair[0], pair[1]),
-                                      add_neighbours(pair[2], pair[3]));
+    const __m512 low = add_neighbours(add_neighbours(pair[0], pair[1]), add_neighbours(pair[2], pair[3]));
     // Lanes: 0-3, 0-3, 4-7, 4-7, half a sum each.
     const __m512 sum = _mm512_add_ps(low, _mm512_shuffle_f32x4(low, low, 0xB1));
     _mm_storeu_ps(sums, _mm512_castps512_ps128(sum));
@@ -50,19 +42,17 @@ struct Avx512 {
   }
   static constexpr int kSumGroup = 8;
 
-  static void transpose(const float *from, int64_t from_stride, float *to,
-                        int64_t to_stride) {
+  static void transpose(const float* from, int64_t from_stride, float* to, int64_t to_stride) {
     Avx2::transpose(from, from_stride, to, to_stride);
   }
   static constexpr int kTransposeBlock = Avx2::kTransposeBlock;
 
-private:
+ private:
   // In each 128-bit lane: a0+a1, a2+a3, b0+b1, b2+b3.
   static __m512 add_neighbours(__m512 a, __m512 b) {
-    return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88),
-                         _mm512_shuffle_ps(a, b, 0xDD));
+    return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xDD));
   }
 };
 
-} // namespace
-} // namespace zaponnx
+}  // namespace
+}  // namespace zaponnx

@@ -10,45 +10,36 @@
 namespace zaponnx {
 
 template <typename Isa, int Pixels, int Channels>
-void pattern_block(const PatternPixelsArgs &args, int32_t first_pixel,
-                   int32_t channel) {
-  const float *x[Pixels];
-  for (int p = 0; p < Pixels; ++p)
-    x[p] = args.patch + args.pixel[first_pixel + p];
+void pattern_block(const PatternPixelsArgs& args, int32_t first_pixel, int32_t channel) {
+  const float* x[Pixels];
+  for (int p = 0; p < Pixels; ++p) x[p] = args.patch + args.pixel[first_pixel + p];
   alignas(64) float sums[dot_block_sums<Isa>(Pixels * Channels)];
-  dot_block<Isa, Pixels, Channels>(
-      x, args.taps, args.weights.data + channel * args.weights.stride,
-      args.weights.stride, sums);
+  dot_block<Isa, Pixels, Channels>(x, args.taps, args.weights.data + channel * args.weights.stride, args.weights.stride,
+                                   sums);
   for (int p = 0; p < Pixels; ++p) {
-    float *out = args.out + args.out_offset[first_pixel + p] + channel;
-    for (int q = 0; q < Channels; ++q)
-      out[q] = (args.accumulate ? out[q] : 0.0f) + sums[p * Channels + q];
+    float* out = args.out + args.out_offset[first_pixel + p] + channel;
+    for (int q = 0; q < Channels; ++q) out[q] = (args.accumulate ? out[q] : 0.0f) + sums[p * Channels + q];
   }
 }
 
 template <typename Isa, int Channels, int... Minus1>
-void pattern_channels(const PatternPixelsArgs &args, int32_t channel,
-                      std::integer_sequence<int, Minus1...>) {
-  using Block = void (*)(const PatternPixelsArgs &, int32_t, int32_t);
-  static constexpr Block kBlocks[] = {
-      pattern_block<Isa, Minus1 + 1, Channels>...};
-  const int32_t blocks =
-      (args.pixels + Isa::kPatternPixels - 1) / Isa::kPatternPixels;
-  for (int32_t block = 0, pixel = 0; block < blocks;
-       ++block) { // of sizes that differ by one at most
+void pattern_channels(const PatternPixelsArgs& args, int32_t channel, std::integer_sequence<int, Minus1...>) {
+  using Block = void (*)(const PatternPixelsArgs&, int32_t, int32_t);
+  static constexpr Block kBlocks[] = {pattern_block<Isa, Minus1 + 1, Channels>...};
+  const int32_t blocks = (args.pixels + Isa::kPatternPixels - 1) / Isa::kPatternPixels;
+  for (int32_t block = 0, pixel = 0; block < blocks; ++block) {  // of sizes that differ by one at most
     const int32_t size = (args.pixels - pixel) / (blocks - block);
     kBlocks[size - 1](args, pixel, channel);
     pixel += size;
   }
 }
 
-template <typename Isa> void pattern_pixels(const PatternPixelsArgs &args) {
+template <typename Isa>
+void pattern_pixels(const PatternPixelsArgs& args) {
   constexpr std::make_integer_sequence<int, Isa::kPatternPixels> kSizes;
   int32_t channel = 0;
-  for (; channel + 4 <= args.channels; channel += 4)
-    pattern_channels<Isa, 4>(args, channel, kSizes);
-  for (; channel < args.channels; ++channel)
-    pattern_channels<Isa, 1>(args, channel, kSizes);
+  for (; channel + 4 <= args.channels; channel += 4) pattern_channels<Isa, 4>(args, channel, kSizes);
+  for (; channel < args.channels; ++channel) pattern_channels<Isa, 1>(args, channel, kSizes);
 }
 
-} // namespace zaponnx
+}  // namespace zaponnx

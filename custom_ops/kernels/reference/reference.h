@@ -14,8 +14,6 @@
 
 namespace zaponnx {
 
-std::unique_ptr<PreparedLayer>
-prepare_reference(const LayerAttributes &attributes,
-                  const LayerWeights &weights);
+std::unique_ptr<PreparedLayer> prepare_reference(const LayerAttributes& attributes, const LayerWeights& weights);
 
-} // namespace zaponnx
+}  // namespace zaponnx

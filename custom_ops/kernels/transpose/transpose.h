@@ -7,15 +7,13 @@
 namespace zaponnx {
 
 template <typename Isa>
-void transpose(const float *from, int64_t from_stride, float *to,
-               int64_t to_stride, int64_t rows, int64_t columns) {
+void transpose(const float* from, int64_t from_stride, float* to, int64_t to_stride, int64_t rows, int64_t columns) {
   constexpr int64_t kBlock = Isa::kTransposeBlock;
   const int64_t block_rows = rows / kBlock * kBlock;
   const int64_t block_columns = columns / kBlock * kBlock;
   for (int64_t j = 0; j < block_columns; j += kBlock) {
     for (int64_t i = 0; i < block_rows; i += kBlock) {
-      Isa::transpose(from + i * from_stride + j, from_stride,
-                     to + j * to_stride + i, to_stride);
+      Isa::transpose(from + i * from_stride + j, from_stride, to + j * to_stride + i, to_stride);
     }
   }
   for (int64_t i = 0; i < rows; ++i) {
@@ -24,4 +22,4 @@ void transpose(const float *from, int64_t from_stride, float *to,
   }
 }
 
-} // namespace zaponnx
+}  // namespace zaponnx

@@ -8,29 +8,22 @@ namespace {
 
 constexpr int64_t kLargestChunk = 64;
 
-int64_t divide_up(int64_t value, int64_t divisor) {
-  return (value + divisor - 1) / divisor;
-}
+int64_t divide_up(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
 
-} // namespace
+}  // namespace
 
-PackedWeights::PackedWeights(const LayerAttributes &attributes,
-                             const LayerWeights &weights, int32_t lanes) {
-  const auto [out_channels, in_channels, kernel_height, kernel_width] =
-      weights.shape;
+PackedWeights::PackedWeights(const LayerAttributes& attributes, const LayerWeights& weights, int32_t lanes) {
+  const auto [out_channels, in_channels, kernel_height, kernel_width] = weights.shape;
   const int64_t groups = attributes.group;
   group_channels_ = out_channels / groups;
   taps_ = kernel_height * kernel_width;
   chunks_ = static_cast<int32_t>(divide_up(in_channels, kLargestChunk));
-  chunk_ = static_cast<int32_t>(
-      divide_up(divide_up(in_channels, chunks_), lanes) * lanes);
-  float *to =
-      data_.reserve(groups * chunks_ * group_channels_ * taps_ * chunk_);
+  chunk_ = static_cast<int32_t>(divide_up(divide_up(in_channels, chunks_), lanes) * lanes);
+  float* to = data_.reserve(groups * chunks_ * group_channels_ * taps_ * chunk_);
   for (int64_t group = 0; group < groups; ++group) {
     for (int64_t chunk = 0; chunk < chunks_; ++chunk) {
       for (int64_t m = 0; m < group_channels_; ++m) {
-        const float *from =
-            weights.W + (group * group_channels_ + m) * in_channels * taps_;
+        const float* from = weights.W + (group * group_channels_ + m) * in_channels * taps_;
         for (int64_t tap = 0; tap < taps_; ++tap) {
           for (int64_t c = chunk * chunk_; c < (chunk + 1) * chunk_; ++c) {
             *to++ = c < in_channels ? from[c * taps_ + tap] : 0.0f;
@@ -41,10 +34,9 @@ PackedWeights::PackedWeights(const LayerAttributes &attributes,
   }
 }
 
-PackedPredictors::PackedPredictors(const LayerAttributes &attributes,
-                                   const LayerWeights &weights, int32_t lanes)
+PackedPredictors::PackedPredictors(const LayerAttributes& attributes, const LayerWeights& weights, int32_t lanes)
     : lanes_(lanes), padded_channels_(weights.shape[0] + lanes) {
-  float *data = data_.reserve(kPredictorVectors * padded_channels_);
+  float* data = data_.reserve(kPredictorVectors * padded_channels_);
   std::fill(data, data + kPredictorVectors * padded_channels_, 0.0f);
   for (int64_t m = 0; m < weights.shape[0]; ++m) {
     for (int64_t tap = 0; tap < 9; ++tap) {
@@ -53,50 +45,42 @@ PackedPredictors::PackedPredictors(const LayerAttributes &attributes,
     }
     data[9 * padded_channels_ + m] = weights.p1[m];
     data[19 * padded_channels_ + m] = weights.p2[m];
-    data[20 * padded_channels_ + m] =
-        attributes.threshold[attributes.threshold.size() == 1 ? 0 : m];
+    data[20 * padded_channels_ + m] = attributes.threshold[attributes.threshold.size() == 1 ? 0 : m];
   }
 }
 
-void PackedPredictors::strip(int64_t channel, float *to) const {
+void PackedPredictors::strip(int64_t channel, float* to) const {
   for (int32_t i = 0; i < kPredictorVectors; ++i) {
-    std::memcpy(to + i * lanes_, data_.data() + i * padded_channels_ + channel,
-                lanes_ * sizeof(float));
+    std::memcpy(to + i * lanes_, data_.data() + i * padded_channels_ + channel, lanes_ * sizeof(float));
   }
 }
 
-PatchLayout::PatchLayout(const LayerAttributes &attributes, const Geometry &g,
-                         const Tile &tile, int32_t chunk)
-    : rows_((tile.rows - 1) * attributes.strides[0] +
-            attributes.dilations[0] * (g.kernel_height - 1) + 1),
-      columns_((tile.columns - 1) * attributes.strides[1] +
-               attributes.dilations[1] * (g.kernel_width - 1) + 1),
-      chunk_(chunk), row_step_(attributes.strides[0]),
+PatchLayout::PatchLayout(const LayerAttributes& attributes, const Geometry& g, const Tile& tile, int32_t chunk)
+    : rows_((tile.rows - 1) * attributes.strides[0] + attributes.dilations[0] * (g.kernel_height - 1) + 1),
+      columns_((tile.columns - 1) * attributes.strides[1] + attributes.dilations[1] * (g.kernel_width - 1) + 1),
+      chunk_(chunk),
+      row_step_(attributes.strides[0]),
       column_step_(attributes.strides[1]),
       image_top_(tile.top * attributes.strides[0] - attributes.pads[0]),
       image_left_(tile.left * attributes.strides[1] - attributes.pads[1]),
-      image_height_(g.in_height), image_width_(g.in_width),
+      image_height_(g.in_height),
+      image_width_(g.in_width),
       image_channels_(g.in_channels) {
   // Without dilation a kernel row is one run.
-  const int64_t runs_per_row =
-      attributes.dilations[1] == 1 ? 1 : g.kernel_width;
+  const int64_t runs_per_row = attributes.dilations[1] == 1 ? 1 : g.kernel_width;
   run_length_ = static_cast<int32_t>(g.kernel_width / runs_per_row * chunk);
   for (int64_t row = 0; row < g.kernel_height; ++row) {
     for (int64_t run = 0; run < runs_per_row; ++run) {
       run_offsets_.push_back(
-          static_cast<int32_t>((row * attributes.dilations[0] * columns_ +
-                                run * attributes.dilations[1]) *
-                               chunk));
+          static_cast<int32_t>((row * attributes.dilations[0] * columns_ + run * attributes.dilations[1]) * chunk));
     }
   }
 }
 
-void PatchLayout::pack(const float *image, int64_t first_channel,
-                       int64_t channels, float *patch) const {
+void PatchLayout::pack(const float* image, int64_t first_channel, int64_t channels, float* patch) const {
   // Columns [inside, end) of the patch lie in the image.
   const int64_t inside = std::clamp<int64_t>(-image_left_, 0, columns_);
-  const int64_t end =
-      std::clamp<int64_t>(image_width_ - image_left_, inside, columns_);
+  const int64_t end = std::clamp<int64_t>(image_width_ - image_left_, inside, columns_);
   for (int64_t row = 0; row < rows_; ++row, patch += columns_ * chunk_) {
     const int64_t image_row = image_top_ + row;
     if (image_row < 0 || image_row >= image_height_ || inside == end) {
@@ -104,24 +88,18 @@ void PatchLayout::pack(const float *image, int64_t first_channel,
       continue;
     }
     std::memset(patch, 0, inside * chunk_ * sizeof(float));
-    std::memset(patch + end * chunk_, 0,
-                (columns_ - end) * chunk_ * sizeof(float));
-    const float *from =
-        image +
-        (image_row * image_width_ + image_left_ + inside) * image_channels_ +
-        first_channel;
+    std::memset(patch + end * chunk_, 0, (columns_ - end) * chunk_ * sizeof(float));
+    const float* from = image + (image_row * image_width_ + image_left_ + inside) * image_channels_ + first_channel;
     if (channels == chunk_ && channels == image_channels_) {
-      std::memcpy(patch + inside * chunk_, from,
-                  (end - inside) * chunk_ * sizeof(float));
+      std::memcpy(patch + inside * chunk_, from, (end - inside) * chunk_ * sizeof(float));
       continue;
     }
-    for (int64_t column = inside; column < end;
-         ++column, from += image_channels_) {
-      float *to = patch + column * chunk_;
+    for (int64_t column = inside; column < end; ++column, from += image_channels_) {
+      float* to = patch + column * chunk_;
       std::memcpy(to, from, channels * sizeof(float));
       std::memset(to + channels, 0, (chunk_ - channels) * sizeof(float));
     }
   }
 }
 
-} // namespace zaponnx
+}  // namespace zaponnx

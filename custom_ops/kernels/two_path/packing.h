@@ -22,71 +22,58 @@ struct Tile {
 };
 
 class PackedWeights {
-public:
-  PackedWeights(const LayerAttributes &attributes, const LayerWeights &weights,
-                int32_t lanes);
+ public:
+  PackedWeights(const LayerAttributes& attributes, const LayerWeights& weights, int32_t lanes);
 
-  int32_t chunk() const {
-    return chunk_;
-  } // channels in a chunk, a multiple of the vector length
-  int32_t chunks() const { return chunks_; } // of a group
-  int64_t taps() const { return taps_; }     // kH * kW
+  int32_t chunk() const { return chunk_; }    // channels in a chunk, a multiple of the vector length
+  int32_t chunks() const { return chunks_; }  // of a group
+  int64_t taps() const { return taps_; }      // kH * kW
   // The weights of a chunk of a group, from the group's output channel
   // `channel` on.
   ChunkWeights at(int64_t group, int32_t chunk_index, int64_t channel) const {
     const int64_t stride = taps_ * chunk_;
-    return {data_.data() +
-                ((group * chunks_ + chunk_index) * group_channels_ + channel) *
-                    stride,
-            stride};
+    return {data_.data() + ((group * chunks_ + chunk_index) * group_channels_ + channel) * stride, stride};
   }
 
-private:
+ private:
   int32_t chunk_, chunks_;
   int64_t taps_, group_channels_;
-  Buffer<float> data_; // [group][chunk][output channel][tap][channel in chunk]
+  Buffer<float> data_;  // [group][chunk][output channel][tap][channel in chunk]
 };
 
 class PackedPredictors {
-public:
-  PackedPredictors(const LayerAttributes &attributes,
-                   const LayerWeights &weights, int32_t lanes);
+ public:
+  PackedPredictors(const LayerAttributes& attributes, const LayerWeights& weights, int32_t lanes);
 
   // The parameters of the strip that starts at output channel `channel`:
   // kPredictorVectors vectors. A strip may start anywhere; lanes past the last
   // channel are padding.
-  void strip(int64_t channel, float *to) const;
+  void strip(int64_t channel, float* to) const;
 
-private:
+ private:
   int32_t lanes_;
   int64_t padded_channels_;
-  Buffer<float> data_; // [kPredictorVectors][padded channel]
+  Buffer<float> data_;  // [kPredictorVectors][padded channel]
 };
 
 // The part of an NHWC image that a tile's outputs read, for one chunk of
 // channels of one group: [row][column][channel in chunk], zero outside the
 // image.
 class PatchLayout {
-public:
-  PatchLayout(const LayerAttributes &attributes, const Geometry &geometry,
-              const Tile &tile, int32_t chunk);
+ public:
+  PatchLayout(const LayerAttributes& attributes, const Geometry& geometry, const Tile& tile, int32_t chunk);
 
   size_t size() const { return static_cast<size_t>(rows_ * columns_ * chunk_); }
   // Of the first tap of the tile's output (row, column).
   int32_t pixel_offset(int64_t row, int64_t column) const {
-    return static_cast<int32_t>(
-        (row * row_step_ * columns_ + column * column_step_) * chunk_);
+    return static_cast<int32_t>((row * row_step_ * columns_ + column * column_step_) * chunk_);
   }
-  TapRuns taps() const {
-    return {run_offsets_.data(), static_cast<int32_t>(run_offsets_.size()),
-            run_length_};
-  }
+  TapRuns taps() const { return {run_offsets_.data(), static_cast<int32_t>(run_offsets_.size()), run_length_}; }
   // image: H x W x C; first_channel: in the image; channels: those that exist,
   // at most `chunk`.
-  void pack(const float *image, int64_t first_channel, int64_t channels,
-            float *patch) const;
+  void pack(const float* image, int64_t first_channel, int64_t channels, float* patch) const;
 
-private:
+ private:
   int64_t rows_, columns_, chunk_;
   int64_t row_step_, column_step_;
   int64_t image_top_, image_left_, image_height_, image_width_, image_channels_;
@@ -94,4 +81,4 @@ private:
   std::vector<int32_t> run_offsets_;
 };
 
-} // namespace zaponnx
+}  // namespace zaponnx

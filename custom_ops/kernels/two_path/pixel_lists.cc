@@ -15,8 +15,7 @@ struct BitPositions {
   constexpr BitPositions() {
     for (int byte = 0; byte < 256; ++byte) {
       for (uint64_t bit = 0; bit < 8; ++bit) {
-        if (byte >> bit & 1)
-          positions[byte] |= bit << (8 * count[byte]++);
+        if (byte >> bit & 1) positions[byte] |= bit << (8 * count[byte]++);
       }
     }
   }
@@ -33,10 +32,9 @@ uint64_t transpose_bits(uint64_t x) {
   return x ^ t ^ (t << 28);
 }
 
-} // namespace
+}  // namespace
 
-void append_pixel_lists(const uint16_t *mask, int32_t pixels, int32_t channels,
-                        uint8_t *list, int32_t *start) {
+void append_pixel_lists(const uint16_t* mask, int32_t pixels, int32_t channels, uint8_t* list, int32_t* start) {
   // pixel_bits[c][i]: which of the pixels 8i ... 8i + 7 channel c needs.
   uint8_t pixel_bits[16][kLargestTile / 8];
   const int32_t groups = (pixels + 7) / 8;
@@ -59,16 +57,13 @@ void append_pixel_lists(const uint16_t *mask, int32_t pixels, int32_t channels,
     int32_t end = start[c];
     for (int32_t group = 0; group < groups; ++group) {
       const uint8_t bits = pixel_bits[c][group];
-      const uint64_t entries =
-          kBits.positions[bits] +
-          static_cast<uint64_t>(group * 8) * 0x0101010101010101ull;
-      std::memcpy(
-          list + end, &entries,
-          8); // branch-free: what is past the count is overwritten or slack
+      const uint64_t entries = kBits.positions[bits] + static_cast<uint64_t>(group * 8) * 0x0101010101010101ull;
+      std::memcpy(list + end, &entries,
+                  8);  // branch-free: what is past the count is overwritten or slack
       end += kBits.count[bits];
     }
     start[c + 1] = end;
   }
 }
 
-} // namespace zaponnx
+}  // namespace zaponnx

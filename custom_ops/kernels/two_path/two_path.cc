@@ -9,23 +9,19 @@
 namespace zaponnx {
 namespace {
 
-int64_t divide_up(int64_t value, int64_t divisor) {
-  return (value + divisor - 1) / divisor;
-}
+int64_t divide_up(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
 
 // The output map cut in tiles of nearly equal size.
 struct TileGrid {
-  int64_t rows, columns;           // of tiles
-  int64_t tile_rows, tile_columns; // of a tile, in outputs
-  int64_t height, width;           // of the map
+  int64_t rows, columns;            // of tiles
+  int64_t tile_rows, tile_columns;  // of a tile, in outputs
+  int64_t height, width;            // of the map
 
-  TileGrid(const Geometry &g, const LayerAttributes &attributes)
-      : height(g.out_height), width(g.out_width) {
+  TileGrid(const Geometry& g, const LayerAttributes& attributes) : height(g.out_height), width(g.out_width) {
     // 8 x 16 outputs keep a patch of 64 channels near L1's size at stride 1,
     // and a list entry in a byte.
     rows = divide_up(height, std::max<int64_t>(1, 8 / attributes.strides[0]));
-    columns =
-        divide_up(width, std::max<int64_t>(1, 16 / attributes.strides[1]));
+    columns = divide_up(width, std::max<int64_t>(1, 16 / attributes.strides[1]));
     tile_rows = divide_up(height, rows);
     tile_columns = divide_up(width, columns);
     rows = divide_up(height, tile_rows);
@@ -45,20 +41,16 @@ struct TileGrid {
 // Work is cut in (image, group, tile, range of a group's output channels);
 // ranges only where there are few tiles.
 struct Tasks {
-  static constexpr int64_t kEnough =
-      16; // a few times the cores of a small machine
-  static constexpr int64_t kSmallestRange = 16; // channels
+  static constexpr int64_t kEnough = 16;         // a few times the cores of a small machine
+  static constexpr int64_t kSmallestRange = 16;  // channels
 
   TileGrid grid;
   int64_t groups, group_channels, range, ranges, count;
 
-  Tasks(const Geometry &g, const LayerAttributes &attributes)
-      : grid(g, attributes), groups(attributes.group),
-        group_channels(g.group_out_channels) {
-    const int64_t wanted = divide_up(
-        kEnough, std::max<int64_t>(1, g.batch * groups * grid.count()));
-    range = divide_up(divide_up(group_channels, wanted), kSmallestRange) *
-            kSmallestRange;
+  Tasks(const Geometry& g, const LayerAttributes& attributes)
+      : grid(g, attributes), groups(attributes.group), group_channels(g.group_out_channels) {
+    const int64_t wanted = divide_up(kEnough, std::max<int64_t>(1, g.batch * groups * grid.count()));
+    range = divide_up(divide_up(group_channels, wanted), kSmallestRange) * kSmallestRange;
     ranges = divide_up(group_channels, range);
     count = g.batch * groups * grid.count() * ranges;
   }
@@ -66,15 +58,14 @@ struct Tasks {
   struct Task {
     int64_t image, group;
     Tile tile;
-    int64_t first_channel; // within the group
+    int64_t first_channel;  // within the group
     int32_t channels;
   };
 
   Task operator[](int64_t index) const {
     Task task;
     task.first_channel = index % ranges * range;
-    task.channels = static_cast<int32_t>(
-        std::min(range, group_channels - task.first_channel));
+    task.channels = static_cast<int32_t>(std::min(range, group_channels - task.first_channel));
     index /= ranges;
     task.tile = grid[index % grid.count()];
     index /= grid.count();
@@ -100,170 +91,134 @@ struct Maps {
 };
 
 class TwoPath final : public PreparedLayer {
-public:
-  TwoPath(const VectorKernels &kernels, const LayerAttributes &attributes,
-          const LayerWeights &w)
-      : kernels_(kernels), attributes_(attributes),
-        bias_(w.B, w.B + w.shape[0]), weights_(attributes, w, kernels.lanes),
+ public:
+  TwoPath(const VectorKernels& kernels, const LayerAttributes& attributes, const LayerWeights& w)
+      : kernels_(kernels),
+        attributes_(attributes),
+        bias_(w.B, w.B + w.shape[0]),
+        weights_(attributes, w, kernels.lanes),
         predictors_(attributes, w, kernels.lanes) {}
 
-  void run(const Geometry &g, const Activations &a,
-           const Parallel &parallel) const override {
+  void run(const Geometry& g, const Activations& a, const Parallel& parallel) const override {
     thread_local Maps maps;
     const int64_t outputs = g.out_height * g.out_width;
-    float *x =
-        maps.x.reserve(g.batch * g.in_channels * g.in_height * g.in_width);
-    float *y = maps.y.reserve(g.batch * g.out_channels * outputs);
-    float *residual =
-        a.residual == nullptr
-            ? nullptr
-            : maps.residual.reserve(g.batch * g.out_channels * outputs);
-    transpose_maps(a.x, x, g.batch, g.in_channels, g.in_height * g.in_width,
-                   parallel);
-    if (residual != nullptr)
-      transpose_maps(a.residual, residual, g.batch, g.out_channels, outputs,
-                     parallel);
+    float* x = maps.x.reserve(g.batch * g.in_channels * g.in_height * g.in_width);
+    float* y = maps.y.reserve(g.batch * g.out_channels * outputs);
+    float* residual = a.residual == nullptr ? nullptr : maps.residual.reserve(g.batch * g.out_channels * outputs);
+    transpose_maps(a.x, x, g.batch, g.in_channels, g.in_height * g.in_width, parallel);
+    if (residual != nullptr) transpose_maps(a.residual, residual, g.batch, g.out_channels, outputs, parallel);
     const Tasks tasks(g, attributes_);
-    parallel(tasks.count,
-             [&](size_t i) { compute_pattern(g, tasks[i], x, residual, y); });
-    parallel(tasks.count,
-             [&](size_t i) { compute_rest(g, tasks[i], x, residual, y); });
+    parallel(tasks.count, [&](size_t i) { compute_pattern(g, tasks[i], x, residual, y); });
+    parallel(tasks.count, [&](size_t i) { compute_rest(g, tasks[i], x, residual, y); });
     transpose_maps(y, a.y, g.batch, outputs, g.out_channels, parallel);
   }
 
-private:
+ private:
   using Task = Tasks::Task;
 
-  static Workspace &workspace() {
+  static Workspace& workspace() {
     thread_local Workspace workspace;
     return workspace;
   }
 
   // `count` matrices of rows x columns, transposed in squares that fit L1.
-  void transpose_maps(const float *from, float *to, int64_t count, int64_t rows,
-                      int64_t columns, const Parallel &parallel) const {
+  void transpose_maps(const float* from, float* to, int64_t count, int64_t rows, int64_t columns,
+                      const Parallel& parallel) const {
     constexpr int64_t kSide = 64;
     const int64_t column_blocks = divide_up(columns, kSide);
     const int64_t blocks = divide_up(rows, kSide) * column_blocks;
     parallel(count * blocks, [&](size_t i) {
       const int64_t map = static_cast<int64_t>(i) / blocks * rows * columns;
-      const int64_t row =
-          static_cast<int64_t>(i) % blocks / column_blocks * kSide;
+      const int64_t row = static_cast<int64_t>(i) % blocks / column_blocks * kSide;
       const int64_t column = static_cast<int64_t>(i) % column_blocks * kSide;
-      kernels_.transpose(from + map + row * columns + column, columns,
-                         to + map + column * rows + row, rows,
-                         std::min(kSide, rows - row),
-                         std::min(kSide, columns - column));
+      kernels_.transpose(from + map + row * columns + column, columns, to + map + column * rows + row, rows,
+                         std::min(kSide, rows - row), std::min(kSide, columns - column));
     });
   }
 
-  const float *image(const Geometry &g, const float *x,
-                     const Task &task) const {
+  const float* image(const Geometry& g, const float* x, const Task& task) const {
     return x + task.image * g.in_height * g.in_width * g.in_channels;
   }
 
   // Where the outputs of the task's first channel lie in an NHWC map of the
   // output: of the map's pixel (0, 0).
-  int64_t first_output(const Geometry &g, const Task &task) const {
-    return task.image * g.out_height * g.out_width * g.out_channels +
-           task.group * g.group_out_channels + task.first_channel;
+  int64_t first_output(const Geometry& g, const Task& task) const {
+    return task.image * g.out_height * g.out_width * g.out_channels + task.group * g.group_out_channels +
+           task.first_channel;
   }
 
   template <typename Compute>
-  void for_each_chunk(const Geometry &g, const Task &task,
-                      const PatchLayout &layout, const float *x,
-                      const Compute &compute) const {
-    float *patch = workspace().patch.reserve(layout.size());
+  void for_each_chunk(const Geometry& g, const Task& task, const PatchLayout& layout, const float* x,
+                      const Compute& compute) const {
+    float* patch = workspace().patch.reserve(layout.size());
     for (int32_t chunk = 0; chunk < weights_.chunks(); ++chunk) {
       const int64_t first = static_cast<int64_t>(chunk) * weights_.chunk();
-      const int64_t channels =
-          std::clamp<int64_t>(g.group_in_channels - first, 0, weights_.chunk());
-      layout.pack(image(g, x, task), task.group * g.group_in_channels + first,
-                  channels, patch);
-      compute(patch, weights_.at(task.group, chunk, task.first_channel),
-              chunk > 0);
+      const int64_t channels = std::clamp<int64_t>(g.group_in_channels - first, 0, weights_.chunk());
+      layout.pack(image(g, x, task), task.group * g.group_in_channels + first, channels, patch);
+      compute(patch, weights_.at(task.group, chunk, task.first_channel), chunk > 0);
     }
   }
 
-  void compute_pattern(const Geometry &g, const Task &task, const float *x,
-                       const float *residual, float *y) const {
-    Workspace &space = workspace();
-    const Tile &tile = task.tile;
+  void compute_pattern(const Geometry& g, const Task& task, const float* x, const float* residual, float* y) const {
+    Workspace& space = workspace();
+    const Tile& tile = task.tile;
     const PatchLayout layout(attributes_, g, tile, weights_.chunk());
-    int32_t *pixels = space.pixels.reserve(kLargestTile);
-    int64_t *offsets = space.offsets.reserve(kLargestTile);
+    int32_t* pixels = space.pixels.reserve(kLargestTile);
+    int64_t* offsets = space.offsets.reserve(kLargestTile);
     int32_t count = 0;
     for (int32_t row = 0; row < tile.rows; ++row) {
       for (int32_t column = 0; column < tile.columns; ++column) {
-        if (!attributes_.pattern.at(tile.top + row, tile.left + column))
-          continue;
+        if (!attributes_.pattern.at(tile.top + row, tile.left + column)) continue;
         pixels[count] = layout.pixel_offset(row, column);
-        offsets[count++] =
-            ((tile.top + row) * g.out_width + tile.left + column) *
-            g.out_channels;
+        offsets[count++] = ((tile.top + row) * g.out_width + tile.left + column) * g.out_channels;
       }
     }
     const int64_t first_output_offset = first_output(g, task);
-    for_each_chunk(
-        g, task, layout, x,
-        [&](const float *patch, const ChunkWeights &weights, bool accumulate) {
-          kernels_.pattern_pixels({patch, pixels, count, layout.taps(), weights,
-                                   task.channels, y + first_output_offset,
-                                   offsets, accumulate});
-        });
-    const float *bias =
-        bias_.data() + task.group * g.group_out_channels + task.first_channel;
+    for_each_chunk(g, task, layout, x, [&](const float* patch, const ChunkWeights& weights, bool accumulate) {
+      kernels_.pattern_pixels(
+          {patch, pixels, count, layout.taps(), weights, task.channels, y + first_output_offset, offsets, accumulate});
+    });
+    const float* bias = bias_.data() + task.group * g.group_out_channels + task.first_channel;
     for (int32_t i = 0; i < count; ++i) {
       const int64_t at = first_output_offset + offsets[i];
-      kernels_.activate({y + at, bias,
-                         residual == nullptr ? nullptr : residual + at,
-                         task.channels, attributes_.bound});
+      kernels_.activate(
+          {y + at, bias, residual == nullptr ? nullptr : residual + at, task.channels, attributes_.bound});
     }
   }
 
-  void compute_rest(const Geometry &g, const Task &task, const float *x,
-                    const float *residual, float *y) const {
-    Workspace &space = workspace();
-    const Tile &tile = task.tile;
+  void compute_rest(const Geometry& g, const Task& task, const float* x, const float* residual, float* y) const {
+    Workspace& space = workspace();
+    const Tile& tile = task.tile;
     const int32_t tile_pixels = tile.rows * tile.columns;
     const PatchLayout layout(attributes_, g, tile, weights_.chunk());
-    int32_t *pixels = space.pixels.reserve(kLargestTile);
-    int64_t *offsets = space.offsets.reserve(kLargestTile);
-    const uint8_t *in_pattern = mark_pattern(g, tile);
-    float *y_task = y + first_output(g, task);
+    int32_t* pixels = space.pixels.reserve(kLargestTile);
+    int64_t* offsets = space.offsets.reserve(kLargestTile);
+    const uint8_t* in_pattern = mark_pattern(g, tile);
+    float* y_task = y + first_output(g, task);
     for (int32_t row = 0, i = 0; row < tile.rows; ++row) {
       for (int32_t column = 0; column < tile.columns; ++column, ++i) {
         pixels[i] = layout.pixel_offset(row, column);
-        offsets[i] = ((tile.top + row) * g.out_width + tile.left + column) *
-                     g.out_channels;
+        offsets[i] = ((tile.top + row) * g.out_width + tile.left + column) * g.out_channels;
         if (!in_pattern[(row + 2) * (tile.columns + 4) + column + 2]) {
           std::memset(y_task + offsets[i], 0, task.channels * sizeof(float));
         }
       }
     }
     predict(g, task, in_pattern, y_task);
-    const uint8_t *list = space.list.data();
-    const int32_t *start = space.start.data();
-    float *sums = space.sums.reserve(tile_pixels * task.channels);
-    if (start[task.channels] == 0)
-      return;
-    for_each_chunk(
-        g, task, layout, x,
-        [&](const float *patch, const ChunkWeights &weights, bool accumulate) {
-          kernels_.sparse_outputs({patch, pixels, layout.taps(), weights,
-                                   task.channels, list, start, sums,
-                                   accumulate});
-        });
-    const float *bias =
-        bias_.data() + task.group * g.group_out_channels + task.first_channel;
-    const float *residual_task =
-        residual == nullptr ? nullptr : residual + first_output(g, task);
+    const uint8_t* list = space.list.data();
+    const int32_t* start = space.start.data();
+    float* sums = space.sums.reserve(tile_pixels * task.channels);
+    if (start[task.channels] == 0) return;
+    for_each_chunk(g, task, layout, x, [&](const float* patch, const ChunkWeights& weights, bool accumulate) {
+      kernels_.sparse_outputs({patch, pixels, layout.taps(), weights, task.channels, list, start, sums, accumulate});
+    });
+    const float* bias = bias_.data() + task.group * g.group_out_channels + task.first_channel;
+    const float* residual_task = residual == nullptr ? nullptr : residual + first_output(g, task);
     for (int32_t c = 0; c < task.channels; ++c) {
       for (int32_t i = start[c]; i < start[c + 1]; ++i) {
         const int64_t at = offsets[list[i]] + c;
         float v = sums[i] + bias[c];
-        if (residual_task != nullptr)
-          v += residual_task[at];
+        if (residual_task != nullptr) v += residual_task[at];
         v = v < 0.0f ? 0.0f : v;
         y_task[at] = v > attributes_.bound ? attributes_.bound : v;
       }
@@ -272,15 +227,12 @@ private:
 
   // The tile and two pixels around it: 1 where a pixel is in the map and in the
   // pattern.
-  const uint8_t *mark_pattern(const Geometry &g, const Tile &tile) const {
-    uint8_t *marks =
-        workspace().in_pattern.reserve((tile.rows + 4) * (tile.columns + 4));
-    uint8_t *mark = marks;
+  const uint8_t* mark_pattern(const Geometry& g, const Tile& tile) const {
+    uint8_t* marks = workspace().in_pattern.reserve((tile.rows + 4) * (tile.columns + 4));
+    uint8_t* mark = marks;
     for (int64_t row = tile.top - 2; row < tile.top + tile.rows + 2; ++row) {
-      for (int64_t column = tile.left - 2;
-           column < tile.left + tile.columns + 2; ++column) {
-        const bool inside = row >= 0 && row < g.out_height && column >= 0 &&
-                            column < g.out_width;
+      for (int64_t column = tile.left - 2; column < tile.left + tile.columns + 2; ++column) {
+        const bool inside = row >= 0 && row < g.out_height && column >= 0 && column < g.out_width;
         *mark++ = inside && attributes_.pattern.at(row, column);
       }
     }
@@ -289,54 +241,42 @@ private:
 
   // Fills the workspace's lists with the outputs of the task that must be
   // computed.
-  void predict(const Geometry &g, const Task &task, const uint8_t *in_pattern,
-               const float *y_task) const {
-    Workspace &space = workspace();
-    const Tile &tile = task.tile;
+  void predict(const Geometry& g, const Task& task, const uint8_t* in_pattern, const float* y_task) const {
+    Workspace& space = workspace();
+    const Tile& tile = task.tile;
     const int32_t tile_pixels = tile.rows * tile.columns;
     const int32_t lanes = kernels_.lanes;
-    const size_t parameter_count =
-        static_cast<size_t>(kPredictorVectors) * lanes;
-    float *parameters = space.scratch.reserve(
-        parameter_count + predictor_scratch(tile.rows, tile.columns, lanes));
-    uint16_t *mask = space.mask.reserve(kLargestTile);
+    const size_t parameter_count = static_cast<size_t>(kPredictorVectors) * lanes;
+    float* parameters = space.scratch.reserve(parameter_count + predictor_scratch(tile.rows, tile.columns, lanes));
+    uint16_t* mask = space.mask.reserve(kLargestTile);
     std::fill(mask, mask + kLargestTile, uint16_t{0});
-    uint8_t *list =
-        space.list.reserve(tile_pixels * task.channels + kListSlack);
-    int32_t *start = space.start.reserve(task.channels + 1);
+    uint8_t* list = space.list.reserve(tile_pixels * task.channels + kListSlack);
+    int32_t* start = space.start.reserve(task.channels + 1);
     start[0] = 0;
     for (int32_t c = 0; c < task.channels; c += lanes) {
       const int32_t channels = std::min(lanes, task.channels - c);
-      predictors_.strip(task.group * g.group_out_channels + task.first_channel +
-                            c,
-                        parameters);
-      kernels_.predict({y_task + c, g.out_channels, g.out_height, g.out_width,
-                        tile.top, tile.left, tile.rows, tile.columns,
-                        in_pattern, channels, parameters,
-                        parameters + parameter_count, mask});
+      predictors_.strip(task.group * g.group_out_channels + task.first_channel + c, parameters);
+      kernels_.predict({y_task + c, g.out_channels, g.out_height, g.out_width, tile.top, tile.left, tile.rows,
+                        tile.columns, in_pattern, channels, parameters, parameters + parameter_count, mask});
       append_pixel_lists(mask, tile_pixels, channels, list, start + c);
     }
   }
 
-  const VectorKernels &kernels_;
+  const VectorKernels& kernels_;
   LayerAttributes attributes_;
   std::vector<float> bias_;
   PackedWeights weights_;
   PackedPredictors predictors_;
 };
 
-} // namespace
+}  // namespace
 
-std::unique_ptr<PreparedLayer>
-prepare_two_path_avx2(const LayerAttributes &attributes,
-                      const LayerWeights &weights) {
+std::unique_ptr<PreparedLayer> prepare_two_path_avx2(const LayerAttributes& attributes, const LayerWeights& weights) {
   return std::make_unique<TwoPath>(kAvx2Kernels, attributes, weights);
 }
 
-std::unique_ptr<PreparedLayer>
-prepare_two_path_avx512(const LayerAttributes &attributes,
-                        const LayerWeights &weights) {
+std::unique_ptr<PreparedLayer> prepare_two_path_avx512(const LayerAttributes& attributes, const LayerWeights& weights) {
   return std::make_unique<TwoPath>(kAvx512Kernels, attributes, weights);
 }
 
-} // namespace zaponnx
+}  // namespace zaponnx

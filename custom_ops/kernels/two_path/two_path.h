@@ -18,11 +18,7 @@
 
 namespace zaponnx {
 
-std::unique_ptr<PreparedLayer>
-prepare_two_path_avx2(const LayerAttributes &attributes,
-                      const LayerWeights &weights);
-std::unique_ptr<PreparedLayer>
-prepare_two_path_avx512(const LayerAttributes &attributes,
-                        const LayerWeights &weights);
+std::unique_ptr<PreparedLayer> prepare_two_path_avx2(const LayerAttributes& attributes, const LayerWeights& weights);
+std::unique_ptr<PreparedLayer> prepare_two_path_avx512(const LayerAttributes& attributes, const LayerWeights& weights);
 
-} // namespace zaponnx
+}  // namespace zaponnx

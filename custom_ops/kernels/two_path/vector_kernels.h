@@ -14,7 +14,7 @@ namespace zaponnx {
 // floats, at these offsets from the output's first tap. `length` is a multiple
 // of the vector length.
 struct TapRuns {
-  const int32_t *offset;
+  const int32_t* offset;
   int32_t count;
   int32_t length;
 };
@@ -22,37 +22,36 @@ struct TapRuns {
 // Packed weights of one chunk of input channels: channel m's taps, contiguous
 // in the order of the runs, at data + m * stride.
 struct ChunkWeights {
-  const float *data;
+  const float* data;
   int64_t stride;
 };
 
 // out[out_offset[i] + m] (+)= Σ patch[pixel[i] + tap] · weights[m, tap] for
 // every pixel i and channel m.
 struct PatternPixelsArgs {
-  const float *patch;
-  const int32_t *pixel; // offset in the patch of each pixel's first tap
+  const float* patch;
+  const int32_t* pixel;  // offset in the patch of each pixel's first tap
   int32_t pixels;
   TapRuns taps;
   ChunkWeights weights;
   int32_t channels;
-  float *out;
-  const int64_t *out_offset;
-  bool accumulate; // add to out instead of overwriting it
+  float* out;
+  const int64_t* out_offset;
+  bool accumulate;  // add to out instead of overwriting it
 };
 
 // The same for lists of single outputs: channel m's outputs are the pixels
 // list[start[m]] ... list[start[m + 1] - 1], and sums[k] (+)= the output that
 // list[k] names.
 struct SparseOutputsArgs {
-  const float *patch;
-  const int32_t
-      *pixel; // offset in the patch of the first tap of each pixel of the tile
+  const float* patch;
+  const int32_t* pixel;  // offset in the patch of the first tap of each pixel of the tile
   TapRuns taps;
   ChunkWeights weights;
   int32_t channels;
-  const uint8_t *list;
-  const int32_t *start;
-  float *sums;
+  const uint8_t* list;
+  const int32_t* start;
+  float* sums;
   bool accumulate;
 };
 
@@ -64,18 +63,17 @@ constexpr int32_t kPredictorVectors = 21;
 // mask[pixel] = the strip's channels that must be computed there, channel i as
 // bit i; 0 for pixels of the pattern.
 struct PredictArgs {
-  const float
-      *y; // NHWC map, at the strip's first channel of pixel (0, 0) of the map
-  int64_t pixel_stride;      // of y
-  int64_t height, width;     // of the map
-  int64_t top, left;         // of the tile in the map
-  int32_t rows, columns;     // of the tile
-  const uint8_t *in_pattern; // (rows + 4) x (columns + 4): 1 where a pixel is
-                             // inside the map and in the pattern
-  int32_t channels;          // of the strip; at most the vector length
-  const float *parameters;   // kPredictorVectors vectors
-  float *scratch; // predictor_scratch(rows, columns, vector length) floats
-  uint16_t *mask; // rows x columns
+  const float* y;             // NHWC map, at the strip's first channel of pixel (0, 0) of the map
+  int64_t pixel_stride;       // of y
+  int64_t height, width;      // of the map
+  int64_t top, left;          // of the tile in the map
+  int32_t rows, columns;      // of the tile
+  const uint8_t* in_pattern;  // (rows + 4) x (columns + 4): 1 where a pixel is
+                              // inside the map and in the pattern
+  int32_t channels;           // of the strip; at most the vector length
+  const float* parameters;    // kPredictorVectors vectors
+  float* scratch;             // predictor_scratch(rows, columns, vector length) floats
+  uint16_t* mask;             // rows x columns
 };
 
 constexpr size_t predictor_scratch(size_t rows, size_t columns, size_t lanes) {
@@ -85,26 +83,26 @@ constexpr size_t predictor_scratch(size_t rows, size_t columns, size_t lanes) {
 // out[i] = min(relu(out[i] + bias[i] + residual[i]), bound) for `count`
 // contiguous values; residual may be null.
 struct ActivateArgs {
-  float *out;
-  const float *bias;
-  const float *residual;
+  float* out;
+  const float* bias;
+  const float* residual;
   int64_t count;
   float bound;
 };
 
 struct VectorKernels {
-  int32_t lanes; // floats in a vector
-  void (*pattern_pixels)(const PatternPixelsArgs &args);
-  void (*sparse_outputs)(const SparseOutputsArgs &args);
-  void (*predict)(const PredictArgs &args);
-  void (*activate)(const ActivateArgs &args);
+  int32_t lanes;  // floats in a vector
+  void (*pattern_pixels)(const PatternPixelsArgs& args);
+  void (*sparse_outputs)(const SparseOutputsArgs& args);
+  void (*predict)(const PredictArgs& args);
+  void (*activate)(const ActivateArgs& args);
   // to[j * to_stride + i] = from[i * from_stride + j] for i < rows, j <
   // columns.
-  void (*transpose)(const float *from, int64_t from_stride, float *to,
-                    int64_t to_stride, int64_t rows, int64_t columns);
+  void (*transpose)(const float* from, int64_t from_stride, float* to, int64_t to_stride, int64_t rows,
+                    int64_t columns);
 };
 
 extern const VectorKernels kAvx2Kernels;
 extern const VectorKernels kAvx512Kernels;
 
-} // namespace zaponnx
+}  // namespace zaponnx
