@@ -144,9 +144,8 @@ def _found(sites: Sequence[Site], expressions: Sequence[str], option: str) -> se
         try:
             matches = {site.output for site in sites if re.search(expression, site.name)}
         except re.error as error:
-            raise InvalidArgument(
-                "calibrate", f"--{option} '{expression}' is no regular expression ({error})"
-            ) from error
+            problem = f"--{option} '{expression}' is no regular expression ({error})"
+            raise InvalidArgument("calibrate", problem) from error
         if not matches:
             names = ", ".join(site.name for site in sites)
             raise InvalidArgument("calibrate", f"--{option} '{expression}' matches none of the sites: {names}")

@@ -47,10 +47,9 @@ class Capture:
             ModelError: ONNX Runtime fails on this batch.
             DataError: An output is infinite or not a number.
         """
+        names = [site.output for site in self._sites]
         try:
-            outputs: list[npt.NDArray[Any]] = self._session.run(
-                [site.output for site in self._sites], dict(batch.inputs)
-            )
+            outputs: list[npt.NDArray[Any]] = self._session.run(names, dict(batch.inputs))
         except Exception as error:  # ONNX Runtime's exceptions have no common base
             raise ModelError("calibrate", f"ONNX Runtime cannot run the model: {first_line(error)}") from error
         for site, output in zip(self._sites, outputs, strict=True):

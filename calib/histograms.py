@@ -15,10 +15,14 @@ from zaponnx.graph.site import Site
 
 
 def bin_edges() -> Floats:
-    """The candidate thresholds: -1.3 to 1.3 in steps of 0.005, and coarser ones around them."""
-    fine = np.arange(-260, 261) / 200
-    outside = np.array([1.4, 1.6, 2, 3, 5, 10, 30, 100])
-    return np.concatenate([-outside[::-1], fine, outside]).astype(np.float32)
+    """The candidate thresholds: the paper's range, -1.3 to 1.3, in steps of 0.01, and ever coarser ones around it.
+
+    Few predictions are below that range. Above it are those for large outputs, which the largest budgets give up.
+    """
+    below = np.array([-10, -5, -3, -2, -1.6])
+    fine = np.arange(-130, 131) / 100
+    above = np.geomspace(1.3, 30, 81)[1:]
+    return np.concatenate([below, fine, above]).astype(np.float32)
 
 
 class SiteHistogram:

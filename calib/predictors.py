@@ -59,7 +59,9 @@ class PredictorModule(nn.Module):
 @torch.no_grad()
 def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Weight and bias of norm(conv(x)), with the statistics that the norm has gathered."""
-    assert norm.running_mean is not None and norm.running_var is not None and conv.bias is not None
+    assert conv.bias is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
     bias = (conv.bias.double() - norm.running_mean.double()) * scale + norm.bias.double()
     return (conv.weight.double() * scale[:, None, None, None]).float(), bias.float()

@@ -1,0 +1,100 @@
+"""fit: reads a calibration, writes a fit: thresholds for a whole range of budgets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zaponnx.artifact_files import load_calibration, save_fit
+from zaponnx.artifacts import Fit, OperatingPoint
+from zaponnx.calib.curves import Curve, measured_curve
+from zaponnx.calib.exact import LagrangianPath
+from zaponnx.calib.sigmoid import SmoothCurve, minimize_macs, smooth_curve
+from zaponnx.errors import InvalidArgument
+
+METHODS = ("exact", "sigmoid")
+
+_PAPER_EPSILONS = [step / 100 for step in range(201)]  # 0 to 2
+_COARSE_STEP = 0.05  # of epsilon, beyond
+_SAVING_STEP = 0.0025  # of the sites' MACs, between neighbouring points
+
+
+def fit(calibration: Path, output: Path, *, method: str = "exact") -> Fit:
+    """Chooses thresholds for budgets from nothing lost to only the patterns computed.
+
+    Args:
+        calibration: The calibration file.
+        output: The fit file to write.
+        method: "exact", the optimum on the measured curves; or "sigmoid", the paper's fits, minimised by scipy.
+
+    Raises:
+        InvalidArgument: An unknown method.
+        ArtifactError: The calibration cannot be read.
+    """
+    if method not in METHODS:
+        raise InvalidArgument("fit", f"unknown method '{method}'", remedy=f"use one of {', '.join(METHODS)}")
+    measured = load_calibration(calibration, "fit")
+    curves = [measured_curve(site, measured.edges) for site in measured.sites]
+    points, sources = (_exact if method == "exact" else _sigmoid)(curves)
+    result = Fit(measured.model_sha256, method, tuple(points), sources)
+    save_fit(result, output)
+    return result
+
+
+def _exact(curves: Sequence[Curve]) -> tuple[list[OperatingPoint], Mapping[str, Mapping[str, Any]]]:
+    path = LagrangianPath(curves)
+    levels = np.arange(path.saved[0], path.saved[-1], _SAVING_STEP * math.fsum(curve.macs for curve in curves))
+    between = np.interp(levels, path.saved, path.budgets)
+    points: list[OperatingPoint] = []
+    for epsilon in sorted({*_grid(curves), *map(float, between)}):
+        point = _point(curves, epsilon, path.thresholds(epsilon))
+        # A smaller budget's point keeps to this one too: filling a budget up must not make it save less.
+        if points and points[-1].mac_saved > point.mac_saved:
+            point = replace(points[-1], epsilon=epsilon)
+        points.append(point)
+    return [*points, _patterns_only(curves)], {curve.site: {"curve": "measured"} for curve in curves}
+
+
+def _sigmoid(curves: Sequence[Curve]) -> tuple[list[OperatingPoint], Mapping[str, Mapping[str, Any]]]:
+    smooth = [smooth_curve(curve) for curve in curves]
+    lossless = LagrangianPath(curves).thresholds(0)
+    points = [_point(curves, 0.0, lossless)]
+    epsilons = _grid(curves)[1:]
+    for epsilon, solution in zip(epsilons, minimize_macs(smooth, epsilons), strict=True):
+        thresholds = lossless if solution is None else [float(np.float32(threshold)) for threshold in solution]
+        points.append(_point(curves, epsilon, thresholds))
+    sources = {curve.site: _source(fitted) for curve, fitted in zip(curves, smooth, strict=True)}
+    return [*points, _patterns_only(curves)], sources
+
+
+def _source(fitted: SmoothCurve) -> dict[str, Any]:
+    if fitted.reason:
+        return {"curve": "measured", "reason": fitted.reason}
+    return {"curve": "sigmoid", **{name: list(values) for name, values in fitted.coefficients.items()}}
+
+
+def _grid(curves: Sequence[Curve]) -> list[float]:
+    """The paper's budgets, and coarser ones up to the error of computing the patterns only."""
+    coarse = np.arange(2 + _COARSE_STEP, math.fsum(float(curve.error[-1]) for curve in curves), _COARSE_STEP)
+    return [*_PAPER_EPSILONS, *map(float, coarse)]
+
+
+def _patterns_only(curves: Sequence[Curve]) -> OperatingPoint:
+    point = _point(curves, 0.0, [math.inf] * len(curves))
+    return replace(point, epsilon=max(_PAPER_EPSILONS[-1], point.error))
+
+
+def _point(curves: Sequence[Curve], epsilon: float, thresholds: Sequence[float]) -> OperatingPoint:
+    """The operating point with its error and saving on the measured curves."""
+    measured = [curve.at(threshold) for curve, threshold in zip(curves, thresholds, strict=True)]
+    return OperatingPoint(
+        epsilon=epsilon,
+        error=math.fsum(error for error, _ in measured),
+        mac_saved=math.fsum(saved for _, saved in measured) / math.fsum(curve.macs for curve in curves),
+        thresholds={curve.site: threshold for curve, threshold in zip(curves, thresholds, strict=True)},
+    )
