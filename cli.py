@@ -1,1 +1,250 @@
-"""The command line."""
+"""The command line: reads arguments, calls the library function of the same name, prints its result.
+
+stdout carries the result, as text or with --json as one JSON object; stderr carries everything else. Exit codes:
+0 done, 1 failure, 2 usage, 3 done but the budget was missed, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+import zaponnx
+from zaponnx import tables
+from zaponnx.errors import InvalidArgument, ZapError
+from zaponnx.terminal import Terminal
+
+_FAILURE, _USAGE, _BUDGET_MISSED, _INTERRUPTED = 1, 2, 3, 130
+
+
+class _Command(click.Command):
+    """A subcommand: the options that all have, and the one place where results and exceptions become output.
+
+    Args:
+        show: Turns the result into text.
+        progress: Whether the function takes a `zaponnx.progress.Progress`.
+    """
+
+    def __init__(self, *args: Any, show: Callable[[Any], str], progress: bool = False, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self.show = show
+        self.progress = progress
+        self.params += [
+            click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object instead of text."),
+            click.Option(["-v", "--verbose"], is_flag=True, help="Log what is done."),
+            click.Option(["-q", "--quiet"], is_flag=True, help="Show errors only."),
+            click.Option(["--debug"], is_flag=True, help="Show the traceback of an error."),
+        ]
+
+    def invoke(self, ctx: click.Context) -> None:
+        as_json, verbose, quiet, debug = (ctx.params.pop(name) for name in ("as_json", "verbose", "quiet", "debug"))
+        terminal = Terminal(str(self.name), zaponnx.__version__, verbose - quiet)
+        if self.progress:
+            ctx.params["progress"] = terminal.progress
+        outcome, code = "done", 0
+        try:
+            result = super().invoke(ctx)
+            terminal.clear()
+            click.echo(json.dumps(result.to_json(), allow_nan=False) if as_json else self.show(result))
+            if getattr(result, "budget_missed", ""):
+                outcome, code = "budget missed", _BUDGET_MISSED
+        except ZapError as error:
+            outcome, code = "failed", _USAGE if isinstance(error, InvalidArgument) else _FAILURE
+            terminal.error(traceback.format_exc() if debug else str(error))
+        except KeyboardInterrupt:
+            outcome, code = "interrupted", _INTERRUPTED
+        except click.ClickException:
+            raise
+        except Exception as error:  # a bug, and the user must not have to read a traceback to learn that
+            outcome, code = "failed", _FAILURE
+            remedy = "please report it, with what --debug shows"
+            problem = f"{self.name}: a bug in zaponnx, {type(error).__name__}: {error}; {remedy}"
+            terminal.error(traceback.format_exc() if debug else problem)
+        terminal.finish(outcome)
+        ctx.exit(code)
+
+
+class _Integers(click.ParamType):
+    name = "1,2,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"'{value}' is no list of integers such as 1,2", param, ctx)
+
+
+class _NamedShape(click.ParamType):
+    name = "name:1,3,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        name, _, shape = value.rpartition(":")
+        return name, _Integers().convert(shape, param, ctx)
+
+
+class _OutputFile(click.Path):
+    """A file to write in a directory that exists, which is found out before the work and not after it."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        if not path.parent.is_dir():
+            self.fail(f"Directory '{path.parent}' does not exist.", param, ctx)
+        return path
+
+
+def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
+    return value.split(",") if value else None
+
+
+def _shapes(ctx: click.Context, param: click.Parameter, value: tuple[Any, ...]) -> dict[str, tuple[int, ...]]:
+    return dict(value)
+
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_COUNT = click.IntRange(min=1)
+_SPECS = "digits, images:DIR, npz:FILE, py:FILE.py:function or random."
+
+_output = click.option("-o", "--output", type=_OutputFile(), required=True, help="File to write.")
+_data = click.option("--data", metavar="SPEC", required=True, help=_SPECS)
+_samples = click.option("--samples", type=_COUNT, help="Use at most this many samples.")
+_batch_size = click.option("--batch-size", type=_COUNT, default=128, show_default=True)
+_preprocess = click.option("--preprocess", metavar="NAME", help="Normalisation of images: imagenet, none or MEAN/STD.")
+_seed = click.option("--seed", type=int, default=0, show_default=True)
+_providers = click.option(
+    "--providers", callback=_names, metavar="NAME,...", help="ONNX Runtime's providers by precedence, as in cuda,cpu."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="zaponnx")
+def main() -> None:
+    """Make trained CNNs in ONNX cheaper to run, by predicting the zeros that ReLU will produce."""
+
+
+@main.command("export", cls=_Command, show=tables.export, progress=True)
+@click.argument("source")
+@_output
+@click.option("--weights", metavar="FILE|DEFAULT", help="A state dict to load, or torchvision's default weights.")
+@click.option("--input-shape", type=_Integers(), help="Shape of the input with its batch, as in 1,3,224,224.")
+@click.option("--opset", type=_COUNT, help="ONNX opset version.")
+@click.option("--static-batch", is_flag=True, help="Fix the batch size to the input shape's.")
+@_seed
+def export_command(**options: Any) -> Any:
+    """Export a PyTorch network to ONNX.
+
+    SOURCE is digits (trains a small network on handwritten digits), a torchvision name, or package.module:factory.
+    """
+    return zaponnx.export(**options)
+
+
+@main.command("calibrate", cls=_Command, show=tables.calibrate, progress=True)
+@click.argument("model", type=_FILE)
+@_data
+@_output
+@click.option("--pattern", default="B", show_default=True, help="A, B, C, D or a tile's rows, as in 10/01.")
+@_samples
+@click.option("--epochs", type=_COUNT, help="Passes over the data; the preset's if not given.")
+@_batch_size
+@click.option("--include", metavar="RE", multiple=True, help="Only nodes whose name matches.")
+@click.option("--exclude", metavar="RE", multiple=True, help="No nodes whose name matches.")
+@click.option("--include-first", is_flag=True, help="Predict the network's first convolution, too.")
+@_preprocess
+@_seed
+@click.option(
+    "--preset",
+    type=click.Choice(["quick", "default"]),
+    default="default",
+    show_default=True,
+    help="default: 5 epochs over all samples; quick: 2 epochs over at most 256.",
+)
+def calibrate_command(**options: Any) -> Any:
+    """Train a model's predictors, and measure what each threshold costs and saves."""
+    return zaponnx.calibrate(**options)
+
+
+@main.command("fit", cls=_Command, show=tables.fit)
+@click.argument("calibration", type=_FILE)
+@_output
+@click.option("--method", type=click.Choice(["exact", "sigmoid"]), default="exact", show_default=True)
+def fit_command(**options: Any) -> Any:
+    """Find the best thresholds for a whole range of budgets."""
+    return zaponnx.fit(**options)
+
+
+@main.command("convert", cls=_Command, show=tables.convert)
+@click.argument("model", type=_FILE)
+@click.option("--calibration", type=_FILE, required=True)
+@click.option("--fit", type=_FILE, required=True)
+@_output
+@click.option("--epsilon", type=float, help="Budget: the sum of the layers' errors.")
+@click.option("--mac-saving", type=float, help="Goal: the share of the layers' MACs to save, from 0 to 1.")
+def convert_command(**options: Any) -> Any:
+    """Write the model with its predictors, at the operating point that a budget or a goal selects."""
+    return zaponnx.convert(**options)
+
+
+@main.command("eval", cls=_Command, show=tables.evaluate, progress=True)
+@click.argument("models", metavar="MODEL...", type=_FILE, nargs=-1, required=True)
+@_data
+@_samples
+@_batch_size
+@_preprocess
+@_providers
+@click.option("--portable", is_flag=True, help="Run without the native library, by the operators' function bodies.")
+def eval_command(**options: Any) -> Any:
+    """Measure the accuracy and the MACs saved of models; the first is the baseline."""
+    return zaponnx.eval(**options)
+
+
+@main.command("bench", cls=_Command, show=tables.bench, progress=True)
+@click.argument("model", type=_FILE)
+@click.option("--baseline", type=_FILE, required=True, help="The dense model.")
+@click.option("--threads", type=_Integers(), default=(1, 2), help="Numbers of threads.  [default: 1,2]")
+@click.option("--iterations", type=_COUNT, default=100, show_default=True, help="Timed inferences.")
+@click.option("--warmup", type=click.IntRange(min=0), default=10, show_default=True, help="Inferences before those.")
+@click.option(
+    "--input-shapes", type=_NamedShape(), multiple=True, callback=_shapes, help="An input's shape, where it is dynamic."
+)
+@_providers
+@_seed
+def bench_command(**options: Any) -> Any:
+    """Time a model against its baseline, run by run in turn, on random input."""
+    return zaponnx.bench(**options)
+
+
+@main.command("inspect", cls=_Command, show=tables.inspect)
+@click.argument("model", type=_FILE)
+def inspect_command(**options: Any) -> Any:
+    """List the layers that are or can be predicted, and why the others are not."""
+    return zaponnx.inspect(**options)
+
+
+@main.command("selfcheck", cls=_Command, show=tables.selfcheck)
+def selfcheck_command() -> Any:
+    """Check the installation: versions, native library, and a tiny model run in three ways."""
+    return zaponnx.selfcheck()
+
+
+@main.command("demo", cls=_Command, show=tables.demo, progress=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    help="Directory to write.",
+)
+@_seed
+def demo_command(**options: Any) -> Any:
+    """Run all of it on real images of handwritten digits, in a few minutes."""
+    return zaponnx.demo(**options)

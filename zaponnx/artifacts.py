@@ -89,6 +89,16 @@ class Calibration:
     sites: tuple[SiteCalibration, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    def to_json(self) -> dict[str, Any]:
+        """As `zaponnx calibrate --json` prints it: all but the arrays."""
+        names = ("name", "output", "channels", "macs", "samples")
+        return {
+            "model_sha256": self.model_sha256,
+            "pattern": self.pattern.spec,
+            "sites": [{name: getattr(site, name) for name in names} for site in self.sites],
+            "settings": dict(self.settings),
+        }
+
 
 @dataclass(frozen=True)
 class OperatingPoint:
@@ -123,3 +133,13 @@ class Fit:
     method: str
     points: tuple[OperatingPoint, ...]
     curves: Mapping[str, Mapping[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """As `zaponnx fit --json` prints it: all but the thresholds."""
+        names = ("epsilon", "error", "mac_saved")
+        return {
+            "model_sha256": self.model_sha256,
+            "method": self.method,
+            "points": [{name: getattr(point, name) for name in names} for point in self.points],
+            "curves": {output: dict(curve) for output, curve in self.curves.items()},
+        }

@@ -1,0 +1,177 @@
+"""The commands' results as text for people: one function per command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zaponnx.artifacts import Calibration, Fit
+    from zaponnx.benchmark import Benchmark
+    from zaponnx.calib.demo import Demo
+    from zaponnx.calib.exporting import ExportReport
+    from zaponnx.conversion import ConversionReport
+    from zaponnx.evaluation import Evaluation
+    from zaponnx.inspection import Inspection
+    from zaponnx.self_check import SelfCheck
+
+_SHOWN_EPSILONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns under a header, the first to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = []
+    for row in (header, ["-" * width for width in widths], *rows):
+        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join([row[0].ljust(widths[0]), *cells]).rstrip())
+    return "\n".join(lines)
+
+
+def percent(share: float | None) -> str:
+    """A share from 0 to 1, or "-" if there is none."""
+    return "-" if share is None else f"{share:.2%}"
+
+
+def mega(macs: float | None) -> str:
+    """A number of MACs in millions, or "?" if it is not known."""
+    return "?" if macs is None else f"{macs / 1e6:.2f} M"
+
+
+def export(report: ExportReport) -> str:
+    """What was exported."""
+    shape = " × ".join(map(str, report.input_shape))
+    lines = [
+        f"{report.output}: {report.source}, {report.parameters:,} parameters, input {shape}, opset {report.opset}",
+        f"largest difference from torch's outputs: {report.max_difference:.1e} of the largest output",
+    ]
+    if report.top1 is not None:
+        lines.append(f"top-1 on the test split: {percent(report.top1)}")
+    return "\n".join(lines)
+
+
+def calibrate(calibration: Calibration) -> str:
+    """The sites and what their pattern alone would skip."""
+    rows = [[site.name, str(site.channels), mega(site.macs), str(site.samples)] for site in calibration.sites]
+    header = ["site", "channels", "MACs", "samples measured"]
+    skipped = percent(1 - calibration.pattern.share)
+    return f"{table(header, rows)}\n\npattern {calibration.pattern.spec}: up to {skipped} of these MACs can be skipped"
+
+
+def fit(result: Fit) -> str:
+    """Some of the operating points, and the layers whose curve could not be fitted."""
+    shown = [[point for point in result.points if point.epsilon <= epsilon][-1] for epsilon in _SHOWN_EPSILONS]
+    points = {id(point): point for point in [*shown, result.points[-1]]}.values()
+    rows = [[f"{point.epsilon:.3g}", f"{point.error:.3g}", percent(point.mac_saved)] for point in points]
+    lines = [table(["epsilon", "error", "MACs saved"], rows), "", f"{len(result.points)} operating points in all"]
+    for site, curve in result.curves.items():
+        if "reason" in curve:
+            lines.append(f"{site}: no sigmoid fits ({curve['reason']}), its measured curve is used")
+    return "\n".join(lines)
+
+
+def convert(report: ConversionReport) -> str:
+    """The operating point, the layers with their thresholds, and what stays dense."""
+    rows = [[site.name, mega(site.macs), f"{site.threshold:.4f}"] for site in report.converted]
+    lines = [table(["layer", "MACs", "threshold"], rows), ""]
+    lines += [f"{refusal.name} stays dense: {refusal.reason}" for refusal in report.dense]
+    if report.upgraded:
+        lines.append(f"upgraded from {report.upgraded}")
+    lines += [
+        f"{report.output}: {percent(report.mac_saved)} of the layers' MACs saved at epsilon {report.epsilon:.3g}, "
+        "as measured in calibration",
+        f"checked with thresholds at −∞ ({', '.join(report.verification.ran)}): differs from the dense model by "
+        f"{report.verification.difference:.1e}, at most {report.verification.tolerance:.1e} allowed",
+    ]
+    if report.budget_missed:
+        lines.append(f"BUDGET MISSED: {report.budget_missed}")
+    return "\n".join(lines)
+
+
+def evaluate(evaluation: Evaluation) -> str:
+    """The models side by side."""
+    rows = [
+        [
+            str(model.path),
+            percent(model.top1),
+            percent(model.top5),
+            percent(model.mac_saved),
+            percent(model.net_mac_saved),
+        ]
+        for model in evaluation.models
+    ]
+    header = ["model", "top-1", "top-5", "MACs saved", "net of predictors"]
+    return f"{table(header, rows)}\n\n{evaluation.samples} samples of {evaluation.data} ({evaluation.split})"
+
+
+def bench(benchmark: Benchmark) -> str:
+    """The times, and plainly whether the model is faster."""
+    rows = [
+        [str(run.threads), f"{run.baseline_ms:.3f}", f"{run.model_ms:.3f}", f"{run.speedup:.3f}"]
+        for run in benchmark.runs
+    ]
+    shapes = ", ".join(f"{name} {' × '.join(map(str, shape))}" for name, shape in benchmark.input_shapes.items())
+    lines = [
+        table(["threads", "baseline ms", "model ms", "speed-up"], rows),
+        "",
+        f"medians of {benchmark.iterations} runs in turn, {shapes}; {benchmark.cpu}, {benchmark.cores} cores, "
+        f"{', '.join(benchmark.providers)}",
+    ]
+    for run in benchmark.runs:
+        if run.speedup <= 1:
+            lines.append(f"With {run.threads} threads, {benchmark.model} is NOT faster than {benchmark.baseline}.")
+    return "\n".join(lines)
+
+
+def inspect(inspection: Inspection) -> str:
+    """The convolutions, and why some stay dense."""
+    rows = []
+    for layer in inspection.layers:
+        thresholds = sorted({f"{value:.4f}" for value in layer.thresholds})
+        shown = thresholds[0] if len(thresholds) == 1 else f"{len(thresholds)} values" if thresholds else ""
+        rows.append([layer.name, layer.status, mega(layer.macs), layer.pattern, shown])
+    lines = [table(["layer", "is", "MACs", "pattern", "threshold"], rows), ""]
+    lines += [f"{layer.name} stays dense: {layer.reason}" for layer in inspection.layers if layer.reason]
+    what = "done by ZapConv" if inspection.converted else "can be predicted"
+    lines.append(f"{mega(inspection.macs)} MACs, {percent(inspection.share)} of them {what}")
+    lines.append(f"opset {inspection.opset}, IR version {inspection.ir_version}")
+    lines += [f"{name}: {value}" for name, value in inspection.metadata.items()]
+    return "\n".join(lines)
+
+
+def selfcheck(check: SelfCheck) -> str:
+    """What is installed and that it works."""
+    lines = [f"{name} {version}" for name, version in check.versions.items()]
+    lines += [
+        f"library {check.library}, {check.isa} kernels",
+        f"{check.cpu}, {check.cores} cores; providers {', '.join(check.providers)}",
+    ]
+    lines += [f"{way}: differs from the library by {value:.1e}" for way, value in check.differences.items()]
+    return "\n".join([*lines, f"all within {check.tolerance:.0e}: OK"])
+
+
+def demo(result: Demo) -> str:
+    """The whole story in one table."""
+    dense, converted = result.evaluation.models
+    savings = {layer.name: layer for layer in converted.layers}
+    rows = []
+    for layer in result.inspection.layers:
+        saving = savings.get(layer.name)
+        shares = [percent(saving.mac_saved), percent(saving.net_mac_saved)] if saving else ["dense", ""]
+        rows.append([layer.name, mega(layer.macs), *shares])
+    predicted = sum(layer.macs for layer in converted.layers)
+    rows.append(["predicted layers", mega(predicted), percent(converted.mac_saved), percent(converted.net_mac_saved)])
+    share = result.inspection.share or 0.0
+    whole = [percent(converted.mac_saved * share), percent(converted.net_mac_saved * share)]
+    rows.append(["all convolutions", mega(result.inspection.macs), *whole])
+    lines = [
+        table(["layer", "MACs", "saved", "net of predictor"], rows),
+        "",
+        f"top-1 {percent(dense.top1)} before, {percent(converted.top1)} after, on {result.evaluation.samples} images "
+        f"of the test split; epsilon {result.epsilon:g} was chosen on the calibration split",
+        "",
+        bench(result.benchmark),
+        "",
+        f"Files are in {result.output}: {', '.join(sorted(path.name for path in result.output.iterdir()))}",
+    ]
+    return "\n".join(lines)
