@@ -55,50 +55,46 @@ void PackedPredictors::strip(int64_t channel, float* to) const {
   }
 }
 
-PatchLayout::PatchLayout(const LayerAttributes& attributes, const Geometry& g, const Tile& tile, int32_t chunk)
-    : rows_((tile.rows - 1) * attributes.strides[0] + attributes.dilations[0] * (g.kernel_height - 1) + 1),
-      columns_((tile.columns - 1) * attributes.strides[1] + attributes.dilations[1] * (g.kernel_width - 1) + 1),
-      chunk_(chunk),
-      row_step_(attributes.strides[0]),
-      column_step_(attributes.strides[1]),
-      image_top_(tile.top * attributes.strides[0] - attributes.pads[0]),
-      image_left_(tile.left * attributes.strides[1] - attributes.pads[1]),
+PatchLayout::PatchLayout(const LayerAttributes& attributes, const Geometry& g, int64_t tile_rows, int64_t tile_columns,
+                         int32_t chunk)
+    : strides_(attributes.strides),
+      pads_(attributes.pads),
       image_height_(g.in_height),
       image_width_(g.in_width),
-      image_channels_(g.in_channels) {
+      rows_((tile_rows - 1) * strides_[0] + attributes.dilations[0] * (g.kernel_height - 1) + 1),
+      columns_((tile_columns - 1) * strides_[1] + attributes.dilations[1] * (g.kernel_width - 1) + 1),
+      chunk_(chunk) {
   // Without dilation a kernel row is one run.
   const int64_t runs_per_row = attributes.dilations[1] == 1 ? 1 : g.kernel_width;
   run_length_ = static_cast<int32_t>(g.kernel_width / runs_per_row * chunk);
   for (int64_t row = 0; row < g.kernel_height; ++row) {
     for (int64_t run = 0; run < runs_per_row; ++run) {
-      run_offsets_.push_back(
-          static_cast<int32_t>((row * attributes.dilations[0] * columns_ + run * attributes.dilations[1]) * chunk));
+      const int64_t tap = row * attributes.dilations[0] * columns_ + run * attributes.dilations[1];
+      run_offsets_.push_back(static_cast<int32_t>(tap * chunk));
     }
   }
 }
 
-void PatchLayout::pack(const float* image, int64_t first_channel, int64_t channels, float* patch) const {
+void PatchLayout::pack(const VectorKernels& kernels, const float* planes, int64_t channels, const Tile& tile,
+                       float* patch) const {
+  const int64_t top = tile.top * strides_[0] - pads_[0];
+  const int64_t left = tile.left * strides_[1] - pads_[1];
+  const int64_t plane = image_height_ * image_width_;
   // Columns [inside, end) of the patch lie in the image.
-  const int64_t inside = std::clamp<int64_t>(-image_left_, 0, columns_);
-  const int64_t end = std::clamp<int64_t>(image_width_ - image_left_, inside, columns_);
+  const int64_t inside = std::clamp<int64_t>(-left, 0, columns_);
+  const int64_t end = std::clamp<int64_t>(image_width_ - left, inside, columns_);
   for (int64_t row = 0; row < rows_; ++row, patch += columns_ * chunk_) {
-    const int64_t image_row = image_top_ + row;
-    if (image_row < 0 || image_row >= image_height_ || inside == end) {
+    const int64_t image_row = top + row;
+    const bool empty = image_row < 0 || image_row >= image_height_ || inside == end;
+    if (empty || channels < chunk_) {
       std::memset(patch, 0, columns_ * chunk_ * sizeof(float));
-      continue;
+    } else {
+      std::memset(patch, 0, inside * chunk_ * sizeof(float));
+      std::memset(patch + end * chunk_, 0, (columns_ - end) * chunk_ * sizeof(float));
     }
-    std::memset(patch, 0, inside * chunk_ * sizeof(float));
-    std::memset(patch + end * chunk_, 0, (columns_ - end) * chunk_ * sizeof(float));
-    const float* from = image + (image_row * image_width_ + image_left_ + inside) * image_channels_ + first_channel;
-    if (channels == chunk_ && channels == image_channels_) {
-      std::memcpy(patch + inside * chunk_, from, (end - inside) * chunk_ * sizeof(float));
-      continue;
-    }
-    for (int64_t column = inside; column < end; ++column, from += image_channels_) {
-      float* to = patch + column * chunk_;
-      std::memcpy(to, from, channels * sizeof(float));
-      std::memset(to + channels, 0, (chunk_ - channels) * sizeof(float));
-    }
+    if (empty) continue;
+    kernels.transpose(planes + image_row * image_width_ + left + inside, plane, patch + inside * chunk_, chunk_,
+                      channels, end - inside);
   }
 }
 

@@ -56,27 +56,27 @@ class PackedPredictors {
   Buffer<float> data_;  // [kPredictorVectors][padded channel]
 };
 
-// The part of an NHWC image that a tile's outputs read, for one chunk of
-// channels of one group: [row][column][channel in chunk], zero outside the
-// image.
+// Patches: the part of an image that a tile's outputs read, for one chunk of channels of one group,
+// [row][column][channel in chunk], zero outside the image. All tiles of a map have patches of one size.
 class PatchLayout {
  public:
-  PatchLayout(const LayerAttributes& attributes, const Geometry& geometry, const Tile& tile, int32_t chunk);
+  PatchLayout(const LayerAttributes& attributes, const Geometry& geometry, int64_t tile_rows, int64_t tile_columns,
+              int32_t chunk);
 
   size_t size() const { return static_cast<size_t>(rows_ * columns_ * chunk_); }
   // Of the first tap of the tile's output (row, column).
   int32_t pixel_offset(int64_t row, int64_t column) const {
-    return static_cast<int32_t>((row * row_step_ * columns_ + column * column_step_) * chunk_);
+    return static_cast<int32_t>((row * strides_[0] * columns_ + column * strides_[1]) * chunk_);
   }
   TapRuns taps() const { return {run_offsets_.data(), static_cast<int32_t>(run_offsets_.size()), run_length_}; }
-  // image: H x W x C; first_channel: in the image; channels: those that exist,
-  // at most `chunk`.
-  void pack(const float* image, int64_t first_channel, int64_t channels, float* patch) const;
+  // planes: `channels` (at most the chunk's) planes of the image, H x W each; tile: whose patch it is.
+  void pack(const VectorKernels& kernels, const float* planes, int64_t channels, const Tile& tile, float* patch) const;
 
  private:
+  std::array<int64_t, 2> strides_;
+  std::array<int64_t, 4> pads_;
+  int64_t image_height_, image_width_;
   int64_t rows_, columns_, chunk_;
-  int64_t row_step_, column_step_;
-  int64_t image_top_, image_left_, image_height_, image_width_, image_channels_;
   int32_t run_length_;
   std::vector<int32_t> run_offsets_;
 };

@@ -13,22 +13,17 @@ int64_t divide_up(int64_t value, int64_t divisor) { return (value + divisor - 1)
 
 // The output map cut in tiles of nearly equal size.
 struct TileGrid {
-  int64_t rows, columns;            // of tiles
-  int64_t tile_rows, tile_columns;  // of a tile, in outputs
   int64_t height, width;            // of the map
+  int64_t tile_rows, tile_columns;  // of a tile, in outputs
+  int64_t columns, count;           // of the grid, in tiles
 
   TileGrid(const Geometry& g, const LayerAttributes& attributes) : height(g.out_height), width(g.out_width) {
-    // 8 x 16 outputs keep a patch of 64 channels near L1's size at stride 1,
-    // and a list entry in a byte.
-    rows = divide_up(height, std::max<int64_t>(1, 8 / attributes.strides[0]));
-    columns = divide_up(width, std::max<int64_t>(1, 16 / attributes.strides[1]));
-    tile_rows = divide_up(height, rows);
-    tile_columns = divide_up(width, columns);
-    rows = divide_up(height, tile_rows);
+    // 8 x 16 outputs keep a patch of 64 channels near L1's size at stride 1, and a list entry in a byte.
+    tile_rows = even_share(height, std::max<int64_t>(1, 8 / attributes.strides[0]));
+    tile_columns = even_share(width, std::max<int64_t>(1, 16 / attributes.strides[1]));
     columns = divide_up(width, tile_columns);
+    count = divide_up(height, tile_rows) * columns;
   }
-
-  int64_t count() const { return rows * columns; }
 
   Tile operator[](int64_t index) const {
     const int64_t top = index / columns * tile_rows;
@@ -36,58 +31,71 @@ struct TileGrid {
     return {top, left, static_cast<int32_t>(std::min(tile_rows, height - top)),
             static_cast<int32_t>(std::min(tile_columns, width - left))};
   }
+
+ private:
+  // The largest part when `extent` is cut in as few parts as `most` allows, all of nearly one size.
+  static int64_t even_share(int64_t extent, int64_t most) { return divide_up(extent, divide_up(extent, most)); }
 };
 
-// Work is cut in (image, group, tile, range of a group's output channels);
-// ranges only where there are few tiles.
-struct Tasks {
-  static constexpr int64_t kEnough = 16;         // a few times the cores of a small machine
-  static constexpr int64_t kSmallestRange = 16;  // channels
+// The work of one call, cut in (range of a group's output channels, image, tile), the range changing slowest.
+struct Plan {
+  static constexpr int64_t kEnoughTasks = 16;        // a few times the cores of a small machine
+  static constexpr int64_t kRangeMultiple = 16;      // channels; whole strips of the predictor
+  static constexpr int64_t kWeightsInL2 = 64 << 10;  // floats; the weights of a range stay in L2 with room to spare
 
   TileGrid grid;
-  int64_t groups, group_channels, range, ranges, count;
+  PatchLayout layout;
+  int64_t images, groups, group_channels, range, ranges;
 
-  Tasks(const Geometry& g, const LayerAttributes& attributes)
-      : grid(g, attributes), groups(attributes.group), group_channels(g.group_out_channels) {
-    const int64_t wanted = divide_up(kEnough, std::max<int64_t>(1, g.batch * groups * grid.count()));
-    range = divide_up(divide_up(group_channels, wanted), kSmallestRange) * kSmallestRange;
+  Plan(const Geometry& g, const LayerAttributes& attributes, const PackedWeights& weights)
+      : grid(g, attributes),
+        layout(attributes, g, grid.tile_rows, grid.tile_columns, weights.chunk()),
+        images(g.batch),
+        groups(attributes.group),
+        group_channels(g.group_out_channels) {
+    const int64_t wanted = divide_up(kEnoughTasks, images * groups * grid.count);
+    const int64_t most = kWeightsInL2 / (weights.taps() * weights.chunk() * weights.chunks());
+    range = std::clamp<int64_t>(divide_up(group_channels, wanted), 1, std::max<int64_t>(most, 1));
+    range = divide_up(range, kRangeMultiple) * kRangeMultiple;
     ranges = divide_up(group_channels, range);
-    count = g.batch * groups * grid.count() * ranges;
   }
 
   struct Task {
-    int64_t image, group;
+    int64_t image, group, tile_index;
     Tile tile;
     int64_t first_channel;  // within the group
     int32_t channels;
   };
 
+  int64_t count() const { return groups * ranges * images * grid.count; }
+
   Task operator[](int64_t index) const {
     Task task;
+    task.tile_index = index % grid.count;
+    task.tile = grid[task.tile_index];
+    index /= grid.count;
+    task.image = index % images;
+    index /= images;
     task.first_channel = index % ranges * range;
     task.channels = static_cast<int32_t>(std::min(range, group_channels - task.first_channel));
-    index /= ranges;
-    task.tile = grid[index % grid.count()];
-    index /= grid.count();
-    task.group = index % groups;
-    task.image = index / groups;
+    task.group = index / ranges;
     return task;
   }
 };
 
 // One per thread, kept between calls.
 struct Workspace {
-  Buffer<float> patch, scratch, sums;
+  Buffer<float> scratch, sums;
   Buffer<int32_t> pixels, start;
   Buffer<int64_t> offsets;
   Buffer<uint8_t> in_pattern, list;
   Buffer<uint16_t> mask;
 };
 
-// NHWC copies of a call's activations; belong to the calling thread, kept
-// between calls.
+// A call's activations in other layouts; belong to the calling thread, kept between calls.
 struct Maps {
-  Buffer<float> x, residual, y;
+  Buffer<float> patches;      // [image][group][tile][chunk]
+  Buffer<float> residual, y;  // NHWC
 };
 
 class TwoPath final : public PreparedLayer {
@@ -100,21 +108,59 @@ class TwoPath final : public PreparedLayer {
         predictors_(attributes, w, kernels.lanes) {}
 
   void run(const Geometry& g, const Activations& a, const Parallel& parallel) const override {
-    thread_local Maps maps;
-    const int64_t outputs = g.out_height * g.out_width;
-    float* x = maps.x.reserve(g.batch * g.in_channels * g.in_height * g.in_width);
-    float* y = maps.y.reserve(g.batch * g.out_channels * outputs);
-    float* residual = a.residual == nullptr ? nullptr : maps.residual.reserve(g.batch * g.out_channels * outputs);
-    transpose_maps(a.x, x, g.batch, g.in_channels, g.in_height * g.in_width, parallel);
-    if (residual != nullptr) transpose_maps(a.residual, residual, g.batch, g.out_channels, outputs, parallel);
-    const Tasks tasks(g, attributes_);
-    parallel(tasks.count, [&](size_t i) { compute_pattern(g, tasks[i], x, residual, y); });
-    parallel(tasks.count, [&](size_t i) { compute_rest(g, tasks[i], x, residual, y); });
-    transpose_maps(y, a.y, g.batch, outputs, g.out_channels, parallel);
+    // As many images at a time as keep the patches small.
+    constexpr size_t kPatches = size_t{8} << 20;  // floats
+    const Plan one(with_batch(g, 1), attributes_, weights_);
+    const size_t patches = one.groups * one.grid.count * weights_.chunks() * one.layout.size();
+    const auto images = static_cast<int64_t>(std::clamp<size_t>(kPatches / patches, 1, g.batch));
+    const int64_t inputs = g.in_channels * g.in_height * g.in_width;
+    const int64_t outputs = g.out_channels * g.out_height * g.out_width;
+    for (int64_t n = 0; n < g.batch; n += images) {
+      run_images(with_batch(g, std::min(images, g.batch - n)),
+                 {a.x + n * inputs, a.residual == nullptr ? nullptr : a.residual + n * outputs, a.y + n * outputs},
+                 parallel);
+    }
   }
 
  private:
-  using Task = Tasks::Task;
+  using Task = Plan::Task;
+
+  static Geometry with_batch(Geometry g, int64_t batch) {
+    g.batch = batch;
+    return g;
+  }
+
+  void run_images(const Geometry& g, const Activations& a, const Parallel& parallel) const {
+    thread_local Maps maps;
+    const Plan plan(g, attributes_, weights_);
+    const int64_t outputs = g.out_height * g.out_width;
+    float* patches =
+        maps.patches.reserve(g.batch * plan.groups * plan.grid.count * weights_.chunks() * plan.layout.size());
+    float* y = maps.y.reserve(g.batch * g.out_channels * outputs);
+    float* residual = nullptr;
+    if (a.residual != nullptr) {
+      residual = maps.residual.reserve(g.batch * g.out_channels * outputs);
+      transpose_maps(a.residual, residual, g.batch, g.out_channels, outputs, parallel);
+    }
+    pack_patches(g, plan, a.x, patches, parallel);
+    parallel(plan.count(), [&](size_t i) { compute_pattern(g, plan, plan[i], patches, residual, y); });
+    parallel(plan.count(), [&](size_t i) { compute_rest(g, plan, plan[i], patches, residual, y); });
+    transpose_maps(y, a.y, g.batch, outputs, g.out_channels, parallel);
+  }
+
+  void pack_patches(const Geometry& g, const Plan& plan, const float* x, float* patches,
+                    const Parallel& parallel) const {
+    const int64_t chunks = weights_.chunks();
+    parallel(g.batch * plan.groups * plan.grid.count * chunks, [&](size_t i) {
+      const int64_t index = static_cast<int64_t>(i);
+      const int64_t first = index % chunks * weights_.chunk();
+      const int64_t tile = index / chunks % plan.grid.count;
+      const int64_t image_group = index / chunks / plan.grid.count;
+      const int64_t channels = std::clamp<int64_t>(g.group_in_channels - first, 0, weights_.chunk());
+      plan.layout.pack(kernels_, x + (image_group * g.group_in_channels + first) * g.in_height * g.in_width, channels,
+                       plan.grid[tile], patches + index * plan.layout.size());
+    });
+  }
 
   static Workspace& workspace() {
     thread_local Workspace workspace;
@@ -136,10 +182,6 @@ class TwoPath final : public PreparedLayer {
     });
   }
 
-  const float* image(const Geometry& g, const float* x, const Task& task) const {
-    return x + task.image * g.in_height * g.in_width * g.in_channels;
-  }
-
   // Where the outputs of the task's first channel lie in an NHWC map of the
   // output: of the map's pixel (0, 0).
   int64_t first_output(const Geometry& g, const Task& task) const {
@@ -147,36 +189,34 @@ class TwoPath final : public PreparedLayer {
            task.first_channel;
   }
 
+  // compute(patch, weights, accumulate) for each chunk of input channels.
   template <typename Compute>
-  void for_each_chunk(const Geometry& g, const Task& task, const PatchLayout& layout, const float* x,
-                      const Compute& compute) const {
-    float* patch = workspace().patch.reserve(layout.size());
+  void for_each_chunk(const Plan& plan, const Task& task, const float* patches, const Compute& compute) const {
+    const int64_t tile = (task.image * plan.groups + task.group) * plan.grid.count + task.tile_index;
     for (int32_t chunk = 0; chunk < weights_.chunks(); ++chunk) {
-      const int64_t first = static_cast<int64_t>(chunk) * weights_.chunk();
-      const int64_t channels = std::clamp<int64_t>(g.group_in_channels - first, 0, weights_.chunk());
-      layout.pack(image(g, x, task), task.group * g.group_in_channels + first, channels, patch);
-      compute(patch, weights_.at(task.group, chunk, task.first_channel), chunk > 0);
+      compute(patches + (tile * weights_.chunks() + chunk) * plan.layout.size(),
+              weights_.at(task.group, chunk, task.first_channel), chunk > 0);
     }
   }
 
-  void compute_pattern(const Geometry& g, const Task& task, const float* x, const float* residual, float* y) const {
+  void compute_pattern(const Geometry& g, const Plan& plan, const Task& task, const float* patches,
+                       const float* residual, float* y) const {
     Workspace& space = workspace();
     const Tile& tile = task.tile;
-    const PatchLayout layout(attributes_, g, tile, weights_.chunk());
     int32_t* pixels = space.pixels.reserve(kLargestTile);
     int64_t* offsets = space.offsets.reserve(kLargestTile);
     int32_t count = 0;
     for (int32_t row = 0; row < tile.rows; ++row) {
       for (int32_t column = 0; column < tile.columns; ++column) {
         if (!attributes_.pattern.at(tile.top + row, tile.left + column)) continue;
-        pixels[count] = layout.pixel_offset(row, column);
+        pixels[count] = plan.layout.pixel_offset(row, column);
         offsets[count++] = ((tile.top + row) * g.out_width + tile.left + column) * g.out_channels;
       }
     }
     const int64_t first_output_offset = first_output(g, task);
-    for_each_chunk(g, task, layout, x, [&](const float* patch, const ChunkWeights& weights, bool accumulate) {
-      kernels_.pattern_pixels(
-          {patch, pixels, count, layout.taps(), weights, task.channels, y + first_output_offset, offsets, accumulate});
+    for_each_chunk(plan, task, patches, [&](const float* patch, const ChunkWeights& weights, bool accumulate) {
+      kernels_.pattern_pixels({patch, pixels, count, plan.layout.taps(), weights, task.channels,
+                               y + first_output_offset, offsets, accumulate});
     });
     const float* bias = bias_.data() + task.group * g.group_out_channels + task.first_channel;
     for (int32_t i = 0; i < count; ++i) {
@@ -186,18 +226,18 @@ class TwoPath final : public PreparedLayer {
     }
   }
 
-  void compute_rest(const Geometry& g, const Task& task, const float* x, const float* residual, float* y) const {
+  void compute_rest(const Geometry& g, const Plan& plan, const Task& task, const float* patches, const float* residual,
+                    float* y) const {
     Workspace& space = workspace();
     const Tile& tile = task.tile;
     const int32_t tile_pixels = tile.rows * tile.columns;
-    const PatchLayout layout(attributes_, g, tile, weights_.chunk());
     int32_t* pixels = space.pixels.reserve(kLargestTile);
     int64_t* offsets = space.offsets.reserve(kLargestTile);
     const uint8_t* in_pattern = mark_pattern(g, tile);
     float* y_task = y + first_output(g, task);
     for (int32_t row = 0, i = 0; row < tile.rows; ++row) {
       for (int32_t column = 0; column < tile.columns; ++column, ++i) {
-        pixels[i] = layout.pixel_offset(row, column);
+        pixels[i] = plan.layout.pixel_offset(row, column);
         offsets[i] = ((tile.top + row) * g.out_width + tile.left + column) * g.out_channels;
         if (!in_pattern[(row + 2) * (tile.columns + 4) + column + 2]) {
           std::memset(y_task + offsets[i], 0, task.channels * sizeof(float));
@@ -209,8 +249,9 @@ class TwoPath final : public PreparedLayer {
     const int32_t* start = space.start.data();
     float* sums = space.sums.reserve(tile_pixels * task.channels);
     if (start[task.channels] == 0) return;
-    for_each_chunk(g, task, layout, x, [&](const float* patch, const ChunkWeights& weights, bool accumulate) {
-      kernels_.sparse_outputs({patch, pixels, layout.taps(), weights, task.channels, list, start, sums, accumulate});
+    for_each_chunk(plan, task, patches, [&](const float* patch, const ChunkWeights& weights, bool accumulate) {
+      kernels_.sparse_outputs(
+          {patch, pixels, plan.layout.taps(), weights, task.channels, list, start, sums, accumulate});
     });
     const float* bias = bias_.data() + task.group * g.group_out_channels + task.first_channel;
     const float* residual_task = residual == nullptr ? nullptr : residual + first_output(g, task);

@@ -1,17 +1,14 @@
-// ZapConv in two paths over tiles of the output, NHWC inside.
+// ZapConv in two paths over tiles of the output.
 //
-//   1. X (and Z) to NHWC.
-//   2. Pattern path, per tile: pack the patch, compute the pattern's pixels for
-//   all channels into Y (NHWC).
-//   3. Per tile: predict from Y's pattern, list the outputs to compute by
-//   channel, compute those, zero the rest.
+//   1. X is cut in patches, one for each tile and chunk of input channels; Z goes to NHWC.
+//   2. Pattern path, per tile: the pattern's pixels for all channels, into Y (NHWC).
+//   3. Per tile: predict from Y's pattern, list the outputs to compute by channel, compute those, zero the rest.
 //   4. Y to NCHW.
 //
-// Between 2 and 3 all threads meet, because a prediction looks two pixels
-// beyond its tile. Each step is a parallel loop over (image, group, tile, range
-// of channels). How an output is summed up depends on its channel and tile
-// alone, never on threads or batch, so results are reproducible bit for bit for
-// an instruction set.
+// Between 2 and 3 all threads meet, because a prediction looks two pixels beyond its tile. Each step is a parallel loop
+// over ranges of output channels and, within a range, over tiles, so that a range's weights stay in L2 while the tiles
+// pass. How an output is summed up depends on its channel and tile alone, never on threads or batch, so results are
+// reproducible bit for bit for an instruction set.
 #pragma once
 
 #include "kernels/kernel.h"
