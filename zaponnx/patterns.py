@@ -37,7 +37,9 @@ class Pattern:
         if any(value not in (0, 1) for row in self.rows for value in row):
             raise InvalidArgument("pattern", f"tile {self.spec} has entries other than 0 and 1")
         if not any(map(any, self.rows)):
-            raise InvalidArgument("pattern", f"tile {self.spec} computes no output", remedy="set at least one entry to 1")
+            raise InvalidArgument(
+                "pattern", f"tile {self.spec} computes no output", remedy="set at least one entry to 1"
+            )
 
     @classmethod
     def parse(cls, spec: str) -> Pattern:

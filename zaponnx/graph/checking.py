@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from zaponnx.graph.matching import Match
-from zaponnx.graph.padding import explicit_pads
 from zaponnx.graph.shapes import Shape
 from zaponnx.graph.surgery import constant, display_name, given_input
 from zaponnx.macs import PREDICTOR_MACS_PER_OUTPUT
@@ -20,15 +19,12 @@ def check(match: Match, shapes: Mapping[str, Shape]) -> str:
         match: The nodes, as matched.
         shapes: The known shapes of the model's tensors.
     """
-    return _check_conv(match, shapes) or _check_batch_norm(match) or _check_residual(match, shapes)
+    return _check_conv(match) or _check_batch_norm(match) or _check_residual(match, shapes)
 
 
-def _check_conv(match: Match, shapes: Mapping[str, Shape]) -> str:
-    weights = match.weights
-    if weights.dtype != np.float32:
+def _check_conv(match: Match) -> str:
+    if match.weights.dtype != np.float32:
         return "its weights are not float32"
-    if len(weights.shape) != 4:
-        return f"it has {len(weights.shape) - 2} spatial dimensions, and only 2 are supported"
     bias = given_input(match.conv, 2)
     if bias is not None and constant(bias) is None:
         return "its bias is computed, not constant"
@@ -36,8 +32,7 @@ def _check_conv(match: Match, shapes: Mapping[str, Shape]) -> str:
     if macs <= 2 * PREDICTOR_MACS_PER_OUTPUT:
         # With half of the outputs skipped, 2 · 9 is where the saving just makes up for the predictor.
         return f"its {macs} MACs per output are too few to win back the predictor's {PREDICTOR_MACS_PER_OUTPUT}"
-    pads = explicit_pads(match.conv, (weights.shape[2], weights.shape[3]), shapes.get(match.conv.inputs[0].name))
-    return pads if isinstance(pads, str) else ""
+    return ""
 
 
 def _check_batch_norm(match: Match) -> str:

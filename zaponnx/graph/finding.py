@@ -38,7 +38,7 @@ def find_matches(model: onnx.ModelProto, *, include_first: bool = False) -> tupl
     first = _first_convs(graph)
 
     def verdict(conv: gs.Node) -> Match | str:
-        found = match(conv, graph)
+        found = match(conv, graph, shapes)
         reason = found if isinstance(found, str) else check(found, shapes)
         if not reason and id(conv) in first and not include_first:
             reason = "it is the first convolution of the network"

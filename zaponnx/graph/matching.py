@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from zaponnx.graph.padding import explicit_pads
+from zaponnx.graph.shapes import Shape
 from zaponnx.graph.surgery import constant, display_name, given_input, is_op
 
 _UNBOUNDED = float(np.finfo(np.float32).max)
@@ -21,6 +24,7 @@ class Match:
     Attributes:
         conv: The convolution.
         weights: Its constant weights, (M, C/group, kH, kW).
+        pads: Its pads (top, left, bottom, right).
         batch_norm: The BatchNormalization behind it, if any.
         add: The Add behind these, if any.
         residual: The Add's other operand, if there is an Add.
@@ -30,6 +34,7 @@ class Match:
 
     conv: gs.Node
     weights: gs.Constant
+    pads: list[int]
     batch_norm: gs.Node | None
     add: gs.Node | None
     residual: gs.Tensor | None
@@ -52,11 +57,25 @@ class Match:
         return [node for node in (self.conv, self.batch_norm, self.add, self.activation) if node is not None]
 
 
-def match(conv: gs.Node, graph: gs.Graph) -> Match | str:
-    """Follows a Conv of a graph's own nodes to its activation; a string is the reason why that is not possible."""
+def match(conv: gs.Node, graph: gs.Graph, shapes: Mapping[str, Shape]) -> Match | str:
+    """Follows a Conv to its activation.
+
+    Args:
+        conv: One of the graph's own nodes, not of its subgraphs'.
+        graph: The main graph.
+        shapes: The known shapes of its tensors.
+
+    Returns:
+        The match, or the reason why there is none.
+    """
     weights = constant(conv.inputs[1])
     if weights is None:
         return "its weights are computed, not constant"
+    if len(weights.shape) != 4:
+        return f"it has {len(weights.shape) - 2} spatial dimensions, and only 2 are supported"
+    pads = explicit_pads(conv, weights.shape[2:], shapes.get(conv.inputs[0].name))
+    if isinstance(pads, str):
+        return pads
     batch_norm = add = residual = None
     node = conv
     while True:
@@ -72,7 +91,7 @@ def match(conv: gs.Node, graph: gs.Graph) -> Match | str:
             bound = math.inf if reader.op == "Relu" else _clip_bound(reader)
             if isinstance(bound, str):
                 return bound
-            return Match(conv, weights, batch_norm, add, residual, reader, bound)
+            return Match(conv, weights, pads, batch_norm, add, residual, reader, bound)
         else:
             return f"its output goes to {reader.op} '{display_name(reader)}', which is no ReLU"
         node = reader

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import onnx_graphsurgeon as gs
 
 from zaponnx.graph.shapes import Shape
 
 
-def explicit_pads(conv: gs.Node, kernel: tuple[int, int], input_shape: Shape | None) -> list[int] | str:
+def explicit_pads(conv: gs.Node, kernel: Sequence[int], input_shape: Shape | None) -> list[int] | str:
     """The pads (top, left, bottom, right) of a two-dimensional Conv, or why they cannot be told.
 
     SAME pads so that the output has ceil(input / stride) rows, and UPPER puts the odd one at the end:

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 import onnx
 from onnx import shape_inference
 
+from zaponnx.errors import ModelError
+from zaponnx.models import first_line
+from zaponnx.operator.schema import register_schemas
+
 Shape = tuple[int | None, ...]
 """Dimensions; None where unknown or symbolic."""
 
@@ -15,8 +19,16 @@ _SMALL = 1024
 
 
 def infer_shapes(model: onnx.ModelProto) -> Mapping[str, Shape]:
-    """The shapes of the main graph's tensors whose rank is known, by tensor name."""
-    inferred = shape_inference.infer_shapes(_without_weights(model), data_prop=True)
+    """The shapes of the main graph's tensors whose rank is known, by tensor name.
+
+    Raises:
+        ModelError: Shapes in the model contradict each other.
+    """
+    register_schemas()
+    try:
+        inferred = shape_inference.infer_shapes(_without_weights(model), data_prop=True)
+    except shape_inference.InferenceError as error:
+        raise ModelError("shape inference", first_line(error)) from error
     shapes = {initializer.name: tuple(initializer.dims) for initializer in model.graph.initializer}
     for value in [*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output]:
         if value.type.tensor_type.HasField("shape"):

@@ -17,6 +17,13 @@ def import_graph(model: onnx.ModelProto) -> gs.Graph:
         return gs.import_onnx(model)
 
 
+def export_node(node: gs.Node, opset: int) -> tuple[onnx.NodeProto, list[onnx.TensorProto]]:
+    """A new node as a protobuf, and its constant inputs as initializers."""
+    with G_LOGGER.suppress():
+        graph = gs.export_onnx(gs.Graph([node], opset=opset)).graph
+    return graph.node[0], list(graph.initializer)
+
+
 def is_op(node: gs.Node, *types: str) -> bool:
     """Whether the node is one of these operators of the ONNX domain."""
     return node.op in types and node.domain in _ONNX_DOMAINS

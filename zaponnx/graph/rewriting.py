@@ -1,0 +1,187 @@
+"""Rewrites sites into ZapConv: changes a ModelProto in place.
+
+    Conv(X, W, B) → [BatchNormalization(scale, shift, mean, var)] → [Add Z] → Relu or Clip(0, bound)
+    becomes  ZapConv[Residual](X, W·s, (B − mean)·s + shift, P1, p1, P2, p2[, Z]),  s = scale / sqrt(var + epsilon)
+
+ZapConv takes the Conv's name and the activation's output and place. onnx-graphsurgeon makes the new nodes; they are
+put into the original protobuf, not exported with all of the graph, since the exporter drops metadata, annotations
+and unused tensors, and copies all weights. So whatever is no part of a site stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from zaponnx.artifacts import Predictor
+from zaponnx.graph.matching import Match
+from zaponnx.graph.surgery import constant, export_node, given_input
+from zaponnx.graph.upgrading import opset_version
+from zaponnx.models import graphs
+from zaponnx.operator import DOMAIN, VERSION, ZAP_CONV, ZAP_CONV_RESIDUAL
+from zaponnx.operator.body import build_body
+from zaponnx.patterns import Pattern
+
+
+@dataclass(frozen=True, eq=False)
+class Replacement:
+    """A site with what its ZapConv needs beside the model's own weights.
+
+    Attributes:
+        match: The nodes to replace.
+        predictor: The site's predictor.
+        threshold: One threshold, or one per output channel.
+    """
+
+    match: Match
+    predictor: Predictor
+    threshold: tuple[float, ...]
+
+
+def rewrite(model: onnx.ModelProto, replacements: Sequence[Replacement], pattern: Pattern) -> None:
+    """Puts a ZapConv in the place of each site.
+
+    Args:
+        model: A model of opset 13 or later and IR version 8 or later; changed in place.
+        replacements: Matches of this model.
+        pattern: The computation pattern of all of them.
+    """
+    if not replacements:
+        return
+    names = _tensor_names(model.graph)
+    operators = set()
+    for replacement in replacements:
+        node, initializers = export_node(_zap_conv(replacement, pattern, names), opset_version(model))
+        model.graph.initializer.extend(initializers)
+        operators.add(node.op_type)
+        _put(model.graph, replacement.match, node)
+    replaced = [node for replacement in replacements for node in replacement.match.nodes]
+    _drop_unread(model.graph, {tensor.name for node in replaced for tensor in (*node.inputs, *node.outputs)})
+    _declare(model, operators)
+
+
+def _zap_conv(replacement: Replacement, pattern: Pattern, names: set[str]) -> gs.Node:
+    """The new node; its new constants get names that are not in `names` and are added to it."""
+    match = replacement.match
+    predictor = replacement.predictor
+    weights, bias = _folded(match)
+    arrays = {"W": weights, "B": bias, "P1": predictor.P1, "p1": predictor.p1, "P2": predictor.P2, "p2": predictor.p2}
+    inputs = [gs.Variable(match.conv.inputs[0].name)]
+    for name, values in arrays.items():
+        inputs.append(values if isinstance(values, gs.Variable) else gs.Constant(_new_name(match, name, names), values))
+    if match.residual is not None:
+        inputs.append(gs.Variable(match.residual.name))
+    attributes = {
+        "strides": list(match.conv.attrs.get("strides", [1, 1])),
+        "pads": list(match.pads),
+        "dilations": list(match.conv.attrs.get("dilations", [1, 1])),
+        "group": match.conv.attrs.get("group", 1),
+        "pattern": pattern.flat,
+        "pattern_shape": list(pattern.shape),
+        "threshold": list(replacement.threshold),
+        "channels": match.weights.shape[0],
+        "bound": match.bound,
+    }
+    return gs.Node(
+        op=ZAP_CONV if match.residual is None else ZAP_CONV_RESIDUAL,
+        name=match.conv.name,
+        attrs=attributes,
+        inputs=inputs,
+        outputs=[gs.Variable(match.output)],
+        domain=DOMAIN,
+    )
+
+
+def _folded(match: Match) -> tuple[Any, Any]:
+    """W and B with the batch norm folded in: a new array, or a variable that names the Conv's own initializer."""
+    bias = given_input(match.conv, 2)
+    if match.batch_norm is None:
+        zeros = np.zeros(match.weights.shape[0], np.float32)
+        return _initializer(match.conv.inputs[1]), zeros if bias is None else _initializer(bias)
+    # In float64, so that folding adds one rounding only.
+    scale, shift, mean, variance = (_values(tensor).astype(np.float64) for tensor in match.batch_norm.inputs[1:5])
+    factor = scale / np.sqrt(variance + match.batch_norm.attrs.get("epsilon", 1e-5))
+    weights = match.weights.values * factor[:, None, None, None]
+    folded_bias = ((0 if bias is None else _values(bias)) - mean) * factor + shift
+    return weights.astype(np.float32), folded_bias.astype(np.float32)
+
+
+def _initializer(tensor: gs.Tensor) -> Any:
+    """A variable that names an initializer; for any other constant, its values."""
+    return gs.Variable(tensor.name) if isinstance(tensor, gs.Constant) else _values(tensor)
+
+
+def _values(tensor: gs.Tensor) -> Any:
+    """The values of a tensor that the check found to be constant."""
+    found = constant(tensor)
+    assert found is not None
+    return found.values
+
+
+def _new_name(match: Match, name: str, names: set[str]) -> str:
+    new = f"{match.output}/{name}"
+    while new in names:
+        new += "_"
+    names.add(new)
+    return new
+
+
+def _tensor_names(graph: onnx.GraphProto) -> set[str]:
+    names: set[str] = set()
+    for inner in graphs(graph):
+        names.update(tensor.name for tensor in (*inner.initializer, *inner.input))
+        names.update(name for node in inner.node for name in (*node.input, *node.output))
+    return names
+
+
+def _put(graph: onnx.GraphProto, match: Match, zap_conv: onnx.NodeProto) -> None:
+    """Puts the new node where the activation was and takes the other nodes of the match out."""
+    places = {name: index for index, node in enumerate(graph.node) for name in node.output}
+    conv, *others = (places[node.outputs[0].name] for node in match.nodes)
+    activation = others.pop()
+    zap_conv.doc_string = graph.node[conv].doc_string
+    zap_conv.metadata_props.extend(graph.node[conv].metadata_props)
+    graph.node[activation].CopyFrom(zap_conv)
+    for index in sorted([conv, *others], reverse=True):
+        del graph.node[index]
+
+
+def _drop_unread(graph: onnx.GraphProto, candidates: set[str]) -> None:
+    """Drops those of the candidate tensors that nothing reads any more, and the constants that they came from."""
+    while True:
+        read = {name for inner in graphs(graph) for node in inner.node for name in node.input}
+        read.update(value.name for inner in graphs(graph) for value in inner.output)
+        unread = candidates - read
+        dead = [
+            index
+            for index, node in enumerate(graph.node)
+            if node.op_type in ("Constant", "Identity") and set(node.output) <= unread
+        ]
+        if not dead:
+            break
+        for index in reversed(dead):
+            candidates = candidates | set(graph.node[index].input)
+            del graph.node[index]
+    for field, attribute in (
+        ("initializer", "name"),
+        ("input", "name"),
+        ("value_info", "name"),
+        ("quantization_annotation", "tensor_name"),
+    ):
+        items = getattr(graph, field)
+        for index in reversed(range(len(items))):
+            if getattr(items[index], attribute) in unread:
+                del items[index]
+
+
+def _declare(model: onnx.ModelProto, operators: set[str]) -> None:
+    """Adds the bodies of the operators, and the domain, where the model does not have them."""
+    if all(entry.domain != DOMAIN for entry in model.opset_import):
+        model.opset_import.append(onnx.helper.make_opsetid(DOMAIN, VERSION))
+    present = {function.name for function in model.functions if function.domain == DOMAIN}
+    model.functions.extend(build_body(operator, opset_version(model)) for operator in sorted(operators - present))

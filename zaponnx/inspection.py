@@ -1,0 +1,143 @@
+"""inspect: reads a model, says of each convolution whether it is or can be a ZapConv, and what it costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from zaponnx.graph.converted import attributes, is_converted, read_metadata, zap_convs
+from zaponnx.graph.finding import find_matches
+from zaponnx.graph.surgery import display_name
+from zaponnx.graph.upgrading import opset_version
+from zaponnx.macs import Work, conv_work
+from zaponnx.models import load_model
+from zaponnx.operator import ZAP_CONV_RESIDUAL
+from zaponnx.patterns import Pattern
+
+
+@dataclass(frozen=True)
+class InspectedLayer:
+    """A convolution of a model.
+
+    Attributes:
+        name: The node's name, or its output's if it has none.
+        status: "converted" for a ZapConv, "site" for a Conv that can become one, "dense" for any other.
+        reason: Why a dense one stays dense, else "".
+        residual: Whether a residual is added before the ReLU.
+        macs: Dense multiply-accumulates per image; None where the model does not fix the size, or in a subgraph.
+        predictor_macs: What its predictor costs per image, on average; None where unknown or where there is none.
+        thresholds: A ZapConv's thresholds, one or one per channel; empty otherwise.
+        pattern: A ZapConv's pattern, by name or as a tile; "" otherwise.
+    """
+
+    name: str
+    status: str
+    reason: str = ""
+    residual: bool = False
+    macs: int | None = None
+    predictor_macs: int | None = None
+    thresholds: tuple[float, ...] = ()
+    pattern: str = ""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect` found.
+
+    Attributes:
+        model: The model.
+        opset, ir_version: Its versions.
+        converted: Whether it is an output of `convert`.
+        layers: Its convolutions, in the model's order, those in subgraphs and functions last.
+        macs: Dense MACs per image of all convolutions; None where unknown for one of them.
+        share: Share of these that ZapConvs do, or could do in a model that is not converted; None where unknown.
+        metadata: What `convert` recorded: version, model_sha256, pattern, method, epsilon, error, mac_saved.
+    """
+
+    model: Path
+    opset: int
+    ir_version: int
+    converted: bool
+    layers: tuple[InspectedLayer, ...]
+    macs: int | None
+    share: float | None
+    metadata: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The inspection as JSON has it: the path as a string, infinite thresholds as "-inf" and "inf"."""
+        result = asdict(self) | {"model": str(self.model)}
+        for layer in result["layers"]:
+            layer["thresholds"] = [value if math.isfinite(value) else str(value) for value in layer["thresholds"]]
+        return result
+
+
+def inspect(model: Path) -> Inspection:
+    """Lists the convolutions of a model, converted or not.
+
+    Raises:
+        ModelError: The model cannot be read.
+    """
+    proto = load_model(model, "inspect")
+    converted = is_converted(proto)
+    layers = _layers(proto)
+    total = _sum(layer.macs for layer in layers)
+    part = _sum(layer.macs for layer in layers if layer.status == ("converted" if converted else "site"))
+    return Inspection(
+        model=model,
+        opset=opset_version(proto),
+        ir_version=proto.ir_version,
+        converted=converted,
+        layers=tuple(layers),
+        macs=total,
+        share=part / total if part is not None and total else None,
+        metadata=read_metadata(proto),
+    )
+
+
+def _layers(model: onnx.ModelProto) -> list[InspectedLayer]:
+    matches, refusals = find_matches(model)
+    sites = {match.conv.outputs[0].name: match for match in matches}
+    converted = {node.output[0]: node for node in zap_convs(model)}
+    refused = iter(refusals)
+    layers = []
+    for output, work in conv_work(model).items():
+        if output in converted:
+            layers.append(_converted_layer(converted[output], work))
+        elif output in sites:
+            name, residual = display_name(sites[output].conv), sites[output].residual is not None
+            layers.append(InspectedLayer(name, "site", "", residual, work.macs, work.predictor_macs))
+        else:
+            refusal = next(refused)
+            layers.append(InspectedLayer(refusal.name, "dense", refusal.reason, macs=work.macs))
+    return layers + [InspectedLayer(refusal.name, "dense", refusal.reason) for refusal in refused]
+
+
+def _converted_layer(node: onnx.NodeProto, work: Work) -> InspectedLayer:
+    values = attributes(node)
+    columns = values["pattern_shape"][1]
+    tile = values["pattern"]
+    rows = tuple(tuple(tile[start : start + columns]) for start in range(0, len(tile), columns))
+    return InspectedLayer(
+        node.name or node.output[0],
+        "converted",
+        residual=node.op_type == ZAP_CONV_RESIDUAL,
+        macs=work.macs,
+        predictor_macs=work.predictor_macs,
+        thresholds=tuple(values["threshold"]),
+        pattern=Pattern(rows).spec,
+    )
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    """The sum, None if one is unknown."""
+    total = 0
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total

@@ -1,0 +1,156 @@
+"""Checks a converted model before anyone gets to see it: a valid file, and equal to the original at threshold −∞."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from zaponnx.errors import ModelError, RuntimeUnavailable
+from zaponnx.graph.converted import set_thresholds, zap_convs
+from zaponnx.models import first_line
+from zaponnx.operator.schema import register_schemas
+from zaponnx.runtime import open_session, ort_errors, register, session_options
+
+_BATCH = 2
+_SIZES = (32, 64, 128, 224, 1)
+"""What dynamic dims other than the batch are tried with, until the original model runs."""
+
+_DTYPES = {"float16": np.float16, "float": np.float32, "double": np.float64, "bool": np.bool_} | {
+    f"{sign}int{bits}": np.dtype(f"{sign}int{bits}").type for sign in ("", "u") for bits in (8, 16, 32, 64)
+}
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How a converted model was checked.
+
+    Attributes:
+        ran: What ran it: "function bodies" for plain ONNX Runtime, "library" for zaponnx's kernels.
+        difference: The largest difference from the original at threshold −∞, relative to the tensor's largest value.
+        tolerance: The difference that rounding explains.
+    """
+
+    ran: tuple[str, ...]
+    difference: float
+    tolerance: float
+
+
+def verify(original: Path, converted: Path) -> Verification:
+    """Checks a converted model against the original: onnx.checker, strict shape inference, and equality.
+
+    With all thresholds at −∞ the converted model must give the outputs of the original, and the same values behind
+    each ZapConv, on random inputs: in ONNX Runtime without zaponnx's library, and with it where it can be registered.
+
+    Raises:
+        ModelError: A check failed.
+        RuntimeUnavailable: ONNX Runtime is not installed.
+    """
+    register_schemas()
+    try:
+        onnx.checker.check_model(str(converted), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ModelError("convert", f"the converted model is not valid: {first_line(error)}") from error
+    nodes = zap_convs(onnx.load_model(str(converted), load_external_data=False))
+    names = {node.output[0]: node.name or node.output[0] for node in nodes}
+    tolerance = _tolerance(converted)
+    inputs, expected = _run_original(original, list(names))
+    ran, difference = [], 0.0
+    for runner in ("function bodies", "library"):
+        options = session_options()
+        if runner == "library":
+            try:
+                register(options)
+            except RuntimeUnavailable:
+                continue
+        session = _session(converted, list(names), options)
+        with ort_errors("convert", str(converted)):
+            actual = dict(zip(expected, session.run(list(expected), inputs), strict=True))
+        for name, values in expected.items():
+            relative = _relative_difference(values, actual[name])
+            if not relative <= tolerance:
+                problem = f"at threshold −∞ it differs from the original by {relative:.1e} of '{name}'s largest value"
+                where = f"node '{names[name]}'" if name in names else f"output '{name}'"
+                raise ModelError("convert", f"{problem}, run by the {runner}", where=where, remedy="exclude the node")
+            difference = max(difference, relative)
+        ran.append(runner)
+    return Verification(tuple(ran), difference, tolerance)
+
+
+def _tolerance(converted: Path) -> float:
+    """16 · ε · Σ √K over the ZapConvs, K the length of their sums, ε the float32 rounding step.
+
+    The original and the converted model add up the same products in another order, after a batch norm was folded in
+    or not. The roundings of a sum of K products add up like a random walk, to about ε · √K of its size, and those of
+    successive layers at most in full. The factor leaves room for layers that enlarge a relative error.
+    """
+    model = onnx.load_model(str(converted), load_external_data=False)
+    dims = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+    lengths = [math.prod(dims[node.input[1]][1:]) for node in zap_convs(model)]
+    return 16 * float(np.finfo(np.float32).eps) * max(1.0, sum(map(math.sqrt, lengths)))
+
+
+def _relative_difference(expected: npt.NDArray[Any], actual: npt.NDArray[Any]) -> float:
+    """The largest difference by the largest finite expected value; NaN where only one is NaN or infinite."""
+    if expected.size == 0 and expected.shape == actual.shape:
+        return 0.0
+    same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
+    with np.errstate(invalid="ignore"):
+        difference = np.where(same, 0, np.abs(actual.astype(np.float64) - expected))
+    finite = np.abs(expected[np.isfinite(expected)])
+    scale = float(finite.max(initial=0)) or 1.0
+    return float(difference.max()) / scale
+
+
+def _session(path: Path, tensors: Sequence[str], options: Any) -> Any:
+    """A session in which all thresholds are −∞ and some inner tensors are outputs too."""
+    model = onnx.load_model(str(path), load_external_data=False)
+    for node in zap_convs(model):
+        set_thresholds(node, -math.inf)
+    known = {value.name for value in model.graph.output}
+    model.graph.output.extend(
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in tensors if name not in known
+    )
+    folder = str(path.parent.resolve())
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+    return open_session(model.SerializeToString(), options, None, "convert", where=str(path))
+
+
+def _run_original(path: Path, tensors: Sequence[str]) -> tuple[Arrays, Arrays]:
+    """Random inputs that the original model runs with, and its float outputs and inner tensors."""
+    session = _session(path, tensors, session_options())
+    names = [value.name for value in session.get_outputs() if value.type in ("tensor(float)", "tensor(double)")]
+    problem: ModelError | None = None
+    for size in _SIZES:
+        inputs = _random_inputs(session, size)
+        try:
+            with ort_errors("convert", str(path)):
+                return inputs, dict(zip(names, session.run(names, inputs), strict=True))
+        except ModelError as error:
+            problem = problem or error
+    assert problem is not None
+    raise problem
+
+
+def _random_inputs(session: Any, size: int) -> Arrays:
+    """Standard normal values for float inputs, ones for others; `size` for dynamic dims behind the first."""
+    rng = np.random.default_rng(0)
+    inputs: dict[str, npt.NDArray[Any]] = {}
+    for value in session.get_inputs():
+        dtype = _DTYPES.get(value.type.removeprefix("tensor(").removesuffix(")"))
+        if dtype is None:
+            raise ModelError("convert", f"its type {value.type} cannot be checked", where=f"input '{value.name}'")
+        shape = [
+            dim if isinstance(dim, int) else (_BATCH if axis == 0 else size) for axis, dim in enumerate(value.shape)
+        ]
+        random = rng.normal(size=shape) if np.issubdtype(dtype, np.floating) else np.ones(shape)
+        inputs[value.name] = random.astype(dtype)
+    return inputs
