@@ -49,7 +49,7 @@ class _Command(click.Command):
         outcome, code = "done", 0
         try:
             result = super().invoke(ctx)
-            terminal.clear()
+            terminal.clear_bar()
             click.echo(json.dumps(result.to_json(), allow_nan=False) if as_json else self.show(result))
             if getattr(result, "budget_missed", ""):
                 outcome, code = "budget missed", _BUDGET_MISSED
@@ -67,6 +67,13 @@ class _Command(click.Command):
             terminal.error(traceback.format_exc() if debug else problem)
         terminal.finish(outcome)
         ctx.exit(code)
+
+
+class _Flow(click.Group):
+    """The subcommands, listed in the order of the flow."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
 
 
 class _Integers(click.ParamType):
@@ -125,7 +132,7 @@ _providers = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(cls=_Flow, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="zaponnx")
 def main() -> None:
     """Make trained CNNs in ONNX cheaper to run, by predicting the zeros that ReLU will produce."""
@@ -168,7 +175,7 @@ def export_command(**options: Any) -> Any:
     help="default: 5 epochs over all samples; quick: 2 epochs over at most 256.",
 )
 def calibrate_command(**options: Any) -> Any:
-    """Train a model's predictors, and measure what each threshold costs and saves."""
+    """Train predictors and measure what thresholds cost and save."""
     return zaponnx.calibrate(**options)
 
 
@@ -189,7 +196,7 @@ def fit_command(**options: Any) -> Any:
 @click.option("--epsilon", type=float, help="Budget: the sum of the layers' errors.")
 @click.option("--mac-saving", type=float, help="Goal: the share of the layers' MACs to save, from 0 to 1.")
 def convert_command(**options: Any) -> Any:
-    """Write the model with its predictors, at the operating point that a budget or a goal selects."""
+    """Write the model with its predictors at one operating point."""
     return zaponnx.convert(**options)
 
 
@@ -202,7 +209,7 @@ def convert_command(**options: Any) -> Any:
 @_providers
 @click.option("--portable", is_flag=True, help="Run without the native library, by the operators' function bodies.")
 def eval_command(**options: Any) -> Any:
-    """Measure the accuracy and the MACs saved of models; the first is the baseline."""
+    """Measure accuracy and MACs saved; the first is the baseline."""
     return zaponnx.eval(**options)
 
 
@@ -218,20 +225,20 @@ def eval_command(**options: Any) -> Any:
 @_providers
 @_seed
 def bench_command(**options: Any) -> Any:
-    """Time a model against its baseline, run by run in turn, on random input."""
+    """Time a model against its baseline on random input."""
     return zaponnx.bench(**options)
 
 
 @main.command("inspect", cls=_Command, show=tables.inspect)
 @click.argument("model", type=_FILE)
 def inspect_command(**options: Any) -> Any:
-    """List the layers that are or can be predicted, and why the others are not."""
+    """List the layers that can be predicted, and why others cannot."""
     return zaponnx.inspect(**options)
 
 
 @main.command("selfcheck", cls=_Command, show=tables.selfcheck)
 def selfcheck_command() -> Any:
-    """Check the installation: versions, native library, and a tiny model run in three ways."""
+    """Check the installation with a tiny model run in three ways."""
     return zaponnx.selfcheck()
 
 
@@ -246,5 +253,5 @@ def selfcheck_command() -> Any:
 )
 @_seed
 def demo_command(**options: Any) -> Any:
-    """Run all of it on real images of handwritten digits, in a few minutes."""
+    """Run all of it on real images of handwritten digits."""
     return zaponnx.demo(**options)

@@ -43,18 +43,19 @@ class Terminal:
 
     def finish(self, outcome: str) -> None:
         """The last line: the outcome and the run time."""
-        self._clear_bar()
+        self.clear_bar()
         self._say(f"zaponnx {self.command}: {outcome} in {time.monotonic() - self._start:.1f} s")
 
     def error(self, message: str) -> None:
         """An error message."""
-        self._clear_bar()
+        self.clear_bar()
         click.echo(f"Error: {message}", err=True)
+
+    def clear_bar(self) -> None:
+        """Takes the progress bar off the screen."""
+        if self._bar and self._step:
+            click.echo("\r\x1b[K", err=True, nl=False)
 
     def _say(self, line: str) -> None:
         if self.verbosity >= 0:
             click.echo(line, err=True)
-
-    def _clear_bar(self) -> None:
-        if self._bar and self._step:
-            click.echo("\r\x1b[K", err=True, nl=False)
