@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
+import zaponnx
 from zaponnx.self_check import tiny_model
 
 
@@ -29,3 +32,67 @@ def dense_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tiny") / "tiny.onnx"
     onnx.save_model(model, path)
     return path
+
+
+@dataclass(frozen=True)
+class Flow:
+    """All files that the flow makes of one model."""
+
+    model: Path
+    calibration: Path
+    fit: Path
+    converted: Path
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Flow:
+    """The flow on random images and a small network of random weights: input (N, 3, 12, 12), five scores."""
+    directory = tmp_path_factory.mktemp("small")
+    flow = Flow(*(directory / f"model.{suffix}" for suffix in ("onnx", "zapcal", "zapfit.json", "zap.onnx")))
+    onnx.save_model(_small_network(seed=0), flow.model)
+    zaponnx.calibrate(flow.model, "random", flow.calibration, samples=16, epochs=1)
+    zaponnx.fit(flow.calibration, flow.fit)
+    zaponnx.convert(flow.model, flow.calibration, flow.fit, flow.converted, mac_saving=0.2)
+    return flow
+
+
+@pytest.fixture(scope="session")
+def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small network with other weights."""
+    path = tmp_path_factory.mktemp("other") / "other.onnx"
+    onnx.save_model(_small_network(seed=1), path)
+    return path
+
+
+def _small_network(seed: int) -> onnx.ModelProto:
+    text = """<ir_version: 8, opset_import: ["": 17]>
+    small (float[N, 3, 12, 12] input) => (float[N, 5] output) {
+        stem = Conv <pads = [1, 1, 1, 1]> (input, W0)
+        stem_active = Relu (stem)
+        middle = Conv <pads = [1, 1, 1, 1]> (stem_active, W1, B1)
+        active = Relu (middle)
+        pooled = GlobalAveragePool (active)
+        features = Flatten (pooled)
+        output = Gemm <transB = 1> (features, W2)
+    }"""
+    model = onnx.parser.parse_model(text)
+    generator = np.random.default_rng(seed)
+    shapes = {"W0": (8, 3, 3, 3), "W1": (8, 8, 3, 3), "B1": (8,), "W2": (5, 8)}
+    for name, shape in shapes.items():
+        values = generator.standard_normal(shape).astype(np.float32) / 4
+        model.graph.initializer.append(numpy_helper.from_array(values, name))
+    for node, name in zip(model.graph.node, ("stem", "", "middle"), strict=False):
+        node.name = name
+    return model
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Flow:
+    """The demo's network with its calibration and fit, and a conversion that nothing should be lost by."""
+    directory = tmp_path_factory.mktemp("digits")
+    flow = Flow(*(directory / f"model.{suffix}" for suffix in ("onnx", "zapcal", "zapfit.json", "zap.onnx")))
+    zaponnx.export("digits", flow.model)
+    zaponnx.calibrate(flow.model, "digits", flow.calibration)
+    zaponnx.fit(flow.calibration, flow.fit)
+    zaponnx.convert(flow.model, flow.calibration, flow.fit, flow.converted, epsilon=0)
+    return flow

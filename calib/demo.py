@@ -1,0 +1,138 @@
+"""demo: writes everything that the flow makes of the handwritten digits, and says what was saved and what it cost."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zaponnx.artifacts import Calibration
+from zaponnx.benchmark import Benchmark, bench
+from zaponnx.calib.calibration import calibrate
+from zaponnx.calib.exporting import ExportReport, export
+from zaponnx.calib.fitting import fit
+from zaponnx.calib.plots import plot_curves
+from zaponnx.conversion import ConversionReport, convert
+from zaponnx.errors import InvalidArgument
+from zaponnx.evaluation import Evaluation, eval
+from zaponnx.files import atomic_path
+from zaponnx.inspection import Inspection, inspect
+from zaponnx.progress import Progress, silent
+
+EPSILONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0)
+"""The budgets that are tried, in this order."""
+
+MAX_DROP = 0.01
+"""How much top-1 may be lost."""
+
+_DATA = "digits"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo did and found.
+
+    Attributes:
+        output: The directory with all files.
+        epsilon: The budget, the largest of EPSILONS before one lost more than MAX_DROP of top-1 on the calibration
+            split; 0 if the first one did.
+        export: The dense model.
+        conversion, inspection: The converted model.
+        evaluation: Both models on the test split, which took no part in the choice.
+        benchmark: Their times.
+        plots: The curves' PNG files.
+    """
+
+    output: Path
+    epsilon: float
+    export: ExportReport
+    conversion: ConversionReport
+    inspection: Inspection
+    evaluation: Evaluation
+    benchmark: Benchmark
+    plots: tuple[Path, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As `zaponnx demo --json` prints it and demo.json has it."""
+        return {
+            "output": str(self.output),
+            "epsilon": self.epsilon,
+            "chosen_on": "calibration split",
+            "max_drop": MAX_DROP,
+            "export": self.export.to_json(),
+            "conversion": self.conversion.to_json(),
+            "inspection": self.inspection.to_json(),
+            "evaluation": self.evaluation.to_json(),
+            "benchmark": self.benchmark.to_json(),
+            "plots": [str(path) for path in self.plots],
+        }
+
+
+def demo(
+    output: Path = Path("demo"), *, seed: int = 0, threads: Sequence[int] = (1, 2), progress: Progress = silent
+) -> Demo:
+    """Trains and exports a small network, calibrates, fits, converts, evaluates and times it.
+
+    Args:
+        output: The directory to write, made if it does not exist: model.onnx, model.zapcal, model.zapfit.json,
+            model.zap.onnx, plots and demo.json.
+        seed: Of training and calibration.
+        threads: Numbers of threads to time with.
+        progress: Told about every step.
+
+    Raises:
+        InvalidArgument: The directory cannot be made.
+        RuntimeUnavailable: Something that it needs is not installed.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidArgument("demo", f"cannot make the directory: {error.strerror}", where=str(output)) from error
+    dense, zapcal = output / "model.onnx", output / "model.zapcal"
+    zapfit, converted = output / "model.zapfit.json", output / "model.zap.onnx"
+    exported = export(_DATA, dense, seed=seed, progress=progress)
+    calibration = calibrate(dense, _DATA, zapcal, seed=seed, progress=progress)
+    fit(zapcal, zapfit)
+    plots = _plots(calibration, zapcal, output)
+    epsilon = _largest_epsilon(dense, zapcal, zapfit, progress)
+    conversion = convert(dense, zapcal, zapfit, converted, epsilon=epsilon)
+    result = Demo(
+        output=output,
+        epsilon=epsilon,
+        export=exported,
+        conversion=conversion,
+        inspection=inspect(converted),
+        evaluation=eval([dense, converted], _DATA, progress=progress),
+        benchmark=bench(converted, dense, threads=threads, progress=progress),
+        plots=tuple(plots),
+    )
+    with atomic_path(output / "demo.json") as temporary:
+        temporary.write_text(json.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
+    return result
+
+
+def _plots(calibration: Calibration, zapcal: Path, output: Path) -> list[Path]:
+    """The measured curves, and for comparison the sigmoids that the paper fits to them."""
+    with tempfile.TemporaryDirectory() as directory:
+        sigmoids = fit(zapcal, Path(directory) / "sigmoid.zapfit.json", method="sigmoid")
+    return plot_curves(calibration, sigmoids, output)
+
+
+def _largest_epsilon(dense: Path, zapcal: Path, zapfit: Path, progress: Progress) -> float:
+    """The last of EPSILONS before one loses more than MAX_DROP of the dense model's top-1 on the calibration split."""
+    chosen = 0.0
+    with tempfile.TemporaryDirectory() as directory:
+        candidate = Path(directory) / "candidate.onnx"
+        for epsilon in EPSILONS:
+            convert(dense, zapcal, zapfit, candidate, epsilon=epsilon)
+            result = eval([dense, candidate], _DATA, split="calibration", progress=progress)
+            baseline, top1 = (model.top1 for model in result.models)
+            assert baseline is not None
+            assert top1 is not None
+            if top1 < baseline - MAX_DROP:
+                break
+            chosen = epsilon
+    return chosen
