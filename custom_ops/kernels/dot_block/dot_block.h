@@ -20,44 +20,41 @@
 
 namespace zaponnx {
 
+// Floats that dot_block writes to `sums`: the products, rounded up to a multiple of 8.
+constexpr int dot_block_sums(int count) { return (count + 7) / 8 * 8; }
+
 template <typename Isa, int Pixels, int Channels>
-inline void dot_block(const float* const (&x)[Pixels], const TapRuns& taps, const float* w, int64_t stride,
-                      float* sums) {
+[[gnu::always_inline]] inline void dot_block(const float* const (&x)[Pixels], const TapRuns& taps, const float* w,
+                                             int64_t stride, float* sums) {
   using Vector = typename Isa::Vector;
-  constexpr int kCount = Pixels * Channels;
-  constexpr int kPadded = (kCount + Isa::kSumGroup - 1) / Isa::kSumGroup * Isa::kSumGroup;
+  constexpr int kPadded = dot_block_sums(Pixels * Channels);
   // gcc keeps these arrays in memory unless every loop over them is unrolled.
   Vector total[kPadded];
 #pragma GCC unroll 32
   for (int i = 0; i < kPadded; ++i) total[i] = Isa::zero();
   for (int32_t run = 0; run < taps.count; ++run) {
-    const int64_t offset = taps.offset[run];
-    for (int64_t i = 0; i < taps.length; i += Isa::kLanes) {
+    // One index for all pixels, or the compiler keeps a pointer for each and runs out of registers.
+    const int64_t end = taps.offset[run] + taps.length;
+    for (int64_t at = taps.offset[run]; at < end; at += Isa::kLanes, w += Isa::kLanes) {
       Vector pixel[Pixels];
 #pragma GCC unroll 32
-      for (int p = 0; p < Pixels; ++p) pixel[p] = Isa::load(x[p] + offset + i);
+      for (int p = 0; p < Pixels; ++p) pixel[p] = Isa::load(x[p] + at);
 #pragma GCC unroll 32
       for (int q = 0; q < Channels; ++q) {
-        const Vector weight = Isa::load(w + q * stride + i);
+        const Vector weight = Isa::load(w + q * stride);
 #pragma GCC unroll 32
         for (int p = 0; p < Pixels; ++p) {
           total[p * Channels + q] = Isa::fma(pixel[p], weight, total[p * Channels + q]);
         }
       }
     }
-    w += taps.length;
   }
 #pragma GCC unroll 32
-  for (int i = 0; i < kPadded; i += Isa::kSumGroup) {
-    Isa::sum_lanes(reinterpret_cast<const Vector(&)[Isa::kSumGroup]>(total[i]), sums + i);
+  for (int i = 0; i < kPadded; i += 8) {
+    // By value: a reference would keep the accumulators in memory.
+    Isa::sum_lanes(total[i], total[i + 1], total[i + 2], total[i + 3], total[i + 4], total[i + 5], total[i + 6],
+                   total[i + 7], sums + i);
   }
-}
-
-// Floats that dot_block writes to `sums`: the products, rounded up to whole
-// groups.
-template <typename Isa>
-constexpr int dot_block_sums(int count) {
-  return (count + Isa::kSumGroup - 1) / Isa::kSumGroup * Isa::kSumGroup;
 }
 
 }  // namespace zaponnx

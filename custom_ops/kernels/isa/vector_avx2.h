@@ -29,14 +29,14 @@ struct Avx2 {
     return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLE_UQ)));
   }
 
-  // sums[i] = the sum of the lanes of v[i], for i < 8.
-  static void sum_lanes(const Vector (&v)[8], float* sums) {
-    const __m256 low = _mm256_hadd_ps(_mm256_hadd_ps(v[0], v[1]), _mm256_hadd_ps(v[2], v[3]));
-    const __m256 high = _mm256_hadd_ps(_mm256_hadd_ps(v[4], v[5]), _mm256_hadd_ps(v[6], v[7]));
+  // sums[i] = the sum of the lanes of the i-th vector.
+  static void sum_lanes(Vector v0, Vector v1, Vector v2, Vector v3, Vector v4, Vector v5, Vector v6, Vector v7,
+                        float* sums) {
+    const __m256 low = _mm256_hadd_ps(_mm256_hadd_ps(v0, v1), _mm256_hadd_ps(v2, v3));
+    const __m256 high = _mm256_hadd_ps(_mm256_hadd_ps(v4, v5), _mm256_hadd_ps(v6, v7));
     _mm256_storeu_ps(sums,
                      _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31)));
   }
-  static constexpr int kSumGroup = 8;
 
   // Transposes an 8 x 8 block.
   static void transpose(const float* from, int64_t from_stride, float* to, int64_t to_stride) {

@@ -26,21 +26,17 @@ struct Avx512 {
   // Bit i: not (a[i] <= b[i]), which holds for a NaN.
   static uint32_t not_less_equal(Vector a, Vector b) { return _mm512_cmp_ps_mask(a, b, _CMP_NLE_UQ); }
 
-  // sums[i] = the sum of the lanes of v[i], for i < 8.
-  static void sum_lanes(const Vector (&v)[8], float* sums) {
-    // Vectors i and i + 4 share a register from the first step on: [i i i+4
-    // i+4] in 128-bit lanes.
-    __m512 pair[4];
-    for (int i = 0; i < 4; ++i) {
-      pair[i] = _mm512_add_ps(_mm512_shuffle_f32x4(v[i], v[i + 4], 0x44), _mm512_shuffle_f32x4(v[i], v[i + 4], 0xEE));
-    }
-    const __m512 low = add_neighbours(add_neighbours(pair[0], pair[1]), add_neighbours(pair[2], pair[3]));
+  // sums[i] = the sum of the lanes of the i-th vector.
+  static void sum_lanes(Vector v0, Vector v1, Vector v2, Vector v3, Vector v4, Vector v5, Vector v6, Vector v7,
+                        float* sums) {
+    const __m512 low = add_neighbours(add_halves(v0, v4), add_halves(v1, v5));
+    const __m512 high = add_neighbours(add_halves(v2, v6), add_halves(v3, v7));
+    const __m512 quarters = add_neighbours(low, high);
     // Lanes: 0-3, 0-3, 4-7, 4-7, half a sum each.
-    const __m512 sum = _mm512_add_ps(low, _mm512_shuffle_f32x4(low, low, 0xB1));
+    const __m512 sum = _mm512_add_ps(quarters, _mm512_shuffle_f32x4(quarters, quarters, 0xB1));
     _mm_storeu_ps(sums, _mm512_castps512_ps128(sum));
     _mm_storeu_ps(sums + 4, _mm512_extractf32x4_ps(sum, 2));
   }
-  static constexpr int kSumGroup = 8;
 
   static void transpose(const float* from, int64_t from_stride, float* to, int64_t to_stride) {
     Avx2::transpose(from, from_stride, to, to_stride);
@@ -48,6 +44,10 @@ struct Avx512 {
   static constexpr int kTransposeBlock = Avx2::kTransposeBlock;
 
  private:
+  // In 128-bit lanes: a0+a2, a1+a3, b0+b2, b1+b3.
+  static __m512 add_halves(__m512 a, __m512 b) {
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));
+  }
   // In each 128-bit lane: a0+a1, a2+a3, b0+b1, b2+b3.
   static __m512 add_neighbours(__m512 a, __m512 b) {
     return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xDD));

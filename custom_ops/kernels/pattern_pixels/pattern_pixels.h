@@ -13,7 +13,7 @@ template <typename Isa, int Pixels, int Channels>
 void pattern_block(const PatternPixelsArgs& args, int32_t first_pixel, int32_t channel) {
   const float* x[Pixels];
   for (int p = 0; p < Pixels; ++p) x[p] = args.patch + args.pixel[first_pixel + p];
-  alignas(64) float sums[dot_block_sums<Isa>(Pixels * Channels)];
+  alignas(64) float sums[dot_block_sums(Pixels * Channels)];
   dot_block<Isa, Pixels, Channels>(x, args.taps, args.weights.data + channel * args.weights.stride, args.weights.stride,
                                    sums);
   for (int p = 0; p < Pixels; ++p) {

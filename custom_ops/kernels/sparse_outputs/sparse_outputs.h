@@ -14,7 +14,7 @@ template <typename Isa, int Pixels>
 void sparse_group(const SparseOutputsArgs& args, int32_t first, const float* w) {
   const float* x[Pixels];
   for (int p = 0; p < Pixels; ++p) x[p] = args.patch + args.pixel[args.list[first + p]];
-  alignas(64) float sums[dot_block_sums<Isa>(Pixels)];
+  alignas(64) float sums[dot_block_sums(Pixels)];
   dot_block<Isa, Pixels, 1>(x, args.taps, w, 0, sums);
   float* out = args.sums + first;
   for (int p = 0; p < Pixels; ++p) out[p] = (args.accumulate ? out[p] : 0.0f) + sums[p];
