@@ -98,12 +98,15 @@ def convert(
             does, the one that saves most is written, and the report says that the budget was missed.
 
     Raises:
-        InvalidArgument: Not exactly one of `epsilon` and `mac_saving` is given, or it is out of range.
+        InvalidArgument: Not exactly one of `epsilon` and `mac_saving` is given, or it is out of range; the output's
+            directory does not exist.
         ModelError: The model cannot be read or is converted already, or the check of the result failed.
         ArtifactError: An artifact cannot be read or belongs to another model.
         RuntimeUnavailable: ONNX Runtime, which the check needs, is not installed.
     """
     _check_budget(epsilon, mac_saving)
+    if not output.parent.is_dir():
+        raise InvalidArgument("convert", "no such directory", where=str(output.parent))
     proto = load_model(model, "convert")
     if is_converted(proto):
         raise ModelError("convert", "it is already converted", where=str(model), remedy="convert the original model")

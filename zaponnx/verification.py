@@ -59,10 +59,10 @@ def verify(original: Path, converted: Path) -> Verification:
         onnx.checker.check_model(str(converted), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ModelError("convert", f"the converted model is not valid: {first_line(error)}") from error
-    nodes = zap_convs(onnx.load_model(str(converted), load_external_data=False))
-    names = {node.output[0]: node.name or node.output[0] for node in nodes}
-    tolerance = _tolerance(converted)
-    inputs, expected = _run_original(original, list(names))
+    model = onnx.load_model(str(converted), load_external_data=False)
+    nodes = {node.output[0]: node for node in zap_convs(model)}
+    tolerance = _tolerance(model)
+    inputs, expected = _run_original(original, list(nodes))
     ran, difference = [], 0.0
     for runner in ("function bodies", "library"):
         options = session_options()
@@ -71,28 +71,27 @@ def verify(original: Path, converted: Path) -> Verification:
                 register(options)
             except RuntimeUnavailable:
                 continue
-        session = _session(converted, list(names), options)
+        session = _session(converted, list(nodes), options)
         with ort_errors("convert", str(converted)):
-            actual = dict(zip(expected, session.run(list(expected), inputs), strict=True))
-        for name, values in expected.items():
-            relative = _relative_difference(values, actual[name])
+            actual = session.run(list(expected), inputs)
+        for (name, values), result in zip(expected.items(), actual, strict=True):
+            relative = _relative_difference(values, result)
             if not relative <= tolerance:
-                problem = f"at threshold −∞ it differs from the original by {relative:.1e} of '{name}'s largest value"
-                where = f"node '{names[name]}'" if name in names else f"output '{name}'"
+                where = f"node '{nodes[name].name or name}'" if name in nodes else f"output '{name}'"
+                problem = f"at threshold −∞ it differs from the original by {relative:.1e} of its largest value"
                 raise ModelError("convert", f"{problem}, run by the {runner}", where=where, remedy="exclude the node")
             difference = max(difference, relative)
         ran.append(runner)
     return Verification(tuple(ran), difference, tolerance)
 
 
-def _tolerance(converted: Path) -> float:
+def _tolerance(model: onnx.ModelProto) -> float:
     """16 · ε · Σ √K over the ZapConvs, K the length of their sums, ε the float32 rounding step.
 
     The original and the converted model add up the same products in another order, after a batch norm was folded in
     or not. The roundings of a sum of K products add up like a random walk, to about ε · √K of its size, and those of
     successive layers at most in full. The factor leaves room for layers that enlarge a relative error.
     """
-    model = onnx.load_model(str(converted), load_external_data=False)
     dims = {tensor.name: tensor.dims for tensor in model.graph.initializer}
     lengths = [math.prod(dims[node.input[1]][1:]) for node in zap_convs(model)]
     return 16 * float(np.finfo(np.float32).eps) * max(1.0, sum(map(math.sqrt, lengths)))
@@ -125,9 +124,10 @@ def _session(path: Path, tensors: Sequence[str], options: Any) -> Any:
 
 
 def _run_original(path: Path, tensors: Sequence[str]) -> tuple[Arrays, Arrays]:
-    """Random inputs that the original model runs with, and its float outputs and inner tensors."""
+    """Random inputs that the original model runs with, and its inner tensors and float outputs, in this order."""
     session = _session(path, tensors, session_options())
-    names = [value.name for value in session.get_outputs() if value.type in ("tensor(float)", "tensor(double)")]
+    floats = [value.name for value in session.get_outputs() if value.type in ("tensor(float)", "tensor(double)")]
+    names = [*tensors, *(name for name in floats if name not in tensors)]
     problem: ModelError | None = None
     for size in _SIZES:
         inputs = _random_inputs(session, size)

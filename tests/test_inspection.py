@@ -1,0 +1,106 @@
+"""inspect and the count of MACs: dense models, converted ones, and sizes that are not fixed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from zaponnx.errors import ModelError
+from zaponnx.graph.converted import set_thresholds
+from zaponnx.inspection import inspect
+from zaponnx.macs import PREDICTOR_MACS_PER_OUTPUT
+from zaponnx.patterns import Pattern
+
+# Outputs of 16 × 12, 8 × 6, 16 × 12 and 8 × 6 pixels; work per output 9 · 4, 9 · 6, 1 · 6 and 9 · 8 / 2.
+NETWORK = """<ir_version: 8, opset_import: ["": 17]> net (float[{size}] x) => (float[N,8,h,w] y) {{
+    [stem] c0 = Conv<pads=[1,1,1,1]>(x, W0) s = Relu(c0)
+    [down] c1 = Conv<pads=[1,1,1,1], strides=[2,2]>(s, W1) d = Relu(c1)
+    [point] c2 = Conv(s, W2) p = Relu(c2)
+    [pair] c3 = Conv<pads=[1,1,1,1], group=2>(d, W3) y = Relu(c3) }}"""
+
+
+def network(path: Path, size: str) -> Path:
+    model = onnx.parser.parse_model(NETWORK.format(size=size))
+    for name, shape in (("W0", (6, 4, 3, 3)), ("W1", (8, 6, 3, 3)), ("W2", (10, 6, 1, 1)), ("W3", (8, 4, 3, 3))):
+        model.graph.initializer.append(numpy_helper.from_array(np.ones(shape, np.float32), name))
+    onnx.save_model(model, path)
+    return path
+
+
+def test_dense_model(tmp_path: Path) -> None:
+    inspection = inspect(network(tmp_path / "m.onnx", "N,4,16,12"))
+    assert [(layer.name, layer.status, layer.macs, layer.predictor_macs) for layer in inspection.layers] == [
+        ("stem", "dense", 6 * 192 * 36, None),
+        ("down", "site", 8 * 48 * 54, 8 * 48 * 9),
+        ("point", "dense", 10 * 192 * 6, None),
+        ("pair", "site", 8 * 48 * 36, 8 * 48 * 9),
+    ]
+    assert [bool(layer.reason) for layer in inspection.layers] == [True, False, True, False]
+    total = 6 * 192 * 36 + 8 * 48 * 54 + 10 * 192 * 6 + 8 * 48 * 36
+    assert inspection.macs == total
+    assert inspection.share == pytest.approx(8 * 48 * 90 / total)
+    assert (inspection.opset, inspection.ir_version, inspection.converted, inspection.metadata) == (17, 8, False, {})
+    json.dumps(inspection.to_json(), allow_nan=False)
+
+
+def test_sizes_that_are_not_fixed_are_unknown(tmp_path: Path) -> None:
+    inspection = inspect(network(tmp_path / "m.onnx", "N,4,H,W"))
+    assert [layer.status for layer in inspection.layers] == ["dense", "site", "dense", "site"]
+    assert {layer.macs for layer in inspection.layers} == {None}
+    assert (inspection.macs, inspection.share) == (None, None)
+
+
+def test_converted_model(tmp_path: Path, zap_model: Path) -> None:
+    model = onnx.load_model(zap_model)
+    for dim, value in zip(model.graph.input[0].type.tensor_type.shape.dim[2:], (10, 7), strict=True):
+        dim.dim_value = value
+    set_thresholds(model.graph.node[0], float("inf"))
+    model.metadata_props.add(key="zaponnx.epsilon", value="0.5")
+    model.metadata_props.add(key="other", value="1")
+    onnx.save_model(model, tmp_path / "m.zap.onnx")
+    channels = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    inspection = inspect(tmp_path / "m.zap.onnx")
+    [layer] = inspection.layers
+    assert (layer.name, layer.status, layer.reason, layer.residual) == ("tiny", "converted", "", False)
+    assert (layer.macs, layer.predictor_macs) == (channels * 70 * channels * 9, channels * 70 * 9)
+    assert (layer.thresholds, layer.pattern) == ((float("inf"),), Pattern.parse("B").spec)
+    assert (inspection.converted, inspection.share, inspection.metadata) == (True, 1.0, {"epsilon": "0.5"})
+    assert inspection.to_json()["layers"][0]["thresholds"] == ["inf"]
+
+
+def test_convs_in_subgraphs_are_listed_and_their_work_is_unknown(tmp_path: Path) -> None:
+    path = network(tmp_path / "m.onnx", "N,4,16,12")
+    model = onnx.load_model(path)
+    branches = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["": 17]> net (bool b, float[N,8,8,6] d) => (float[N,8,8,6] z) {
+        [if] z = If(b) <then_branch = then () => (t) { [inner] t = Conv<pads=[1,1,1,1], group=2>(d, W3) },
+        else_branch = else () => (e) { e = Identity(d) }> }"""
+    ).graph
+    model.graph.input.append(branches.input[0])
+    model.graph.node.append(branches.node[0])
+    onnx.save_model(model, path)
+    inspection = inspect(path)
+    assert [layer.name for layer in inspection.layers] == ["stem", "down", "point", "pair", "inner"]
+    assert inspection.layers[-1].reason == "it is inside a subgraph of If 'if'"
+    assert (inspection.layers[-1].macs, inspection.macs) == (None, None)
+
+
+def test_damaged_models_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"foreign")
+    with pytest.raises(ModelError, match="inspect: "):
+        inspect(path)
+
+
+def test_the_predictor_costs_nine_macs_per_output_on_any_pattern() -> None:
+    """Counted tap by tap over one period of the tiling, without borders: the derivation in `zaponnx.macs`."""
+    for spec in ("A", "B", "C", "D", "100/011"):
+        tile = np.array(Pattern.parse(spec).rows)
+        neighbours = [np.roll(tile, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+        first, second = np.sum(neighbours), 9 * np.sum(1 - tile)
+        assert (first + second) / tile.size == pytest.approx(PREDICTOR_MACS_PER_OUTPUT)

@@ -1,0 +1,115 @@
+"""verify: accepts what is equal at threshold −∞, whatever the thresholds, and refuses everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import zaponnx.verification
+from zaponnx.errors import ModelError, RuntimeUnavailable
+from zaponnx.graph.converted import set_thresholds
+from zaponnx.verification import verify
+
+
+@pytest.fixture
+def change(tmp_path: Path) -> Callable[[Path, Callable[[onnx.ModelProto], object]], Path]:
+    """Writes a changed copy of a model file."""
+
+    def write(path: Path, edit: Callable[[onnx.ModelProto], object]) -> Path:
+        model = onnx.load_model(path)
+        edit(model)
+        onnx.save_model(model, tmp_path / path.name)
+        return tmp_path / path.name
+
+    return write
+
+
+Change = Callable[[Path, Callable[[onnx.ModelProto], object]], Path]
+
+
+def add_to(name: str, amount: float) -> Callable[[onnx.ModelProto], None]:
+    """An edit that adds to the first entry of a tensor."""
+
+    def edit(model: onnx.ModelProto) -> None:
+        tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+        values = numpy_helper.to_array(tensor).copy()
+        values.flat[0] += amount
+        tensor.CopyFrom(numpy_helper.from_array(values, name))
+
+    return edit
+
+
+def test_equal_models_pass(dense_model: Path, zap_model: Path) -> None:
+    result = verify(dense_model, zap_model)
+    assert result.ran[0] == "function bodies"
+    assert result.difference <= result.tolerance < 1e-4
+
+
+@pytest.mark.parametrize("threshold", [-np.inf, 1e30, np.inf])
+def test_the_thresholds_do_not_matter(dense_model: Path, zap_model: Path, change: Change, threshold: float) -> None:
+    changed = change(zap_model, lambda model: set_thresholds(model.graph.node[0], threshold))
+    assert verify(dense_model, changed).ran
+
+
+@pytest.mark.parametrize("name", ["W", "B"])
+def test_other_weights_are_refused(dense_model: Path, zap_model: Path, change: Change, name: str) -> None:
+    """The smallest difference that must be seen is far above rounding, and far below what would hurt anyone."""
+    with pytest.raises(ModelError, match="node 'tiny': at threshold −∞ it differs from the original"):
+        verify(dense_model, change(zap_model, add_to(name, 1e-2)))
+
+
+def test_a_skip_at_minus_infinity_is_refused(dense_model: Path, zap_model: Path, change: Change) -> None:
+    """A body that compares the wrong way round skips everything outside the pattern."""
+
+    def skip_all(model: onnx.ModelProto) -> None:
+        node = next(node for node in model.functions[0].node if node.op_type == "LessOrEqual")
+        node.op_type = "GreaterOrEqual"
+
+    with pytest.raises(ModelError, match="run by the function bodies"):
+        verify(dense_model, change(zap_model, skip_all))
+
+
+def test_invalid_models_are_refused(dense_model: Path, zap_model: Path, change: Change) -> None:
+    def contradict(model: onnx.ModelProto) -> None:
+        model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 5
+
+    with pytest.raises(ModelError, match="the converted model is not valid") as caught:
+        verify(dense_model, change(zap_model, contradict))
+    assert "\n" not in str(caught.value)
+
+
+def test_without_the_library_the_bodies_are_checked(
+    dense_model: Path, zap_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(options: object) -> None:
+        raise RuntimeUnavailable("register", "not there")
+
+    monkeypatch.setattr(zaponnx.verification, "register", unavailable)
+    assert verify(dense_model, zap_model).ran == ("function bodies",)
+
+
+def test_sizes_are_tried_until_the_original_runs(dense_model: Path, zap_model: Path, change: Change) -> None:
+    """A Gemm behind the convolution needs 64 × 64 pixels, which no dim tells."""
+
+    def add_classifier(model: onnx.ModelProto) -> None:
+        channels = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+        weights = np.full((channels * 64 * 64, 3), 1e-3, np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(weights, "G"))
+        model.graph.node.append(helper.make_node("Flatten", ["Y"], ["flat"]))
+        model.graph.node.append(helper.make_node("Gemm", ["flat", "G"], ["logits"]))
+        model.graph.output[0].CopyFrom(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 3]))
+
+    verify(change(dense_model, add_classifier), change(zap_model, add_classifier))
+
+
+def test_inputs_that_cannot_be_made_up_are_refused(dense_model: Path, zap_model: Path, change: Change) -> None:
+    def add_text_input(model: onnx.ModelProto) -> None:
+        model.graph.input.append(helper.make_tensor_value_info("text", TensorProto.STRING, [1]))
+
+    with pytest.raises(ModelError, match=r"input 'text': its type tensor\(string\) cannot be checked"):
+        verify(change(dense_model, add_text_input), change(zap_model, add_text_input))
