@@ -73,15 +73,12 @@ void predict(const PredictArgs& args) {
   for (int i = 0; i < 10; ++i) second[i] = Isa::load(args.parameters + (10 + i) * kLanes);
   const Vector threshold = Isa::load(args.parameters + 20 * kLanes);
   const uint32_t channels = (1u << args.channels) - 1;
-  for (int32_t row = 0; row < args.rows; ++row) {
-    for (int32_t column = 0; column < args.columns; ++column) {
-      uint32_t mask = 0;
-      if (!args.in_pattern[(row + 2) * known_columns + column + 2]) {
-        const float* from = hidden + (row * hidden_columns + column) * kLanes;
-        mask = channels & Isa::not_less_equal(depthwise_3x3<Isa>(from, hidden_columns * kLanes, second), threshold);
-      }
-      args.mask[row * args.columns + column] = static_cast<uint16_t>(mask);
-    }
+  for (int32_t i = 0; i < args.pixels; ++i) {
+    const int32_t row = args.pixel[i] >> 16;
+    const int32_t column = args.pixel[i] & 0xFFFF;
+    const float* from = hidden + (row * hidden_columns + column) * kLanes;
+    const Vector predicted = depthwise_3x3<Isa>(from, hidden_columns * kLanes, second);
+    args.mask[i] = static_cast<uint16_t>(channels & Isa::not_less_equal(predicted, threshold));
   }
 }
 

@@ -8,8 +8,6 @@ namespace {
 
 constexpr int64_t kLargestChunk = 64;
 
-int64_t divide_up(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
-
 }  // namespace
 
 PackedWeights::PackedWeights(const LayerAttributes& attributes, const LayerWeights& weights, int32_t lanes) {

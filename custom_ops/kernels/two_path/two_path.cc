@@ -3,93 +3,27 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/two_path/packing.h"
 #include "kernels/two_path/pixel_lists.h"
+#include "kernels/two_path/plan.h"
 
 namespace zaponnx {
 namespace {
 
-int64_t divide_up(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
-
-// The output map cut in tiles of nearly equal size.
-struct TileGrid {
-  int64_t height, width;            // of the map
-  int64_t tile_rows, tile_columns;  // of a tile, in outputs
-  int64_t columns, count;           // of the grid, in tiles
-
-  TileGrid(const Geometry& g, const LayerAttributes& attributes) : height(g.out_height), width(g.out_width) {
-    // 8 x 16 outputs keep a patch of 64 channels near L1's size at stride 1, and a list entry in a byte.
-    tile_rows = even_share(height, std::max<int64_t>(1, 8 / attributes.strides[0]));
-    tile_columns = even_share(width, std::max<int64_t>(1, 16 / attributes.strides[1]));
-    columns = divide_up(width, tile_columns);
-    count = divide_up(height, tile_rows) * columns;
-  }
-
-  Tile operator[](int64_t index) const {
-    const int64_t top = index / columns * tile_rows;
-    const int64_t left = index % columns * tile_columns;
-    return {top, left, static_cast<int32_t>(std::min(tile_rows, height - top)),
-            static_cast<int32_t>(std::min(tile_columns, width - left))};
-  }
-
- private:
-  // The largest part when `extent` is cut in as few parts as `most` allows, all of nearly one size.
-  static int64_t even_share(int64_t extent, int64_t most) { return divide_up(extent, divide_up(extent, most)); }
-};
-
-// The work of one call, cut in (range of a group's output channels, image, tile), the range changing slowest.
-struct Plan {
-  static constexpr int64_t kEnoughTasks = 16;        // a few times the cores of a small machine
-  static constexpr int64_t kRangeMultiple = 16;      // channels; whole strips of the predictor
-  static constexpr int64_t kWeightsInL2 = 64 << 10;  // floats; the weights of a range stay in L2 with room to spare
-
-  TileGrid grid;
-  PatchLayout layout;
-  int64_t images, groups, group_channels, range, ranges;
-
-  Plan(const Geometry& g, const LayerAttributes& attributes, const PackedWeights& weights)
-      : grid(g, attributes),
-        layout(attributes, g, grid.tile_rows, grid.tile_columns, weights.chunk()),
-        images(g.batch),
-        groups(attributes.group),
-        group_channels(g.group_out_channels) {
-    const int64_t wanted = divide_up(kEnoughTasks, images * groups * grid.count);
-    const int64_t most = kWeightsInL2 / (weights.taps() * weights.chunk() * weights.chunks());
-    range = std::clamp<int64_t>(divide_up(group_channels, wanted), 1, std::max<int64_t>(most, 1));
-    range = divide_up(range, kRangeMultiple) * kRangeMultiple;
-    ranges = divide_up(group_channels, range);
-  }
-
-  struct Task {
-    int64_t image, group, tile_index;
-    Tile tile;
-    int64_t first_channel;  // within the group
-    int32_t channels;
-  };
-
-  int64_t count() const { return groups * ranges * images * grid.count; }
-
-  Task operator[](int64_t index) const {
-    Task task;
-    task.tile_index = index % grid.count;
-    task.tile = grid[task.tile_index];
-    index /= grid.count;
-    task.image = index % images;
-    index /= images;
-    task.first_channel = index % ranges * range;
-    task.channels = static_cast<int32_t>(std::min(range, group_channels - task.first_channel));
-    task.group = index / ranges;
-    return task;
-  }
+// The pixels of a tile that are in the pattern, or those that are not, in row-major order.
+struct PixelTable {
+  int32_t count;
+  int32_t patch[kLargestTile];   // offset in the patch of the first tap
+  int32_t tile[kLargestTile];    // row and column in the tile
+  int64_t output[kLargestTile];  // offset in the NHWC map of the output
 };
 
 // One per thread, kept between calls.
 struct Workspace {
+  PixelTable pixels;
   Buffer<float> scratch, sums;
-  Buffer<int32_t> pixels, start;
-  Buffer<int64_t> offsets;
+  Buffer<int32_t> start;
   Buffer<uint8_t> in_pattern, list;
-  Buffer<uint16_t> mask;
+  uint16_t mask[kLargestTile];
 };
 
 // A call's activations in other layouts; belong to the calling thread, kept between calls.
@@ -182,8 +116,7 @@ class TwoPath final : public PreparedLayer {
     });
   }
 
-  // Where the outputs of the task's first channel lie in an NHWC map of the
-  // output: of the map's pixel (0, 0).
+  // Where the outputs of the task's first channel lie in an NHWC map of the output, at the map's pixel (0, 0).
   int64_t first_output(const Geometry& g, const Task& task) const {
     return task.image * g.out_height * g.out_width * g.out_channels + task.group * g.group_out_channels +
            task.first_channel;
@@ -199,28 +132,31 @@ class TwoPath final : public PreparedLayer {
     }
   }
 
-  void compute_pattern(const Geometry& g, const Plan& plan, const Task& task, const float* patches,
-                       const float* residual, float* y) const {
-    Workspace& space = workspace();
-    const Tile& tile = task.tile;
-    int32_t* pixels = space.pixels.reserve(kLargestTile);
-    int64_t* offsets = space.offsets.reserve(kLargestTile);
-    int32_t count = 0;
+  const PixelTable& list_pixels(const Geometry& g, const Plan& plan, const Tile& tile, bool in_pattern) const {
+    PixelTable& pixels = workspace().pixels;
+    pixels.count = 0;
     for (int32_t row = 0; row < tile.rows; ++row) {
       for (int32_t column = 0; column < tile.columns; ++column) {
-        if (!attributes_.pattern.at(tile.top + row, tile.left + column)) continue;
-        pixels[count] = plan.layout.pixel_offset(row, column);
-        offsets[count++] = ((tile.top + row) * g.out_width + tile.left + column) * g.out_channels;
+        if (attributes_.pattern.at(tile.top + row, tile.left + column) != in_pattern) continue;
+        pixels.patch[pixels.count] = plan.layout.pixel_offset(row, column);
+        pixels.tile[pixels.count] = row << 16 | column;
+        pixels.output[pixels.count++] = ((tile.top + row) * g.out_width + tile.left + column) * g.out_channels;
       }
     }
-    const int64_t first_output_offset = first_output(g, task);
+    return pixels;
+  }
+
+  void compute_pattern(const Geometry& g, const Plan& plan, const Task& task, const float* patches,
+                       const float* residual, float* y) const {
+    const PixelTable& pixels = list_pixels(g, plan, task.tile, true);
+    const int64_t first = first_output(g, task);
     for_each_chunk(plan, task, patches, [&](const float* patch, const ChunkWeights& weights, bool accumulate) {
-      kernels_.pattern_pixels({patch, pixels, count, plan.layout.taps(), weights, task.channels,
-                               y + first_output_offset, offsets, accumulate});
+      kernels_.pattern_pixels({patch, pixels.patch, pixels.count, plan.layout.taps(), weights, task.channels, y + first,
+                               pixels.output, accumulate});
     });
     const float* bias = bias_.data() + task.group * g.group_out_channels + task.first_channel;
-    for (int32_t i = 0; i < count; ++i) {
-      const int64_t at = first_output_offset + offsets[i];
+    for (int32_t i = 0; i < pixels.count; ++i) {
+      const int64_t at = first + pixels.output[i];
       kernels_.activate(
           {y + at, bias, residual == nullptr ? nullptr : residual + at, task.channels, attributes_.bound});
     }
@@ -228,36 +164,26 @@ class TwoPath final : public PreparedLayer {
 
   void compute_rest(const Geometry& g, const Plan& plan, const Task& task, const float* patches, const float* residual,
                     float* y) const {
-    Workspace& space = workspace();
-    const Tile& tile = task.tile;
-    const int32_t tile_pixels = tile.rows * tile.columns;
-    int32_t* pixels = space.pixels.reserve(kLargestTile);
-    int64_t* offsets = space.offsets.reserve(kLargestTile);
-    const uint8_t* in_pattern = mark_pattern(g, tile);
+    const PixelTable& pixels = list_pixels(g, plan, task.tile, false);
     float* y_task = y + first_output(g, task);
-    for (int32_t row = 0, i = 0; row < tile.rows; ++row) {
-      for (int32_t column = 0; column < tile.columns; ++column, ++i) {
-        pixels[i] = plan.layout.pixel_offset(row, column);
-        offsets[i] = ((tile.top + row) * g.out_width + tile.left + column) * g.out_channels;
-        if (!in_pattern[(row + 2) * (tile.columns + 4) + column + 2]) {
-          std::memset(y_task + offsets[i], 0, task.channels * sizeof(float));
-        }
-      }
+    for (int32_t i = 0; i < pixels.count; ++i) {
+      std::memset(y_task + pixels.output[i], 0, task.channels * sizeof(float));
     }
-    predict(g, task, in_pattern, y_task);
+    predict(g, task, pixels, y_task);
+    Workspace& space = workspace();
     const uint8_t* list = space.list.data();
     const int32_t* start = space.start.data();
-    float* sums = space.sums.reserve(tile_pixels * task.channels);
     if (start[task.channels] == 0) return;
+    float* sums = space.sums.reserve(start[task.channels]);
     for_each_chunk(plan, task, patches, [&](const float* patch, const ChunkWeights& weights, bool accumulate) {
       kernels_.sparse_outputs(
-          {patch, pixels, plan.layout.taps(), weights, task.channels, list, start, sums, accumulate});
+          {patch, pixels.patch, plan.layout.taps(), weights, task.channels, list, start, sums, accumulate});
     });
     const float* bias = bias_.data() + task.group * g.group_out_channels + task.first_channel;
     const float* residual_task = residual == nullptr ? nullptr : residual + first_output(g, task);
     for (int32_t c = 0; c < task.channels; ++c) {
       for (int32_t i = start[c]; i < start[c + 1]; ++i) {
-        const int64_t at = offsets[list[i]] + c;
+        const int64_t at = pixels.output[list[i]] + c;
         float v = sums[i] + bias[c];
         if (residual_task != nullptr) v += residual_task[at];
         v = v < 0.0f ? 0.0f : v;
@@ -266,8 +192,29 @@ class TwoPath final : public PreparedLayer {
     }
   }
 
-  // The tile and two pixels around it: 1 where a pixel is in the map and in the
-  // pattern.
+  // Fills the workspace's lists with the outputs of the task that must be computed, as indices into `pixels`.
+  void predict(const Geometry& g, const Task& task, const PixelTable& pixels, const float* y_task) const {
+    Workspace& space = workspace();
+    const Tile& tile = task.tile;
+    const int32_t lanes = kernels_.lanes;
+    const uint8_t* in_pattern = mark_pattern(g, tile);
+    const size_t parameter_count = static_cast<size_t>(kPredictorVectors) * lanes;
+    float* parameters = space.scratch.reserve(parameter_count + predictor_scratch(tile.rows, tile.columns, lanes));
+    uint8_t* list = space.list.reserve(static_cast<size_t>(pixels.count) * task.channels + kListSlack);
+    int32_t* start = space.start.reserve(task.channels + 1);
+    std::fill(space.mask, space.mask + kLargestTile, uint16_t{0});
+    start[0] = 0;
+    for (int32_t c = 0; c < task.channels; c += lanes) {
+      const int32_t channels = std::min(lanes, task.channels - c);
+      predictors_.strip(task.group * g.group_out_channels + task.first_channel + c, parameters);
+      kernels_.predict({y_task + c, g.out_channels, g.out_height, g.out_width, tile.top, tile.left, tile.rows,
+                        tile.columns, in_pattern, pixels.tile, pixels.count, channels, parameters,
+                        parameters + parameter_count, space.mask});
+      append_pixel_lists(space.mask, pixels.count, channels, list, start + c);
+    }
+  }
+
+  // The tile and two pixels around it: 1 where a pixel is in the map and in the pattern.
   const uint8_t* mark_pattern(const Geometry& g, const Tile& tile) const {
     uint8_t* marks = workspace().in_pattern.reserve((tile.rows + 4) * (tile.columns + 4));
     uint8_t* mark = marks;
@@ -278,29 +225,6 @@ class TwoPath final : public PreparedLayer {
       }
     }
     return marks;
-  }
-
-  // Fills the workspace's lists with the outputs of the task that must be
-  // computed.
-  void predict(const Geometry& g, const Task& task, const uint8_t* in_pattern, const float* y_task) const {
-    Workspace& space = workspace();
-    const Tile& tile = task.tile;
-    const int32_t tile_pixels = tile.rows * tile.columns;
-    const int32_t lanes = kernels_.lanes;
-    const size_t parameter_count = static_cast<size_t>(kPredictorVectors) * lanes;
-    float* parameters = space.scratch.reserve(parameter_count + predictor_scratch(tile.rows, tile.columns, lanes));
-    uint16_t* mask = space.mask.reserve(kLargestTile);
-    std::fill(mask, mask + kLargestTile, uint16_t{0});
-    uint8_t* list = space.list.reserve(tile_pixels * task.channels + kListSlack);
-    int32_t* start = space.start.reserve(task.channels + 1);
-    start[0] = 0;
-    for (int32_t c = 0; c < task.channels; c += lanes) {
-      const int32_t channels = std::min(lanes, task.channels - c);
-      predictors_.strip(task.group * g.group_out_channels + task.first_channel + c, parameters);
-      kernels_.predict({y_task + c, g.out_channels, g.out_height, g.out_width, tile.top, tile.left, tile.rows,
-                        tile.columns, in_pattern, channels, parameters, parameters + parameter_count, mask});
-      append_pixel_lists(mask, tile_pixels, channels, list, start + c);
-    }
   }
 
   const VectorKernels& kernels_;

@@ -55,25 +55,24 @@ struct SparseOutputsArgs {
   bool accumulate;
 };
 
-// The strip of channels that one call of the predictor handles: a vector of
-// them. Packed parameters of a strip, each a vector: 9 of P1, p1, 9 of P2, p2,
+// Packed parameters of a strip of channels, as many as a vector has lanes. Each is a vector: 9 of P1, p1, 9 of P2, p2,
 // the threshold.
 constexpr int32_t kPredictorVectors = 21;
 
-// mask[pixel] = the strip's channels that must be computed there, channel i as
-// bit i; 0 for pixels of the pattern.
+// mask[i] = the strip's channels that must be computed at the i-th pixel, channel c as bit c.
 struct PredictArgs {
   const float* y;             // NHWC map, at the strip's first channel of pixel (0, 0) of the map
   int64_t pixel_stride;       // of y
   int64_t height, width;      // of the map
   int64_t top, left;          // of the tile in the map
   int32_t rows, columns;      // of the tile
-  const uint8_t* in_pattern;  // (rows + 4) x (columns + 4): 1 where a pixel is
-                              // inside the map and in the pattern
-  int32_t channels;           // of the strip; at most the vector length
-  const float* parameters;    // kPredictorVectors vectors
-  float* scratch;             // predictor_scratch(rows, columns, vector length) floats
-  uint16_t* mask;             // rows x columns
+  const uint8_t* in_pattern;  // (rows + 4) x (columns + 4): 1 where a pixel is inside the map and in the pattern
+  const int32_t* pixel;       // the tile's pixels outside the pattern: row << 16 | column
+  int32_t pixels;
+  int32_t channels;         // of the strip; at most the vector length
+  const float* parameters;  // kPredictorVectors vectors
+  float* scratch;           // predictor_scratch(rows, columns, vector length) floats
+  uint16_t* mask;
 };
 
 constexpr size_t predictor_scratch(size_t rows, size_t columns, size_t lanes) {
