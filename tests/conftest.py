@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,13 +88,20 @@ def _small_network(seed: int) -> onnx.ModelProto:
     return model
 
 
+@dataclass(frozen=True)
+class Digits(Flow):
+    """The files of the demo, and what it printed."""
+
+    directory: Path
+    stdout: str
+
+
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Flow:
-    """The demo's network with its calibration and fit, and a conversion that nothing should be lost by."""
-    directory = tmp_path_factory.mktemp("digits")
-    flow = Flow(*(directory / f"model.{suffix}" for suffix in ("onnx", "zapcal", "zapfit.json", "zap.onnx")))
-    zaponnx.export("digits", flow.model)
-    zaponnx.calibrate(flow.model, "digits", flow.calibration)
-    zaponnx.fit(flow.calibration, flow.fit)
-    zaponnx.convert(flow.model, flow.calibration, flow.fit, flow.converted, epsilon=0)
-    return flow
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
+    """The demo, run once for all tests that need a trained network."""
+    directory = tmp_path_factory.mktemp("demo") / "made"
+    files = [directory / f"model.{suffix}" for suffix in ("onnx", "zapcal", "zapfit.json", "zap.onnx")]
+    program = Path(sys.executable).with_name("zaponnx")
+    result = subprocess.run([program, "demo", "--output", directory], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return Digits(*files, directory, result.stdout)

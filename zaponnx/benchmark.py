@@ -107,7 +107,7 @@ def bench(
         load_model(path, "bench")
     runs = []
     for done, count in enumerate(threads):
-        progress(f"{count} threads", done, len(threads))
+        progress(f"timing with {count} thread{'s' * (count > 1)}", done, len(threads))
         sessions = [_session(path, count, providers) for path in paths]
         inputs = _random_inputs(sessions[0], input_shapes or {}, seed)
         _check_alike(sessions, inputs, paths)

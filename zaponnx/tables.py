@@ -119,7 +119,8 @@ def bench(benchmark: Benchmark) -> str:
     ]
     for run in benchmark.runs:
         if run.speedup <= 1:
-            lines.append(f"With {run.threads} threads, {benchmark.model} is NOT faster than {benchmark.baseline}.")
+            threads = f"{run.threads} thread{'s' * (run.threads > 1)}"
+            lines.append(f"{benchmark.model} is NOT faster than {benchmark.baseline} with {threads}.")
     return "\n".join(lines)
 
 
@@ -168,7 +169,8 @@ def demo(result: Demo) -> str:
         table(["layer", "MACs", "saved", "net of predictor"], rows),
         "",
         f"top-1 {percent(dense.top1)} before, {percent(converted.top1)} after, on {result.evaluation.samples} images "
-        f"of the test split; epsilon {result.epsilon:g} was chosen on the calibration split",
+        f"of the test split; epsilon {result.epsilon:g}, the largest tried that loses at most one point on the "
+        "calibration split",
         "",
         bench(result.benchmark),
         "",
