@@ -1,0 +1,60 @@
+"""The source distribution, and the wheel that is built from it."""
+
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import zaponnx
+
+ROOT = Path(__file__).parents[1]
+
+
+def headers() -> list[str]:
+    """Hands over the ONNX Runtime headers of `make`'s own build, so that they are not fetched again."""
+    cache = ROOT / "build" / "native" / "CMakeCache.txt"
+    found = re.search(r"^ONNXRUNTIME_INCLUDE_DIR:PATH=(.+)$", cache.read_text(), flags=re.MULTILINE)
+    assert found
+    return [f"--config-setting=cmake.define.ONNXRUNTIME_INCLUDE_DIR={found[1]}"]
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", directory, *headers(), ROOT]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return directory
+
+
+def test_source_distribution_has_what_a_build_needs(distributions: Path) -> None:
+    (path,) = distributions.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"CMakeLists.txt", "cmake/apt_headers.sh", "custom_ops/CMakeLists.txt", "pyproject.toml"} <= names
+    assert {"README.md", "LICENSE", "cli.py", "calib/__init__.py", "zaponnx/__init__.py"} <= names
+    assert not any(name.startswith(("tests/", "build/", ".venv/", ".ci")) for name in names)
+
+
+def test_wheel_needs_no_python_abi(distributions: Path) -> None:
+    (path,) = distributions.glob("*.whl")
+    assert re.fullmatch(rf"zaponnx-{re.escape(zaponnx.__version__)}-py3-none-(?!any).+\.whl", path.name)
+
+
+def test_wheel_has_all_parts_and_nothing_else(distributions: Path) -> None:
+    (path,) = distributions.glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    modules = {
+        f"zaponnx/{'calib/' if folder == 'calib' else ''}{file.relative_to(ROOT / folder)}"
+        for folder in ("zaponnx", "calib")
+        for file in (ROOT / folder).rglob("*.py")
+    }
+    assert modules <= set(names)
+    assert {"zaponnx/cli.py", "zaponnx/py.typed", "zaponnx/lib/libzaponnx_ops.so"} <= set(names)
+    assert {name.split("/")[0] for name in names} == {"zaponnx", f"zaponnx-{zaponnx.__version__}.dist-info"}
+    assert [name for name in names if name.endswith(".so")] == ["zaponnx/lib/libzaponnx_ops.so"]
