@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,52 +76,46 @@ class _Flow(click.Group):
         return list(self.commands)
 
 
-class _Integers(click.ParamType):
-    name = "1,2,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(int(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"'{value}' is no list of integers such as 1,2", param, ctx)
+def _integers(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    try:
+        return tuple(map(int, value.split(","))) if value else None
+    except ValueError as error:
+        raise click.BadParameter(f"'{value}' is no list of integers such as 1,2", ctx, param) from error
 
 
-class _NamedShape(click.ParamType):
-    name = "name:1,3,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+def _shapes(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[str, tuple[int, ...] | None]:
+    shapes = {}
+    for value in values:
         name, _, shape = value.rpartition(":")
-        return name, _Integers().convert(shape, param, ctx)
-
-
-class _OutputFile(click.Path):
-    """A file to write in a directory that exists, which is found out before the work and not after it."""
-
-    def __init__(self) -> None:
-        super().__init__(dir_okay=False, writable=True, path_type=Path)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        path = super().convert(value, param, ctx)
-        if not path.parent.is_dir():
-            self.fail(f"Directory '{path.parent}' does not exist.", param, ctx)
-        return path
+        if not name or not shape:
+            raise click.BadParameter(f"'{value}' is no input's name and shape such as x:1,3,224,224", ctx, param)
+        shapes[name] = _integers(ctx, param, shape)
+    return shapes
 
 
 def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
     return value.split(",") if value else None
 
 
-def _shapes(ctx: click.Context, param: click.Parameter, value: tuple[Any, ...]) -> dict[str, tuple[int, ...]]:
-    return dict(value)
+def _in_existing_directory(ctx: click.Context, param: click.Parameter, value: Path) -> Path:
+    """Lets a command fail before its work and not after it."""
+    if not value.parent.is_dir():
+        raise click.BadParameter(f"Directory '{value.parent}' does not exist.", ctx, param)
+    return value
 
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _COUNT = click.IntRange(min=1)
 _SPECS = "digits, images:DIR, npz:FILE, py:FILE.py:function or random."
 
-_output = click.option("-o", "--output", type=_OutputFile(), required=True, help="File to write.")
+_output = click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    callback=_in_existing_directory,
+    required=True,
+    help="File to write.",
+)
 _data = click.option("--data", metavar="SPEC", required=True, help=_SPECS)
 _samples = click.option("--samples", type=_COUNT, help="Use at most this many samples.")
 _batch_size = click.option("--batch-size", type=_COUNT, default=128, show_default=True)
@@ -142,7 +136,9 @@ def main() -> None:
 @click.argument("source")
 @_output
 @click.option("--weights", metavar="FILE|DEFAULT", help="A state dict to load, or torchvision's default weights.")
-@click.option("--input-shape", type=_Integers(), help="Shape of the input with its batch, as in 1,3,224,224.")
+@click.option(
+    "--input-shape", callback=_integers, metavar="N,...", help="Shape of the input with its batch, as in 1,3,224,224."
+)
 @click.option("--opset", type=_COUNT, help="ONNX opset version.")
 @click.option("--static-batch", is_flag=True, help="Fix the batch size to the input shape's.")
 @_seed
@@ -216,11 +212,17 @@ def eval_command(**options: Any) -> Any:
 @main.command("bench", cls=_Command, show=tables.bench, progress=True)
 @click.argument("model", type=_FILE)
 @click.option("--baseline", type=_FILE, required=True, help="The dense model.")
-@click.option("--threads", type=_Integers(), default=(1, 2), help="Numbers of threads.  [default: 1,2]")
+@click.option(
+    "--threads", callback=_integers, metavar="N,...", default="1,2", show_default=True, help="Numbers of threads."
+)
 @click.option("--iterations", type=_COUNT, default=100, show_default=True, help="Timed inferences.")
 @click.option("--warmup", type=click.IntRange(min=0), default=10, show_default=True, help="Inferences before those.")
 @click.option(
-    "--input-shapes", type=_NamedShape(), multiple=True, callback=_shapes, help="An input's shape, where it is dynamic."
+    "--input-shapes",
+    callback=_shapes,
+    metavar="NAME:N,...",
+    multiple=True,
+    help="An input's shape, where it is dynamic.",
 )
 @_providers
 @_seed

@@ -51,6 +51,8 @@ def test_flags_are_keywords_of_the_function(name: str) -> None:
             if not parameter.required:
                 given = isinstance(parameter.default, str | int | float | tuple | Path)
                 default = parameter.default if given else None
+                if parameter.callback and parameter.name != "output":
+                    default = parameter.callback(None, parameter, default or ())
                 assert (default or None) == (keyword.default or None), parameter.name
 
 
@@ -255,6 +257,7 @@ def test_budget_and_goal_exclude_each_other(small, tmp_path: Path) -> None:
         (["fit", "MODEL", "-o", "out", "--method", "guess"], "guess"),
         (["bench", "MODEL", "--baseline", "MODEL", "--threads", "one"], "no list of integers"),
         (["bench", "MODEL", "--baseline", "MODEL", "--input-shapes", "input:1,x"], "no list of integers"),
+        (["bench", "MODEL", "--baseline", "MODEL", "--input-shapes", "1,3,12,12"], "no input's name and shape"),
         (["export", "digits", "-o", "out", "--input-shape", "1x3"], "no list of integers"),
         (["calibrate", "MODEL", "--data", "random", "-o", "out", "--samples", "0"], "--samples"),
         (["transmogrify"], "No such command"),
@@ -303,6 +306,17 @@ def test_verbose_tells_the_steps(small, tmp_path: Path) -> None:
     quiet, verbose = invoke("calibrate", *arguments), invoke("calibrate", *arguments, "--verbose")
     assert "epoch 2/2" in verbose.stderr
     assert "epoch 2/2" not in quiet.stderr
+
+
+def test_warnings_are_shown_by_verbose_commands_only(small, tmp_path: Path) -> None:
+    script = tmp_path / "warns.py"
+    script.write_text(
+        "import warnings\n\nimport numpy as np\n\n\ndef batches():\n    warnings.warn('old film')\n"
+        "    yield {'input': np.ones((8, 3, 12, 12), np.float32)}\n"
+    )
+    arguments = ["eval", small.model, "--data", f"py:{script}:batches"]
+    assert "old film" not in run(*arguments).stderr
+    assert "old film" in run(*arguments, "--verbose").stderr
 
 
 def test_an_unexpected_exception_is_called_a_bug(small, monkeypatch: pytest.MonkeyPatch) -> None:

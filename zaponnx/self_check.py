@@ -70,7 +70,7 @@ def selfcheck() -> SelfCheck:
     native = open_session(model.SerializeToString(), options, None, "selfcheck").run(None, {"X": x})[0]
     ways: dict[str, Callable[[], Array]] = {
         "ONNX Runtime without the library": lambda: _plain(model, x),
-        "onnx.reference": lambda: ReferenceEvaluator(model).run(None, {"X": x})[0],
+        "onnx.reference": lambda: _reference(model, x),
     }
     differences = {}
     for name, run in ways.items():
@@ -112,7 +112,7 @@ def tiny_model() -> onnx.ModelProto:
         channels=m,
         bound=float("inf"),
     )
-    shape = ["N", m, "H", "W"]
+    shape: list[str | int | None] = ["N", m, "H", "W"]
     graph = helper.make_graph(
         [node],
         "tiny",
@@ -127,4 +127,10 @@ def tiny_model() -> onnx.ModelProto:
 def _plain(model: onnx.ModelProto, x: Array) -> Array:
     session = open_session(model.SerializeToString(), session_options(), None, "selfcheck")
     result: Array = session.run(None, {"X": x})[0]
+    return result
+
+
+def _reference(model: onnx.ModelProto, x: Array) -> Array:
+    outputs: Any = ReferenceEvaluator(model).run(None, {"X": x})
+    result: Array = outputs[0]
     return result

@@ -1,0 +1,52 @@
+from dataclasses import replace
+from pathlib import Path
+
+from zaponnx import tables
+from zaponnx.artifacts import Fit, OperatingPoint
+from zaponnx.benchmark import Benchmark, BenchmarkRun
+
+BENCHMARK = Benchmark(
+    model=Path("fast.onnx"),
+    baseline=Path("slow.onnx"),
+    runs=(BenchmarkRun(1, 2.0, 1.0, 2.0),),
+    cpu="Abacus",
+    cores=10,
+    providers=("CPUExecutionProvider",),
+    input_shapes={"x": (1, 3, 8, 8)},
+    iterations=5,
+    warmup=1,
+    versions={},
+)
+
+
+def test_columns_are_aligned() -> None:
+    lines = tables.table(["layer", "MACs"], [["a", "1"], ["longer", "12345"]]).splitlines()
+    assert lines == ["layer    MACs", "------  -----", "a           1", "longer  12345"]
+
+
+def test_unknown_numbers() -> None:
+    assert (tables.percent(None), tables.percent(0.25), tables.mega(None), tables.mega(2.5e6)) == (
+        "-",
+        "25.00%",
+        "?",
+        "2.50 M",
+    )
+
+
+def test_bench_names_the_machine() -> None:
+    text = tables.bench(BENCHMARK)
+    assert "Abacus, 10 cores" in text
+    assert "x 1 × 3 × 8 × 8" in text
+    assert "NOT" not in text
+
+
+def test_bench_says_plainly_what_is_not_faster() -> None:
+    text = tables.bench(replace(BENCHMARK, runs=(*BENCHMARK.runs, BenchmarkRun(2, 1.0, 1.0, 1.0))))
+    assert text.splitlines()[-1] == "fast.onnx is NOT faster than slow.onnx with 2 threads."
+
+
+def test_fit_shows_points_and_failed_curves() -> None:
+    points = tuple(OperatingPoint(e, e, e / 10, {"relu": e}) for e in (0.0, 0.015, 0.5, 4.0))
+    text = tables.fit(Fit("0" * 64, "sigmoid", points, {"relu": {"curve": "measured", "reason": "it is flat"}}))
+    assert [line.split()[0] for line in text.splitlines()[2:6]] == ["0", "0.015", "0.5", "4"]
+    assert "relu: no sigmoid fits (it is flat)" in text
