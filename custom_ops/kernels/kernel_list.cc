@@ -18,13 +18,20 @@ bool has_avx512() {
 }
 #endif
 
+template <const VectorKernels& Kernels>
+std::unique_ptr<PreparedLayer> prepare(const LayerAttributes& attributes, const LayerWeights& weights) {
+  return prepare_two_path(Kernels, attributes, weights);
+}
+
 }  // namespace
 
 const std::vector<Kernel>& kernel_list() {
   static const std::vector<Kernel> kernels{
 #if defined(__x86_64__)
-      {"avx512", has_avx512, prepare_two_path_avx512},
-      {"avx2", has_avx2, prepare_two_path_avx2},
+      {"avx512", has_avx512, prepare<kAvx512Kernels>},
+      {"avx2", has_avx2, prepare<kAvx2Kernels>},
+#elif defined(__aarch64__)
+      {"neon", always, prepare<kNeonKernels>},  // part of the architecture
 #endif
       {"scalar", always, prepare_reference},
   };

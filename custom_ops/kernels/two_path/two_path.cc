@@ -236,12 +236,9 @@ class TwoPath final : public PreparedLayer {
 
 }  // namespace
 
-std::unique_ptr<PreparedLayer> prepare_two_path_avx2(const LayerAttributes& attributes, const LayerWeights& weights) {
-  return std::make_unique<TwoPath>(kAvx2Kernels, attributes, weights);
-}
-
-std::unique_ptr<PreparedLayer> prepare_two_path_avx512(const LayerAttributes& attributes, const LayerWeights& weights) {
-  return std::make_unique<TwoPath>(kAvx512Kernels, attributes, weights);
+std::unique_ptr<PreparedLayer> prepare_two_path(const VectorKernels& kernels, const LayerAttributes& attributes,
+                                                const LayerWeights& weights) {
+  return std::make_unique<TwoPath>(kernels, attributes, weights);
 }
 
 }  // namespace zaponnx

@@ -12,10 +12,12 @@
 #pragma once
 
 #include "kernels/kernel.h"
+#include "kernels/two_path/vector_kernels.h"
 
 namespace zaponnx {
 
-std::unique_ptr<PreparedLayer> prepare_two_path_avx2(const LayerAttributes& attributes, const LayerWeights& weights);
-std::unique_ptr<PreparedLayer> prepare_two_path_avx512(const LayerAttributes& attributes, const LayerWeights& weights);
+// With the loops of one instruction set, which the machine must support; `kernels` outlives the layer.
+std::unique_ptr<PreparedLayer> prepare_two_path(const VectorKernels& kernels, const LayerAttributes& attributes,
+                                                const LayerWeights& weights);
 
 }  // namespace zaponnx

@@ -103,5 +103,6 @@ struct VectorKernels {
 
 extern const VectorKernels kAvx2Kernels;
 extern const VectorKernels kAvx512Kernels;
+extern const VectorKernels kNeonKernels;
 
 }  // namespace zaponnx
