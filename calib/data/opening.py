@@ -84,10 +84,11 @@ def _open(
             count = samples or _RANDOM_SAMPLES
             return partial(read_noise, inputs, count, seed, split), count
         case "images", path if path:
+            directory = _existing(path, spec, directory=True)
             normalization = Normalization.parse(preprocess)
             entry = image_input(inputs, default_size=224)
             normalization.check_channels(entry.channels)
-            files = list_images(_existing(path, spec, directory=True))
+            files = list_images(directory)
             order = np.random.default_rng(seed).permutation(len(files))  # class folders must not come one by one
             return partial(read_images, [files[index] for index in order], entry, normalization), len(files)
         case "npz", path if path:

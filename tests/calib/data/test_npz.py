@@ -1,0 +1,64 @@
+"""npz files: streaming, and hostile or unsuitable ones."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from zaponnx.calib.data import open_data
+from zaponnx.errors import DataError
+
+FedBy = Callable[..., onnx.ModelProto]
+
+
+def test_memory_does_not_grow_with_the_file(fed_by: FedBy, tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", input=np.zeros((4096, 3, 32, 32), np.float32))  # 48 MiB
+    source = open_data(f"npz:{tmp_path / 'data.npz'}", fed_by(input=["N", 3, 32, 32]), split="test", batch_size=64)
+    tracemalloc.start()
+    try:
+        assert sum(batch.size for batch in source) == 4096
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * 2**20  # a batch is 0.75 MiB
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.zeros((2, 3), np.float32)}, r"has no array 'input' \(it has: x\)"),
+        ({"input": np.zeros((2, 4), np.float32)}, r"shape \[2, 4\] does not fit the model's \(N, 3\)"),
+        ({"input": np.zeros((2, 3, 1), np.float32)}, r"does not fit the model's \(N, 3\)"),
+        ({"input": np.zeros((2, 3))}, "dtype float64 is not the model's float32; convert it"),
+        ({"input": np.zeros((2, 3), np.float32), "labels": np.zeros(3, int)}, "numbers of samples: input 2, labels 3"),
+        ({"input": np.zeros((2, 3), np.float32), "labels": np.zeros(2)}, "labels are float64"),
+        ({"input": np.zeros((2, 3), np.float32), "labels": np.zeros((2, 1), int)}, "not one integer per sample"),
+        ({"input": np.float32(1)}, "is a single number"),
+        ({"input": np.zeros((2, 3), np.float32, order="F")}, "is in Fortran order"),
+        ({"input": np.array([{}, {}])}, "holds pickled objects, which are not read"),
+        ({"input": np.zeros((0, 3), np.float32)}, "there are no samples"),
+    ],
+)
+def test_arrays_that_do_not_suit_the_model(
+    fed_by: FedBy, tmp_path: Path, arrays: dict[str, np.ndarray], message: str
+) -> None:
+    np.savez(tmp_path / "data.npz", **arrays)
+    with pytest.raises(DataError, match=message):
+        list(open_data(f"npz:{tmp_path / 'data.npz'}", fed_by(input=["N", 3]), split="test"))
+
+
+def test_damaged_files(fed_by: FedBy, tmp_path: Path) -> None:
+    path = tmp_path / "data.npz"
+    np.savez(path, input=np.random.default_rng(0).random((400, 3), dtype=np.float32))
+    whole = path.read_bytes()
+    damaged = bytearray(whole)
+    damaged[1000] ^= 255
+    for content in (b"", b"foreign", whole[: len(whole) // 2], bytes(damaged)):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"data\.npz: (is no readable npz file|cannot be read to its end)"):
+            list(open_data(f"npz:{path}", fed_by(input=["N", 3]), split="test"))

@@ -1,0 +1,145 @@
+"""calibrate: from a model and images to a calibration file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from zaponnx.artifact_files import load_calibration
+from zaponnx.calib.calibration import calibrate
+from zaponnx.calib.curves import measured_curve
+from zaponnx.errors import DataError, InvalidArgument, ModelError
+from zaponnx.models import model_sha256
+
+
+@pytest.fixture
+def path(model: onnx.ModelProto, tmp_path: Path) -> Path:
+    """The file of a model with the sites "middle" and "end"."""
+    onnx.save_model(model, tmp_path / "model.onnx")
+    return tmp_path / "model.onnx"
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> str:
+    """A data SPEC of 42 smooth images of 12x12."""
+    values = np.random.default_rng(0).standard_normal((42, 3, 3, 3)).astype(np.float32)
+    np.savez(tmp_path / "images.npz", input=values.repeat(4, axis=2).repeat(4, axis=3))
+    return f"npz:{tmp_path / 'images.npz'}"
+
+
+def test_a_fourth_of_the_samples_is_measured_and_the_rest_trains(path: Path, images: str, tmp_path: Path) -> None:
+    made = calibrate(path, images, tmp_path / "model.zapcal", epochs=2, batch_size=10, pattern="D")
+    assert made.model_sha256 == model_sha256(path)
+    assert made.pattern.spec == "D"
+    assert [(site.name, site.output, site.samples) for site in made.sites] == [
+        ("middle", "active", 10),
+        ("end", "end_active", 10),
+    ]
+    for site in made.sites:
+        assert site.outputs == 10 * site.channels * 12 * 12
+        assert site.counts.sum() * 3 == site.outputs * 2  # D computes one third
+    assert made.settings["samples"] == 42
+    assert made.settings["epochs"] == 2
+
+
+def test_the_file_is_what_is_returned(path: Path, images: str, tmp_path: Path) -> None:
+    made = calibrate(path, images, tmp_path / "model.zapcal", epochs=1)
+    read = load_calibration(tmp_path / "model.zapcal")
+    assert read.settings == made.settings
+    for first, second in zip(read.sites, made.sites, strict=True):
+        assert np.array_equal(first.predictor.P2, second.predictor.P2)
+        assert np.array_equal(first.values, second.values)
+
+
+def test_the_seed_decides_everything(path: Path, images: str, tmp_path: Path) -> None:
+    first, second, third = (
+        calibrate(path, images, tmp_path / "model.zapcal", epochs=1, seed=seed).sites[0] for seed in (1, 1, 2)
+    )
+    assert np.array_equal(first.predictor.P1, second.predictor.P1)
+    assert np.array_equal(first.values, second.values)
+    assert not np.array_equal(first.predictor.P1, third.predictor.P1)
+
+
+def test_training_predicts_better_than_no_training(path: Path, images: str, tmp_path: Path) -> None:
+    """At an equal share of skipped work less is lost after ten epochs than after one."""
+    lost = []
+    for epochs in (1, 10):
+        made = calibrate(path, images, tmp_path / "model.zapcal", epochs=epochs)
+        curve = measured_curve(made.sites[0], made.edges)
+        lost.append(float(np.interp(0.25 * curve.macs, curve.saved, curve.error)))
+    assert lost[1] < 0.8 * lost[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({"include": ["mid"]}, ["middle"]),
+        ({"exclude": ["^mid"]}, ["end"]),
+        ({"include_first": True}, ["stem", "middle", "end"]),
+    ],
+)
+def test_sites_are_chosen_by_name(
+    path: Path, images: str, tmp_path: Path, options: dict[str, Any], kept: list[str]
+) -> None:
+    made = calibrate(path, images, tmp_path / "model.zapcal", epochs=1, samples=4, **options)
+    assert [site.name for site in made.sites] == kept
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"include": ["nothing"]}, "--include 'nothing' matches none of the sites: middle, end"),
+        ({"exclude": ["nothing"]}, "--exclude 'nothing' matches none"),
+        ({"include": ["("]}, r"--include '\(' is no regular expression"),
+        ({"exclude": ["."]}, "include and exclude leave no site"),
+        ({"preset": "best"}, "unknown preset 'best'; use one of default, quick"),
+        ({"epochs": 0}, "epochs is 0, and must be at least 1"),
+        ({"pattern": "E"}, "unknown pattern 'E'"),
+    ],
+)
+def test_arguments_that_cannot_be_right(
+    path: Path, images: str, tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidArgument, match=message):
+        calibrate(path, images, tmp_path / "model.zapcal", **options)
+    assert not (tmp_path / "model.zapcal").exists()
+
+
+def test_too_few_samples(path: Path, images: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="3 samples are too few: every 4th is held out"):
+        calibrate(path, images, tmp_path / "model.zapcal", samples=3)
+    assert not (tmp_path / "model.zapcal").exists()
+
+
+def test_nan_in_the_data_names_the_first_site(path: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "nan.npz", input=np.full((8, 3, 6, 6), np.nan, np.float32))
+    with pytest.raises(DataError, match="middle: the output has NaN"):
+        calibrate(path, f"npz:{tmp_path / 'nan.npz'}", tmp_path / "model.zapcal")
+
+
+def test_a_model_without_sites(path: Path, images: str, tmp_path: Path) -> None:
+    model = onnx.load_model(path)
+    for node in model.graph.node:
+        node.op_type = "Tanh" if node.op_type == "Relu" else node.op_type
+    onnx.save_model(model, path)
+    with pytest.raises(ModelError, match="the model has no place for a predictor: 3 Conv nodes were refused"):
+        calibrate(path, images, tmp_path / "model.zapcal")
+
+
+def test_progress_counts_samples_per_pass(path: Path, images: str, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    calibrate(
+        path,
+        images,
+        tmp_path / "model.zapcal",
+        epochs=1,
+        samples=20,
+        batch_size=16,
+        progress=lambda step, done, total: told.append((step, done, total)),
+    )
+    training, measuring = "training the predictors, epoch 1/1", "measuring the curves"
+    assert told == [(training, 16, 20), (training, 20, 20), (measuring, 16, 20), (measuring, 20, 20)]

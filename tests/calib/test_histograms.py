@@ -1,0 +1,68 @@
+"""Histograms and the curves that follow from them, against direct sums."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from zaponnx.artifacts import Predictor
+from zaponnx.calib.curves import measured_curve
+from zaponnx.calib.histograms import SiteHistogram, bin_edges
+from zaponnx.graph.site import Site
+from zaponnx.patterns import Pattern
+
+SITE = Site(name="conv", output="relu", residual="", channels=3, macs_per_output=18, bound=math.inf)
+PREDICTOR = Predictor(*(np.zeros(shape, np.float32) for shape in ((3, 1, 3, 3), (3,), (3, 1, 3, 3), (3,))))
+MASK = torch.from_numpy(Pattern.parse("B").mask(5, 7))
+
+
+@pytest.fixture
+def batches() -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Outputs and predictions of 2 and of 3 samples; some predictions are exactly on an edge."""
+    generator = torch.Generator().manual_seed(0)
+    made = []
+    for samples in (2, 3):
+        output = torch.randn(samples, 3, 5, 7, generator=generator).relu()
+        predictions = torch.randn(samples, 3, 5, 7, generator=generator)
+        predictions[:, :, 0] = 0.5
+        made.append((output, predictions))
+    return made
+
+
+def test_edges_are_ascending_float32_over_the_papers_range() -> None:
+    edges = bin_edges()
+    assert edges.dtype == np.float32
+    assert (np.diff(edges) > 0).all()
+    assert set(np.float32(np.arange(-13, 14) / 10)) <= set(edges)
+
+
+def test_curves_are_the_sums_over_what_a_threshold_skips(batches: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    histogram = SiteHistogram(SITE, bin_edges())
+    for output, predictions in batches:
+        histogram.add(output, predictions, MASK)
+    curve = measured_curve(histogram.result(PREDICTOR), bin_edges())
+    outputs = torch.cat([output for output, _ in batches]).double()
+    predictions = torch.cat([predicted for _, predicted in batches])
+    assert curve.macs == 3 * 5 * 7 * 18
+    for threshold in (-math.inf, -0.5, 0.49, 0.5, 1.3, math.inf):
+        skipped = ~MASK & (predictions <= np.float32(threshold))
+        error, saved = curve.at(threshold)
+        assert error == pytest.approx(float(outputs[skipped].sum() / outputs.sum()), abs=1e-12)
+        assert saved == pytest.approx(float(skipped.sum()) * 18 / 5)
+
+
+def test_a_prediction_that_is_no_number_is_never_skipped() -> None:
+    histogram = SiteHistogram(SITE, bin_edges())
+    histogram.add(torch.ones(1, 3, 5, 7), torch.full((1, 3, 5, 7), math.nan), MASK)
+    counts = histogram.result(PREDICTOR).counts
+    assert counts[:, -1].tolist() == [17, 17, 17]
+    assert counts.sum() == 51
+
+
+def test_a_site_whose_outputs_are_all_zero_loses_nothing() -> None:
+    histogram = SiteHistogram(SITE, bin_edges())
+    histogram.add(torch.zeros(1, 3, 5, 7), torch.zeros(1, 3, 5, 7), MASK)
+    assert measured_curve(histogram.result(PREDICTOR), bin_edges()).at(math.inf) == (0.0, 51 * 18)
