@@ -29,6 +29,7 @@ def load_model(path: Path, phase: str) -> onnx.ModelProto:
         ModelError: The file is missing, empty, truncated, no ONNX model, or an invalid one.
     """
     model = _read(path, phase)
+    _external_files(model, path, phase)
     try:
         onnx.checker.check_model(str(path))
         onnx.load_external_data_for_model(model, str(path.parent))
@@ -50,18 +51,10 @@ def external_files(path: Path, phase: str = "model") -> list[Path]:
     """The files beside a model that hold its external data, in the order of their names.
 
     Raises:
-        ModelError: The model cannot be read, or one of the files is missing or outside the model's directory.
+        ModelError: The model cannot be read, or one of the files is missing, too short, or outside the model's
+            directory.
     """
-    model = _read(path, phase)
-    locations = {ExternalDataInfo(tensor).location for tensor in _tensors(model) if uses_external_data(tensor)}
-    directory = path.parent.resolve()
-    files = [path.parent / location for location in sorted(locations)]
-    for file in files:
-        if not file.resolve().is_relative_to(directory):
-            raise ModelError(phase, f"external data '{file}' is outside the model's directory", where=str(path))
-        if not file.is_file():
-            raise ModelError(phase, f"external data '{file}' is missing", where=str(path))
-    return files
+    return _external_files(_read(path, phase), path, phase)
 
 
 def save_model(model: onnx.ModelProto, path: Path, *, external_data: bool = False) -> None:
@@ -131,6 +124,29 @@ def _read(path: Path, phase: str) -> onnx.ModelProto:
     if not model.ir_version or not model.HasField("graph"):
         raise ModelError(phase, "not an ONNX model, or a truncated one", where=str(path))
     return model
+
+
+def _external_files(model: onnx.ModelProto, path: Path, phase: str) -> list[Path]:
+    """The files of a model's external data, each found to hold all that the model reads from it."""
+    lengths: dict[str, int] = {}
+    for tensor in _tensors(model):
+        if uses_external_data(tensor):
+            try:
+                data = ExternalDataInfo(tensor)
+            except ValueError as error:
+                problem = f"the external data of '{tensor.name}' have no valid offset and length"
+                raise ModelError(phase, problem, where=str(path)) from error
+            lengths[data.location] = max(lengths.get(data.location, 0), (data.offset or 0) + (data.length or 0))
+    directory = path.parent.resolve()
+    for location, length in lengths.items():
+        file = path.parent / location
+        if not file.resolve().is_relative_to(directory):
+            raise ModelError(phase, f"external data '{location}' is outside the model's directory", where=str(path))
+        if not file.is_file():
+            raise ModelError(phase, f"external data '{location}' is missing", where=str(path))
+        if file.stat().st_size < length:
+            raise ModelError(phase, f"external data '{location}' is truncated", where=str(path))
+    return [path.parent / location for location in sorted(lengths)]
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

@@ -53,7 +53,7 @@ def _convert(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
         raise ModelError("convert", f"functions of opset {opset} cannot be upgraded", remedy=remedy)
     try:
         converted = version_converter.convert_version(model, MIN_OPSET)
-    except (RuntimeError, ValueError) as error:
+    except Exception as error:  # C++ exceptions of any kind, IndexError among them
         problem = f"opset {opset} cannot be upgraded to {MIN_OPSET}: {first_line(error)}"
         raise ModelError("convert", problem, remedy=remedy) from error
     _carry_over(model, converted)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+
 from onnx import defs
 from onnx.defs import OpSchema
 
@@ -75,3 +77,5 @@ def register_schemas() -> None:
     for operator in OPERATORS:
         if not defs.has(operator, DOMAIN):
             defs.register_schema(build_schema(operator))
+            # The registry outlives the interpreter, and destroying a Python function there can hang the exit.
+            atexit.register(defs.deregister_schema, operator, VERSION, DOMAIN)
