@@ -1,1 +1,10 @@
-"""PyTorch side."""
+"""The PyTorch side, in the order of the flow.
+
+    exporting    torch module → model.onnx                (networks, digits_network, torchvision_compat)
+    calibration  model.onnx + data → model.zapcal         (data, capture, predictors, histograms)
+    fitting      model.zapcal → model.zapfit.json         (curves, exact, sigmoid)
+    plots        both → figures
+    demo         all of it on digits
+
+It needs the extra `calib`, except for `data`, which evaluation uses too.
+"""

@@ -6,6 +6,7 @@ images that the predictors have not seen. Labels are not used.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from zaponnx.calib.data import Batch, DataSource, open_data
 from zaponnx.calib.histograms import SiteHistogram, bin_edges
 from zaponnx.calib.predictors import PredictorTrainer, pattern_mask, predict
 from zaponnx.errors import DataError, InvalidArgument, ModelError
+from zaponnx.files import require_directory
 from zaponnx.graph.finding import find_sites
 from zaponnx.graph.site import Site
 from zaponnx.models import load_model, model_sha256
@@ -29,7 +31,7 @@ from zaponnx.patterns import Pattern
 from zaponnx.progress import Progress, silent
 
 _HOLD_OUT = 4  # one sample of so many measures the curves, the others train
-_STEP_SAMPLES = 8  # per optimiser step: a sample has thousands of outputs, and small data sets need the steps
+_STEP_SAMPLES = 8  # at most, per optimiser step: a sample has thousands of outputs, and small data sets need the steps
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def calibrate(
     samples = PRESETS[preset].samples if samples is None else samples
     if epochs < 1:
         raise InvalidArgument("calibrate", f"epochs is {epochs}, and must be at least 1")
+    require_directory(output, "calibrate")
     tile = Pattern.parse(pattern)
     dense = load_model(model, "calibrate")
     sites = _selected(dense, include, exclude, include_first)
@@ -171,8 +174,7 @@ class _Run:
             for batch in self._batches(f"training the predictors, epoch {epoch + 1}/{epochs}", held_out=False):
                 outputs = self._outputs(batch)
                 order = generator.permutation(batch.size)
-                for start in range(0, batch.size, _STEP_SAMPLES):
-                    chosen = torch.from_numpy(order[start : start + _STEP_SAMPLES])
+                for chosen in np.array_split(order, math.ceil(batch.size / _STEP_SAMPLES)):
                     trainer.step([output[chosen] for output in outputs])
         return trainer.predictors()
 

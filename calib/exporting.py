@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from zaponnx.calib.digits_network import INPUT_SHAPE, digits_accuracy
 from zaponnx.calib.networks import build_network
 from zaponnx.errors import InvalidArgument, ModelError
+from zaponnx.files import require_directory
 from zaponnx.models import first_line, save_model
 from zaponnx.progress import Progress, silent
 from zaponnx.runtime import onnxruntime, session_options
@@ -89,8 +90,7 @@ def export(
         raise InvalidArgument("export", f"cannot write opset {opset}", remedy=f"use one {legal}")
     if input_shape is not None and (len(input_shape) < 2 or min(input_shape) < 1):
         raise InvalidArgument("export", f"input shape {list(input_shape)} is not a batch", remedy="use 1,3,224,224")
-    if not output.parent.is_dir():
-        raise InvalidArgument("export", f"there is no directory '{output.parent}'")
+    require_directory(output, "export")
     if source == "digits" and input_shape not in (None, INPUT_SHAPE):
         raise InvalidArgument("export", f"the digits network takes {list(INPUT_SHAPE)} only")
     shape = input_shape or (INPUT_SHAPE if source == "digits" else _IMAGENET_SHAPE)

@@ -16,6 +16,7 @@ from zaponnx.calib.curves import Curve, measured_curve
 from zaponnx.calib.exact import LagrangianPath
 from zaponnx.calib.sigmoid import SmoothCurve, minimize_macs, smooth_curve
 from zaponnx.errors import InvalidArgument
+from zaponnx.files import require_directory
 
 METHODS = ("exact", "sigmoid")
 
@@ -33,11 +34,12 @@ def fit(calibration: Path, output: Path, *, method: str = "exact") -> Fit:
         method: "exact", the optimum on the measured curves; or "sigmoid", the paper's fits, minimised by scipy.
 
     Raises:
-        InvalidArgument: An unknown method.
+        InvalidArgument: An unknown method, or a directory that does not exist.
         ArtifactError: The calibration cannot be read.
     """
     if method not in METHODS:
         raise InvalidArgument("fit", f"unknown method '{method}'", remedy=f"use one of {', '.join(METHODS)}")
+    require_directory(output, "fit")
     measured = load_calibration(calibration, "fit")
     curves = [measured_curve(site, measured.edges) for site in measured.sites]
     points, sources = (_exact if method == "exact" else _sigmoid)(curves)

@@ -87,13 +87,14 @@ class PredictorTrainer:
         """One optimiser step on the sites' post-ReLU outputs, float32 (N, M, H, W) each.
 
         Returns:
-            Every site's loss before the step; NaN if the pattern leaves nothing to predict.
+            Every site's loss before the step; NaN where there is nothing to learn from: the pattern covers the whole
+            map, or each channel has a single output.
         """
         self._optimizer.zero_grad()
         losses = []
         for module, output in zip(self._modules, outputs, strict=True):
             mask = pattern_mask(self._pattern, output)
-            if bool(mask.all()):
+            if bool(mask.all()) or output[:, 0].numel() == 1:
                 losses.append(math.nan)
                 continue
             predictions = module(output * mask)

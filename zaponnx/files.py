@@ -9,6 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from zaponnx.errors import InvalidArgument
+
+
+def require_directory(path: Path, phase: str) -> None:
+    """Raises InvalidArgument if the directory that `path` is to be written to does not exist."""
+    if not path.parent.is_dir():
+        raise InvalidArgument(phase, f"there is no directory '{path.parent}'", remedy="make it first")
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:

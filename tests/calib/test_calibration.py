@@ -99,13 +99,14 @@ def test_sites_are_chosen_by_name(
         ({"preset": "best"}, "unknown preset 'best'; use one of default, quick"),
         ({"epochs": 0}, "epochs is 0, and must be at least 1"),
         ({"pattern": "E"}, "unknown pattern 'E'"),
+        ({"output": Path("nowhere") / "model.zapcal"}, "there is no directory 'nowhere'"),
     ],
 )
 def test_arguments_that_cannot_be_right(
     path: Path, images: str, tmp_path: Path, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InvalidArgument, match=message):
-        calibrate(path, images, tmp_path / "model.zapcal", **options)
+        calibrate(path, images, **{"output": tmp_path / "model.zapcal", **options})
     assert not (tmp_path / "model.zapcal").exists()
 
 
