@@ -17,7 +17,7 @@ void pattern_block(const PatternPixelsArgs& args, int32_t first_pixel, int32_t c
   dot_block<Isa, Pixels, Channels>(x, args.taps, args.weights.data + channel * args.weights.stride, args.weights.stride,
                                    sums);
   for (int p = 0; p < Pixels; ++p) {
-    float* out = args.out + args.out_offset[first_pixel + p] + channel;
+    float* out = args.out + args.out_pixel[first_pixel + p] * args.out_stride + channel;
     for (int q = 0; q < Channels; ++q) out[q] = (args.accumulate ? out[q] : 0.0f) + sums[p * Channels + q];
   }
 }

@@ -43,7 +43,7 @@ void predict(const PredictArgs& args) {
     for (int64_t column = 0; column < known_columns; ++column) {
       const int64_t from = (first_pixel + column) * args.pixel_stride;
       float* to = known + (row * known_columns + column) * kLanes;
-      if (!args.in_pattern[row * known_columns + column]) {
+      if (!args.in_pattern[row * args.in_pattern_stride + column]) {
         Isa::store(to, Isa::zero());
       } else if (args.channels == kLanes) {
         Isa::store(to, Isa::load(args.y + from));

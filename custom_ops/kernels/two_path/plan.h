@@ -33,6 +33,30 @@ struct TileGrid {
   static int64_t even_share(int64_t extent, int64_t most) { return divide_up(extent, divide_up(extent, most)); }
 };
 
+// The pattern over a whole map and two pixels around it, where it is 0.
+class PatternMap {
+ public:
+  PatternMap(const Pattern& pattern, int64_t height, int64_t width)
+      : stride_(width + 4), marks_((height + 4) * stride_) {
+    for (int64_t row = 0; row < height; ++row) {
+      const uint8_t* tile_row = &pattern.tile[row % pattern.rows * pattern.columns];
+      uint8_t* marks = &marks_[(row + 2) * stride_ + 2];
+      for (int64_t column = 0, i = 0; column < width; ++column) {
+        marks[column] = tile_row[i];
+        if (++i == pattern.columns) i = 0;
+      }
+    }
+  }
+
+  int64_t stride() const { return stride_; }  // between rows
+  // At a pixel of the map, or up to two pixels outside of it.
+  const uint8_t* at(int64_t row, int64_t column) const { return &marks_[(row + 2) * stride_ + column + 2]; }
+
+ private:
+  int64_t stride_;
+  std::vector<uint8_t> marks_;
+};
+
 // The work of one call, cut in (range of a group's output channels, image, tile), the range changing slowest.
 struct Plan {
   static constexpr int64_t kEnoughTasks = 16;        // a few times the cores of a small machine
@@ -41,11 +65,13 @@ struct Plan {
 
   TileGrid grid;
   PatchLayout layout;
+  PatternMap pattern;
   int64_t images, groups, group_channels, range, ranges;
 
   Plan(const Geometry& g, const LayerAttributes& attributes, const PackedWeights& weights)
       : grid(g, attributes),
         layout(attributes, g, grid.tile_rows, grid.tile_columns, weights.chunk()),
+        pattern(attributes.pattern, g.out_height, g.out_width),
         images(g.batch),
         groups(attributes.group),
         group_channels(g.group_out_channels) {

@@ -1,9 +1,9 @@
 // ZapConv in two paths over tiles of the output.
 //
-//   1. X is cut in patches, one for each tile and chunk of input channels; Z goes to NHWC.
-//   2. Pattern path, per tile: the pattern's pixels for all channels, into Y (NHWC).
-//   3. Per tile: predict from Y's pattern, list the outputs to compute by channel, compute those, zero the rest.
-//   4. Y to NCHW.
+//   1. X is cut in patches, one for each tile and chunk of input channels.
+//   2. Pattern path, per tile: the pattern's pixels for all channels, into an NHWC map.
+//   3. Per tile: predict from the map's pattern, list the outputs to compute by channel, and write Y: the pattern's
+//      pixels from the map, the listed outputs computed, zeros elsewhere.
 //
 // Between 2 and 3 all threads meet, because a prediction looks two pixels beyond its tile. Each step is a parallel loop
 // over ranges of output channels and, within a range, over tiles, so that a range's weights stay in L2 while the tiles

@@ -26,7 +26,7 @@ struct ChunkWeights {
   int64_t stride;
 };
 
-// out[out_offset[i] + m] (+)= Σ patch[pixel[i] + tap] · weights[m, tap] for
+// out[out_pixel[i] * out_stride + m] (+)= Σ patch[pixel[i] + tap] · weights[m, tap] for
 // every pixel i and channel m.
 struct PatternPixelsArgs {
   const float* patch;
@@ -36,7 +36,8 @@ struct PatternPixelsArgs {
   ChunkWeights weights;
   int32_t channels;
   float* out;
-  const int64_t* out_offset;
+  const int32_t* out_pixel;
+  int64_t out_stride;
   bool accumulate;  // add to out instead of overwriting it
 };
 
@@ -66,7 +67,8 @@ struct PredictArgs {
   int64_t height, width;      // of the map
   int64_t top, left;          // of the tile in the map
   int32_t rows, columns;      // of the tile
-  const uint8_t* in_pattern;  // (rows + 4) x (columns + 4): 1 where a pixel is inside the map and in the pattern
+  const uint8_t* in_pattern;  // 1 where a pixel is in the pattern, 0 outside the map; at (top - 2, left - 2)
+  int64_t in_pattern_stride;  // between rows
   const int32_t* pixel;       // the tile's pixels outside the pattern: row << 16 | column
   int32_t pixels;
   int32_t channels;         // of the strip; at most the vector length
