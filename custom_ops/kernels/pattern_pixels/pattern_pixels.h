@@ -3,6 +3,7 @@
 // nothing. Four channels' weights stay in L1 while all pixels of the tile pass.
 #pragma once
 
+#include <cstring>
 #include <utility>
 
 #include "kernels/dot_block/dot_block.h"
@@ -16,9 +17,18 @@ void pattern_block(const PatternPixelsArgs& args, int32_t first_pixel, int32_t c
   alignas(64) float sums[dot_block_sums(Pixels * Channels)];
   dot_block<Isa, Pixels, Channels>(x, args.taps, args.weights.data + channel * args.weights.stride, args.weights.stride,
                                    sums);
+  // The channels of a pixel as one short vector, which the compiler does not make of a loop by itself.
+  typedef float Block __attribute__((vector_size(Channels * sizeof(float))));
   for (int p = 0; p < Pixels; ++p) {
     float* out = args.out + args.out_pixel[first_pixel + p] * args.out_stride + channel;
-    for (int q = 0; q < Channels; ++q) out[q] = (args.accumulate ? out[q] : 0.0f) + sums[p * Channels + q];
+    Block sum;
+    std::memcpy(&sum, sums + p * Channels, sizeof(Block));
+    if (args.accumulate) {
+      Block before;
+      std::memcpy(&before, out, sizeof(Block));
+      sum += before;
+    }
+    std::memcpy(out, &sum, sizeof(Block));
   }
 }
 
