@@ -58,8 +58,12 @@ class _Command(click.Command):
             terminal.error(traceback.format_exc() if debug else str(error))
         except KeyboardInterrupt:
             outcome, code = "interrupted", _INTERRUPTED
-        except click.ClickException:
+        except (click.ClickException, BrokenPipeError):
             raise
+        except OSError as error:
+            outcome, code = "failed", _FAILURE
+            place = f"{error.filename}: " if error.filename else ""
+            terminal.error(traceback.format_exc() if debug else f"{self.name}: {place}{error.strerror or error}")
         except Exception as error:  # a bug, and the user must not have to read a traceback to learn that
             outcome, code = "failed", _FAILURE
             remedy = "please report it, with what --debug shows"

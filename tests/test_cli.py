@@ -280,6 +280,21 @@ def test_missed_budget_writes_the_best_and_exits_with_3(small, tmp_path: Path) -
     assert output.is_file()
 
 
+def test_output_that_the_system_refuses(small) -> None:
+    result = invoke("fit", small.calibration, "-o", "/proc/m.zapfit.json")
+    assert_fails(result, 1, "fit: /proc/", Path("/proc/m.zapfit.json"))
+
+
+def test_reader_that_goes_away_is_no_bug(small) -> None:
+    program = Path(sys.executable).with_name("zaponnx")
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = subprocess.run([program, "inspect", small.model], stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert "bug" not in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_error_in_a_process(tmp_path: Path) -> None:
     (tmp_path / "empty.onnx").touch()
     result = run("inspect", tmp_path / "empty.onnx", "--quiet")

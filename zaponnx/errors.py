@@ -45,7 +45,3 @@ class DataError(ZapError):
 
 class RuntimeUnavailable(ZapError):
     """Something that must be installed or present is not: ONNX Runtime, a provider, the native library."""
-
-
-class BudgetMissed(ZapError):
-    """The asked-for budget cannot be reached. The best result has been written all the same."""
