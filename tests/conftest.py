@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner, Result
 from onnx import helper, numpy_helper
 
 import zaponnx
+from zaponnx.cli import main
 from zaponnx.self_check import tiny_model
 
 
@@ -34,6 +37,32 @@ def dense_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tiny") / "tiny.onnx"
     onnx.save_model(model, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def program() -> Path:
+    """The installed command."""
+    return Path(sys.executable).with_name("zaponnx")
+
+
+@pytest.fixture(scope="session")
+def run(program: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a command in a process of its own."""
+
+    def run_program(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+    return run_program
+
+
+@pytest.fixture(scope="session")
+def invoke() -> Callable[..., Result]:
+    """Runs a command in this process."""
+
+    def invoke_main(*arguments: object) -> Result:
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+    return invoke_main
 
 
 @dataclass(frozen=True)
@@ -97,11 +126,10 @@ class Digits(Flow):
 
 
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
+def digits(tmp_path_factory: pytest.TempPathFactory, run: Callable[..., subprocess.CompletedProcess[str]]) -> Digits:
     """The demo, run once for all tests that need a trained network."""
     directory = tmp_path_factory.mktemp("demo") / "made"
     files = [directory / f"model.{suffix}" for suffix in ("onnx", "zapcal", "zapfit.json", "zap.onnx")]
-    program = Path(sys.executable).with_name("zaponnx")
-    result = subprocess.run([program, "demo", "--output", directory], capture_output=True, text=True, check=False)
+    result = run("demo", "--output", directory)
     assert result.returncode == 0, result.stderr
     return Digits(*files, directory, result.stdout)
