@@ -1,5 +1,4 @@
-// What a ZapConv node is, apart from its activations: attributes, weights, and
-// the checks on both.
+// What a ZapConv node is, apart from its activations: attributes, weights, and the checks on both.
 #pragma once
 
 #include <array>
@@ -9,8 +8,7 @@
 
 namespace zaponnx {
 
-// The tile of 0/1 that marks the outputs which are always computed, repeated
-// from the top-left corner.
+// The tile of 0/1 that marks the outputs which are always computed, repeated from the top-left corner.
 struct Pattern {
   int64_t rows = 0;
   int64_t columns = 0;
@@ -49,8 +47,7 @@ struct Geometry {
   int64_t group_in_channels, group_out_channels;
 };
 
-// Each throws std::invalid_argument with a sentence that names the attribute or
-// input, what it is and what it must be.
+// Each throws std::invalid_argument with a sentence that names the attribute or input, what it is and what it must be.
 void check_attributes(const LayerAttributes& attributes);
 void check_weight_shape(const LayerAttributes& attributes, const std::vector<int64_t>& w_shape);
 void check_shape(const char* input, const std::vector<int64_t>& actual, const std::vector<int64_t>& expected);

@@ -5,9 +5,8 @@
 
 namespace zaponnx {
 
-// Runs body(0) ... body(count - 1), in any order, on any number of threads, and
-// returns when all are done. The body must not throw and must not start another
-// loop.
+// Runs body(0) ... body(count - 1), in any order, on any number of threads, and returns when all are done. The body
+// must not throw and must not start another loop.
 class Parallel {
  public:
   virtual ~Parallel() = default;

@@ -14,8 +14,7 @@ constexpr int64_t divide_up(int64_t value, int64_t divisor) { return (value + di
 
 constexpr int64_t round_up(int64_t value, int64_t multiple) { return divide_up(value, multiple) * multiple; }
 
-// An uninitialised array of trivial elements. Grows, never shrinks; growing
-// loses the contents.
+// An uninitialised array of trivial elements. Grows, never shrinks; growing loses the contents.
 template <typename T>
 class Buffer {
  public:

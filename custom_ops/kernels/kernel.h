@@ -1,5 +1,5 @@
-// A kernel is one implementation of ZapConv. kernel_list.cc lists them all,
-// best first; selection, tests and benchmarks go through that one list.
+// A kernel is one implementation of ZapConv. kernel_list.cc lists them all, best first; selection, tests and benchmarks
+// go through that one list.
 #pragma once
 
 #include <memory>
@@ -18,8 +18,7 @@ struct Activations {
   float* y;               // N x M x oH x oW
 };
 
-// A layer made ready by a kernel: weights packed, lists built. Immutable,
-// shared by concurrent calls.
+// A layer made ready by a kernel: weights packed, lists built. Immutable, shared by concurrent calls.
 class PreparedLayer {
  public:
   virtual ~PreparedLayer() = default;
@@ -33,13 +32,11 @@ struct Kernel {
   std::unique_ptr<PreparedLayer> (*prepare)(const LayerAttributes& attributes, const LayerWeights& weights);
 };
 
-// All kernels of this build, best first. The last is the scalar reference,
-// which runs everywhere.
+// All kernels of this build, best first. The last is the scalar reference, which runs everywhere.
 const std::vector<Kernel>& kernel_list();
 
-// The best kernel that this machine supports, or the one named by the
-// environment variable ZAPONNX_ISA. Throws std::invalid_argument if that name
-// is unknown or the machine does not support it.
+// The best kernel that this machine supports, or the one named by the environment variable ZAPONNX_ISA. Throws
+// std::invalid_argument if that name is unknown or the machine does not support it.
 const Kernel& select_kernel();
 
 }  // namespace zaponnx

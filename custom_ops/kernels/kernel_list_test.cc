@@ -1,5 +1,4 @@
-// Every kernel of the list against the formula, over the shapes that a Conv can
-// have.
+// Every kernel of the list against the formula, over the shapes that a Conv can have.
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -29,8 +28,7 @@ Case make_case(int64_t batch, int64_t in_channels, int64_t height, int64_t width
   return c;
 }
 
-// Threads of its own, unlike ORT's pool started per loop: slow, but real
-// concurrency.
+// Threads of its own, unlike ORT's pool started per loop: slow, but real concurrency.
 class Threads final : public Parallel {
  protected:
   void run(size_t count, void (*task)(void*, size_t), void* data) const override {

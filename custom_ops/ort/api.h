@@ -1,5 +1,4 @@
-// ONNX Runtime's C++ API, initialised by RegisterCustomOps rather than at load
-// time.
+// ONNX Runtime's C++ API, initialised by RegisterCustomOps rather than at load time.
 #pragma once
 
 #define ORT_API_MANUAL_INIT
@@ -8,8 +7,7 @@
 
 namespace zaponnx {
 
-// The oldest API that has all we call (ORT 1.18); one build then runs on every
-// later ORT.
+// The oldest API that has all we call (ORT 1.18); one build then runs on every later ORT.
 constexpr uint32_t kApiVersion = 18;
 
 }  // namespace zaponnx

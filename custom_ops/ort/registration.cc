@@ -1,12 +1,10 @@
-// RegisterCustomOps, the only symbol that the library exports: adds the domain
-// "zaponnx" to a session's options.
+// RegisterCustomOps, the only symbol that the library exports: adds the domain "zaponnx" to a session's options.
 #include "ort/zapconv_op.h"
 
 namespace {
 
-// Set on session options that have the domain, to the name of the kernel in
-// use. Registering the domain twice would be an error in ORT, so options that
-// have the entry are left as they are.
+// Set on session options that have the domain, to the name of the kernel in use. Registering the domain twice would be
+// an error in ORT, so options that have the entry are left as they are.
 constexpr const char* kRegisteredKey = "zaponnx.isa";
 
 }  // namespace
@@ -26,8 +24,7 @@ RegisterCustomOps(OrtSessionOptions* options, const OrtApiBase* api_base) {
     Ort::ThrowOnError(api->HasSessionConfigEntry(options, kRegisteredKey, &registered));
     if (registered) return nullptr;
     const zaponnx::Kernel& kernel = zaponnx::select_kernel();
-    // Sessions refer to these for as long as they live, so they live as long as
-    // the library, which is never unloaded.
+    // Sessions refer to these for as long as they live, so they live as long as the library, which is never unloaded.
     static const zaponnx::ZapConvOp<false> plain;
     static const zaponnx::ZapConvOp<true> with_residual;
     static const Ort::CustomOpDomain domain = [] {

@@ -8,15 +8,13 @@
 namespace zaponnx {
 namespace {
 
-// In the order of the operator's inputs; X is 0, W to p2 are the weights, Z
-// comes with the residual form.
+// In the order of the operator's inputs; X is 0, W to p2 are the weights, Z comes with the residual form.
 constexpr const char* kInputNames[] = {"X", "W", "B", "P1", "p1", "P2", "p2", "Z"};
 constexpr size_t kFirstWeight = 1;
 constexpr size_t kWeights = 6;
 
-// ORT's intra-op pool as a Parallel. Nothing may be thrown through ORT's C
-// interface, so the first exception of a body waits here until the loop has
-// ended.
+// ORT's intra-op pool as a Parallel. Nothing may be thrown through ORT's C interface, so the first exception of a body
+// waits here until the loop has ended.
 class OrtParallel final : public Parallel {
  public:
   explicit OrtParallel(OrtKernelContext* context) : context_(context) {}
@@ -73,8 +71,7 @@ std::array<T, Count> exactly(const char* name, const std::vector<T>& values) {
   return result;
 }
 
-// The attribute, or an error that names it: ORT's own says only that some
-// attribute is not defined.
+// The attribute, or an error that names it: ORT's own says only that some attribute is not defined.
 template <typename T>
 T read(const char* name, T (Ort::ConstKernelInfo::*get)(const char*) const, const Ort::ConstKernelInfo& info) {
   try {
@@ -108,8 +105,7 @@ LayerAttributes read_attributes(const Ort::ConstKernelInfo& info) {
   return attributes;
 }
 
-// Checks the weights, which are kWeights tensors in the order of the inputs
-// from W on.
+// Checks the weights, which are kWeights tensors in the order of the inputs from W on.
 LayerWeights check_weights(const LayerAttributes& attributes, const std::vector<Ort::ConstValue>& values) {
   std::vector<const float*> data;
   for (size_t i = 0; i < kWeights; ++i) {
@@ -186,9 +182,8 @@ OrtStatusPtr ZapConvOp<Residual>::CreateKernelV2(const OrtApi&, const OrtKernelI
   return guard([&] { *kernel = new ZapConvNode(info, Residual); });
 }
 
-// Y has X's batch, W's output channels, and the spatial extents of Conv; what
-// is not known stays unknown. What is wrong is left to the kernel, which says
-// it: ORT ignores an error from here.
+// Y has X's batch, W's output channels, and the spatial extents of Conv; what is not known stays unknown. What is wrong
+// is left to the kernel, which says it: ORT ignores an error from here.
 template <bool Residual>
 Ort::Status ZapConvOp<Residual>::InferOutputShape(Ort::ShapeInferContext& context) {
   return Ort::Status(guard([&] {

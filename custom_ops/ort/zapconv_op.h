@@ -1,5 +1,4 @@
-// ZapConv and ZapConvResidual as ONNX Runtime custom operators, float32, on the
-// CPU.
+// ZapConv and ZapConvResidual as ONNX Runtime custom operators, float32, on the CPU.
 #pragma once
 
 #include <memory>
@@ -10,8 +9,7 @@
 
 namespace zaponnx {
 
-// One node. Immutable after construction: ORT shares it between concurrent
-// runs.
+// One node. Immutable after construction: ORT shares it between concurrent runs.
 class ZapConvNode {
  public:
   ZapConvNode(const OrtKernelInfo* info, bool residual);

@@ -1,5 +1,4 @@
-// A test program is a list of TEST functions; it runs them all, prints what
-// failed, and ends with a count.
+// A test program is a list of TEST functions; it runs them all, prints what failed, and ends with a count.
 #pragma once
 
 #include <cstdio>

@@ -9,8 +9,8 @@
 namespace zaponnx::testing {
 namespace {
 
-// A value and a bound on the error that float32 arithmetic may make: rounding
-// of each of the `terms` products and sums, and the errors of the inputs.
+// A value and a bound on the error that float32 arithmetic may make: rounding of each of the `terms` products and sums,
+// and the errors of the inputs.
 struct Bounded {
   double value;
   double error;
@@ -93,8 +93,7 @@ Expected evaluate(const Case& c) {
             magnitude += std::fabs(z);
           }
           const double value = relu(sum);
-          // The worst case of any order of summation; sums of random terms stay
-          // far below it.
+          // The worst case of any order of summation; sums of random terms stay far below it.
           r[i * g.out_width + j] = {value > a.bound ? a.bound : value, terms * kEpsilon * magnitude};
         }
       }
@@ -138,8 +137,7 @@ void check_kernel(const Kernel& kernel, const Case& c, const Parallel& parallel,
   const std::vector<float> y = run_kernel(kernel, c, parallel);
   for (size_t i = 0; i < y.size(); ++i) {
     const double v = expected.value[i];
-    // A difference that is not a number (a NaN, or the same infinity twice) is
-    // settled by the values themselves.
+    // A difference that is not a number (a NaN, or the same infinity twice) is settled by the values themselves.
     const bool same = std::fabs(y[i] - v) <= expected.tolerance[i] || (std::isnan(v) && std::isnan(y[i])) ||
                       (std::isinf(v) && y[i] == v);
     const bool right = expected.compute[i] == Expected::kYes  ? same

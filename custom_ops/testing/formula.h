@@ -1,5 +1,4 @@
-// ZapConv's formula in double precision, with the bounds that a float32
-// kernel's rounding must keep.
+// ZapConv's formula in double precision, with the bounds that a float32 kernel's rounding must keep.
 #pragma once
 
 #include <random>
@@ -19,13 +18,11 @@ struct Case {
 
   LayerWeights weights() const { return {w_shape, W.data(), B.data(), P1.data(), p1.data(), P2.data(), p2.data()}; }
   Geometry geometry() const { return make_geometry(attributes, w_shape, x_shape); }
-  // Fills weights and activations with normal values; sizes follow from the
-  // attributes and shapes.
+  // Fills weights and activations with normal values; sizes follow from the attributes and shapes.
   void randomize(std::mt19937& rng);
 };
 
-// Each output's exact value if it is computed, how far float32 may be from it,
-// and whether it must be computed.
+// Each output's exact value if it is computed, how far float32 may be from it, and whether it must be computed.
 struct Expected {
   enum Compute { kNo, kYes, kEither };  // kEither: the prediction is within rounding of the threshold
   std::vector<double> value, tolerance;

@@ -1,19 +1,14 @@
-// The one inner loop of both paths: Pixels x Channels dot products at once, the
-// reduction in the lanes.
+// The one inner loop of both paths: Pixels x Channels dot products at once, the reduction in the lanes.
 //
 //   sums[p * Channels + q] = Σ_taps x[p][tap] · w[q][tap]
 //
-// x[p] points at pixel p's first tap in a packed patch, w + q * stride at
-// channel q's packed weights.
+// x[p] points at pixel p's first tap in a packed patch, w + q * stride at channel q's packed weights.
 //
-// Why the lanes hold the reduction: single outputs (any pixel of any channel)
-// then cost no more than blocks, so the sparse path works at the granularity of
-// the masks, and both paths read the same packed weights. Measured on Zen 4, 64
-// channels, 3x3, one thread, GMAC/s of 57 at peak: 6 x 4 with AVX-512 53, 3 x 4
-// with AVX2 45; single channels, 8 x 1, 44 with either, bound by the loads (9
-// for 8 multiply-adds). An outer-product kernel (pixels broadcast, channels in
-// the lanes) is as fast on the pattern but needs a second packing and cannot do
-// single outputs.
+// Why the lanes hold the reduction: single outputs (any pixel of any channel) then cost no more than blocks, so the
+// sparse path works at the granularity of the masks, and both paths read the same packed weights. Measured on Zen 4, 64
+// channels, 3x3, one thread, GMAC/s of 57 at peak: 6 x 4 with AVX-512 53, 3 x 4 with AVX2 45; single channels, 8 x 1,
+// 44 with either, bound by the loads (9 for 8 multiply-adds). An outer-product kernel (pixels broadcast, channels in
+// the lanes) is as fast on the pattern but needs a second packing and cannot do single outputs.
 #pragma once
 
 #include "kernels/two_path/vector_kernels.h"

@@ -1,6 +1,5 @@
-// The dense path: all channels of a list of pixels, in blocks of kPatternPixels
-// x 4 channels. The pixels need not be neighbours, so the pattern costs
-// nothing. Four channels' weights stay in L1 while all pixels of the tile pass.
+// The dense path: all channels of a list of pixels, in blocks of kPatternPixels x 4 channels. The pixels need not be
+// neighbours, so the pattern costs nothing. Four channels' weights stay in L1 while all pixels of the tile pass.
 #pragma once
 
 #include <cstring>

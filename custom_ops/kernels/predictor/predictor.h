@@ -1,13 +1,11 @@
-// The predictor of a strip of channels over one tile, and the comparison with
-// the threshold.
+// The predictor of a strip of channels over one tile, and the comparison with the threshold.
 //
 //   S = Y where pattern, else 0;  H = relu(dwconv3x3(S, P1, p1));  V =
 //   dwconv3x3(H, P2, p2);  zero padding 1 mask = not (V <= threshold) outside
 //   the pattern
 //
-// The lanes hold channels. V of a tile needs H one pixel and S two pixels
-// around it; both are kept in scratch, so that every output is predicted once,
-// and no two tiles depend on each other.
+// The lanes hold channels. V of a tile needs H one pixel and S two pixels around it; both are kept in scratch, so that
+// every output is predicted once, and no two tiles depend on each other.
 #pragma once
 
 #include "kernels/two_path/vector_kernels.h"

@@ -20,8 +20,7 @@ class Reference final : public PreparedLayer {
   }
 
  private:
-  // One channel of one image: its pattern, then its predictor, then what the
-  // predictor asks for.
+  // One channel of one image: its pattern, then its predictor, then what the predictor asks for.
   void run_channel(const Geometry& g, const Activations& a, int64_t n, int64_t m) const {
     const Pattern& pattern = attributes_.pattern;
     const int64_t height = g.out_height;

@@ -1,7 +1,5 @@
-// The sparse path: single outputs, listed by channel. One channel's weights
-// meet up to kSparsePixels of its pixels at a time; a list is cut in groups of
-// sizes that differ by one at most, since half-empty groups load as many
-// weights.
+// The sparse path: single outputs, listed by channel. One channel's weights meet up to kSparsePixels of its pixels at a
+// time; a list is cut in groups of sizes that differ by one at most, since half-empty groups load as many weights.
 #pragma once
 
 #include <utility>

@@ -6,8 +6,7 @@
 namespace zaponnx {
 namespace {
 
-// Positions of the set bits of a byte, as 8 bytes of which the first `count`
-// are meant.
+// Positions of the set bits of a byte, as 8 bytes of which the first `count` are meant.
 struct BitPositions {
   std::array<uint64_t, 256> positions{};
   std::array<uint8_t, 256> count{};

@@ -1,8 +1,6 @@
-// What an instruction set must provide for the two-path layer: five loops over
-// vectors, in one table. The argument structs state layouts and strides; all
-// floats are float32, all strides and offsets count floats, nothing overlaps
-// unless said. isa/<name>.cc fills the table by instantiating the generic
-// loops; everything else is portable C++.
+// What an instruction set must provide for the two-path layer: five loops over vectors, in one table. The argument
+// structs state layouts and strides; all floats are float32, all strides and offsets count floats, nothing overlaps
+// unless said. isa/<name>.cc fills the table by instantiating the generic loops; everything else is portable C++.
 #pragma once
 
 #include <cstddef>
@@ -10,17 +8,16 @@
 
 namespace zaponnx {
 
-// The taps of one output within a patch: `count` runs of `length` contiguous
-// floats, at these offsets from the output's first tap. `length` is a multiple
-// of the vector length.
+// The taps of one output within a patch: `count` runs of `length` contiguous floats, at these offsets from the output's
+// first tap. `length` is a multiple of the vector length.
 struct TapRuns {
   const int32_t* offset;
   int32_t count;
   int32_t length;
 };
 
-// Packed weights of one chunk of input channels: channel m's taps, contiguous
-// in the order of the runs, at data + m * stride.
+// Packed weights of one chunk of input channels: channel m's taps, contiguous in the order of the runs, at data + m *
+// stride.
 struct ChunkWeights {
   const float* data;
   int64_t stride;
@@ -41,9 +38,8 @@ struct PatternPixelsArgs {
   bool accumulate;  // add to out instead of overwriting it
 };
 
-// The same for lists of single outputs: channel m's outputs are the pixels
-// list[start[m]] ... list[start[m + 1] - 1], and sums[k] (+)= the output that
-// list[k] names.
+// The same for lists of single outputs: channel m's outputs are the pixels list[start[m]] ... list[start[m + 1] - 1],
+// and sums[k] (+)= the output that list[k] names.
 struct SparseOutputsArgs {
   const float* patch;
   const int32_t* pixel;  // offset in the patch of the first tap of each pixel of the tile
@@ -81,8 +77,7 @@ constexpr size_t predictor_scratch(size_t rows, size_t columns, size_t lanes) {
   return ((rows + 4) * (columns + 4) + (rows + 2) * (columns + 2)) * lanes;
 }
 
-// out[i] = min(relu(out[i] + bias[i] + residual[i]), bound) for `count`
-// contiguous values; residual may be null.
+// out[i] = min(relu(out[i] + bias[i] + residual[i]), bound) for `count` contiguous values; residual may be null.
 struct ActivateArgs {
   float* out;
   const float* bias;
@@ -97,8 +92,7 @@ struct VectorKernels {
   void (*sparse_outputs)(const SparseOutputsArgs& args);
   void (*predict)(const PredictArgs& args);
   void (*activate)(const ActivateArgs& args);
-  // to[j * to_stride + i] = from[i * from_stride + j] for i < rows, j <
-  // columns.
+  // to[j * to_stride + i] = from[i * from_stride + j] for i < rows, j < columns.
   void (*transpose)(const float* from, int64_t from_stride, float* to, int64_t to_stride, int64_t rows,
                     int64_t columns);
 };
