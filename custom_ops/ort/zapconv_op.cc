@@ -124,6 +124,36 @@ LayerWeights check_weights(const LayerAttributes& attributes, const std::vector<
   return {w_shape, data[0], data[1], data[2], data[3], data[4], data[5]};
 }
 
+// Y has X's batch, W's output channels, and the spatial extents of Conv; what is not known stays unknown. What is wrong
+// is left to the kernel, which says it: ORT ignores an error from here.
+void infer_output_shape(OrtShapeInferContext* raw_context) {
+  const OrtApi& api = Ort::GetApi();
+  Ort::ShapeInferContext context(&api, raw_context);
+  const auto x = context.GetInputShape(0);
+  const auto w = context.GetInputShape(1);
+  const auto strides = exactly<int64_t, 2>("strides", context.GetAttrInts("strides"));
+  const auto dilations = exactly<int64_t, 2>("dilations", context.GetAttrInts("dilations"));
+  const auto pads = exactly<int64_t, 4>("pads", context.GetAttrInts("pads"));
+  if (x.size() != 4 || w.size() != 4 || !w[0].IsInt()) return;
+  std::array<int64_t, 4> extents{x[0].IsInt() ? x[0].AsInt() : -1, w[0].AsInt(), -1, -1};
+  const std::array<const char*, 4> names{x[0].IsInt() ? "" : x[0].AsSym(), "", "", ""};
+  for (size_t axis = 0; axis < 2; ++axis) {
+    const auto extent = x[axis + 2];
+    const auto kernel = w[axis + 2];
+    if (!extent.IsInt() || !kernel.IsInt() || extent.AsInt() < 0) continue;
+    const int64_t room = extent.AsInt() + pads[axis] + pads[axis + 2] - dilations[axis] * (kernel.AsInt() - 1) - 1;
+    if (strides[axis] > 0 && room >= 0) extents[axis + 2] = room / strides[axis] + 1;
+  }
+  // By hand: the headers' SetOutputShape writes -2 for a dimension with a name, which later versions of ORT refuse.
+  OrtTensorTypeAndShapeInfo* info = nullptr;
+  Ort::ThrowOnError(api.CreateTensorTypeAndShapeInfo(&info));
+  const Ort::TensorTypeAndShapeInfo owner(info);
+  Ort::ThrowOnError(api.SetTensorElementType(info, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT));
+  Ort::ThrowOnError(api.SetDimensions(info, extents.data(), extents.size()));
+  Ort::ThrowOnError(api.SetSymbolicDimensions(info, const_cast<const char**>(names.data()), names.size()));
+  Ort::ThrowOnError(api.ShapeInferContext_SetOutputTypeShape(raw_context, 0, info));
+}
+
 }  // namespace
 
 ZapConvNode::ZapConvNode(const OrtKernelInfo* kernel_info, bool residual)
@@ -175,35 +205,14 @@ void ZapConvNode::compute(OrtKernelContext* raw_context) const {
 template <bool Residual>
 ZapConvOp<Residual>::ZapConvOp() {
   this->version = kApiVersion;
+  this->InferOutputShapeFn = [](const OrtCustomOp*, OrtShapeInferContext* context) -> OrtStatusPtr {
+    return guard([&] { infer_output_shape(context); });
+  };
 }
 
 template <bool Residual>
 OrtStatusPtr ZapConvOp<Residual>::CreateKernelV2(const OrtApi&, const OrtKernelInfo* info, void** kernel) const {
   return guard([&] { *kernel = new ZapConvNode(info, Residual); });
-}
-
-// Y has X's batch, W's output channels, and the spatial extents of Conv; what is not known stays unknown. What is wrong
-// is left to the kernel, which says it: ORT ignores an error from here.
-template <bool Residual>
-Ort::Status ZapConvOp<Residual>::InferOutputShape(Ort::ShapeInferContext& context) {
-  return Ort::Status(guard([&] {
-    const auto x = context.GetInputShape(0);
-    const auto w = context.GetInputShape(1);
-    const auto strides = exactly<int64_t, 2>("strides", context.GetAttrInts("strides"));
-    const auto dilations = exactly<int64_t, 2>("dilations", context.GetAttrInts("dilations"));
-    const auto pads = exactly<int64_t, 4>("pads", context.GetAttrInts("pads"));
-    if (x.size() != 4 || w.size() != 4) return;
-    Ort::ShapeInferContext::Shape y{x[0], w[0]};
-    for (size_t axis = 0; axis < 2; ++axis) {
-      const auto extent = x[axis + 2];
-      const auto kernel = w[axis + 2];
-      if (!extent.IsInt() || !kernel.IsInt()) return;
-      const int64_t room = extent.AsInt() + pads[axis] + pads[axis + 2] - dilations[axis] * (kernel.AsInt() - 1) - 1;
-      if (strides[axis] < 1 || room < 0) return;
-      y.emplace_back(room / strides[axis] + 1);
-    }
-    context.SetOutputShape(0, y);
-  }));
 }
 
 template struct ZapConvOp<false>;

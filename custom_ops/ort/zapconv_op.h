@@ -35,7 +35,6 @@ struct ZapConvOp : Ort::CustomOpBase<ZapConvOp<Residual>, ZapConvNode, /*WithSta
   ONNXTensorElementDataType GetInputType(size_t) const { return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT; }
   size_t GetOutputTypeCount() const { return 1; }
   ONNXTensorElementDataType GetOutputType(size_t) const { return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT; }
-  static Ort::Status InferOutputShape(Ort::ShapeInferContext& context);
 };
 
 }  // namespace zaponnx

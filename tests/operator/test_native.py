@@ -90,6 +90,14 @@ def test_batch_and_size_may_change_between_runs(
         expect(case).assert_matches(np.asarray(session.run(None, fed(case))[0]))
 
 
+def test_the_library_infers_shapes(make_case: Callable[..., Any]) -> None:
+    model = make_case(strides=(2, 1), pads=(1, 2, 0, 1), size=(9, 8)).model(body=False)
+    for dim, size in zip(model.graph.input[0].type.tensor_type.shape.dim, ("N", 4, 9, 8), strict=True):
+        dim.CopyFrom(helper.make_tensor_value_info("", 1, [size]).type.tensor_type.shape.dim[0])
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    assert open_session(model).get_outputs()[0].shape == ["N", 6, 4, 9]
+
+
 def test_an_empty_batch_gives_an_empty_output(isa: str, make_case: Callable[..., Any]) -> None:
     case = make_case(batch=0)
     assert run(case.model(), fed(case)).shape == (0, 6, 9, 8)
