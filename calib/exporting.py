@@ -10,23 +10,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from zaponnx.calib.digits_network import INPUT_SHAPE, digits_accuracy
+from zaponnx.calib.export_verification import forward, verify_export
 from zaponnx.calib.networks import build_network
 from zaponnx.errors import InvalidArgument, ModelError
-from zaponnx.files import require_directory
-from zaponnx.models import first_line, save_model
+from zaponnx.models import check_model_output, first_line, staged_model
 from zaponnx.progress import Progress, silent
-from zaponnx.runtime import onnxruntime, session_options
 
 DEFAULT_OPSET = 18
 _OLDEST_OPSET = 18  # torch's exporter writes nothing older
 _IMAGENET_SHAPE = (1, 3, 224, 224)
-_TOLERANCE = 1e-4  # of the largest output: rounding, and batch norms folded in another order
 
 
 @dataclass(frozen=True)
@@ -83,6 +80,7 @@ def export(
     Raises:
         InvalidArgument: An unknown source, option or path.
         ModelError: The network cannot be built or exported, or its file gives other outputs.
+        OutputError: The system does not let the file be written.
         RuntimeUnavailable: torchvision, ONNX Runtime or the network for a download is missing.
     """
     if opset is not None and not _OLDEST_OPSET <= opset <= onnx.defs.onnx_opset_version():
@@ -90,17 +88,14 @@ def export(
         raise InvalidArgument("export", f"cannot write opset {opset}", remedy=f"use one {legal}")
     if input_shape is not None and (len(input_shape) < 2 or min(input_shape) < 1):
         raise InvalidArgument("export", f"input shape {list(input_shape)} is not a batch", remedy="use 1,3,224,224")
-    require_directory(output, "export")
+    check_model_output(output, "export", [Path(weights)] if weights else [])
     if source == "digits" and input_shape not in (None, INPUT_SHAPE):
         raise InvalidArgument("export", f"the digits network takes {list(INPUT_SHAPE)} only")
     shape = input_shape or (INPUT_SHAPE if source == "digits" else _IMAGENET_SHAPE)
     network = build_network(source, weights=weights, seed=seed, progress=progress)
-    model = _traced(network, shape, opset or DEFAULT_OPSET, static_batch)
-    difference = _difference(model, network, shape if static_batch else (shape[0] + 1, *shape[1:]))
-    if not difference <= _TOLERANCE:
-        problem = f"the exported model's outputs differ from torch's by {difference:.1e}, more than {_TOLERANCE:.0e}"
-        raise ModelError("export", problem, where=source)
-    save_model(model, output)
+    model = _traced(network, shape, opset or DEFAULT_OPSET, static_batch, source)
+    with staged_model(model, output, "export") as staged:
+        difference = verify_export(staged, network, shape if static_batch else (shape[0] + 1, *shape[1:]), source)
     return ExportReport(
         source=source,
         output=output,
@@ -112,11 +107,10 @@ def export(
     )
 
 
-def _traced(network: nn.Module, shape: tuple[int, ...], opset: int, static_batch: bool) -> onnx.ModelProto:
+def _traced(network: nn.Module, shape: tuple[int, ...], opset: int, static_batch: bool, source: str) -> onnx.ModelProto:
     """The network as ONNX, batch norms folded, with input "input" and, if there is only one, output "output"."""
     sample = torch.zeros(shape)
-    with torch.inference_mode():
-        outputs = _tensors(network(sample))
+    outputs = forward(network, sample, source)
     batch = None if static_batch else ({0: torch.export.Dim("batch")},)
     try:
         with _quiet():
@@ -131,11 +125,11 @@ def _traced(network: nn.Module, shape: tuple[int, ...], opset: int, static_batch
                 verbose=False,
             )
     except Exception as error:  # the exporter raises errors of many kinds, and the network any
-        raise ModelError("export", f"torch cannot export the network ({first_line(_root_cause(error))})") from error
+        problem = f"torch cannot export the network ({first_line(_root_cause(error))})"
+        raise ModelError("export", problem, where=source) from error
     assert program is not None
     model = program.model_proto
     _tidy(model)
-    onnx.checker.check_model(model, full_check=True)
     return model
 
 
@@ -158,17 +152,6 @@ def _root_cause(error: Exception) -> Exception:
     return error
 
 
-def _tensors(outputs: object) -> list[Tensor]:
-    """The tensors of a network's result: one, or those of a dict or sequence, in order."""
-    if isinstance(outputs, Tensor):
-        return [outputs]
-    if isinstance(outputs, dict):
-        outputs = tuple(outputs.values())
-    if isinstance(outputs, (tuple, list)):
-        return [tensor for output in outputs for tensor in _tensors(output)]
-    return []
-
-
 def _tidy(model: onnx.ModelProto) -> None:
     """Names nodes with weights after their torch modules, and drops the exporter's notes, which hold local paths."""
     used: set[str] = set()
@@ -182,18 +165,3 @@ def _tidy(model: onnx.ModelProto) -> None:
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer):
         del value.metadata_props[:]
     del model.graph.metadata_props[:], model.metadata_props[:]
-
-
-def _difference(model: onnx.ModelProto, network: nn.Module, shape: tuple[int, ...]) -> float:
-    """Largest difference of the outputs for a random input, relative to the largest output in magnitude."""
-    sample = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-    runtime = onnxruntime("export")
-    content = model.SerializeToString()
-    session = runtime.InferenceSession(content, session_options(), providers=["CPUExecutionProvider"])
-    actual = session.run(None, {session.get_inputs()[0].name: sample})
-    with torch.inference_mode():
-        expected = [tensor.numpy() for tensor in _tensors(network(torch.from_numpy(sample)))]
-    return max(
-        float(np.max(np.abs(ours - theirs)) / max(float(np.max(np.abs(theirs))), 1e-6))
-        for ours, theirs in zip(actual, expected, strict=True)
-    )

@@ -48,7 +48,7 @@ def plot_curves(calibration: Calibration, fit: Fit, directory: Path) -> list[Pat
         "frontier.png": _frontier_figure(fit),
     }
     for name, figure in figures.items():
-        with atomic_path(directory / name) as temporary:
+        with atomic_path(directory / name, "plot") as temporary:
             figure.savefig(temporary, dpi=150, bbox_inches="tight")
     return [directory / name for name in figures]
 

@@ -59,7 +59,7 @@ def fit() -> Fit:
         "relu1": {"curve": "sigmoid", "error": [1.0, 2.0, 3.0, 4.0], "macs": [0.0, 0.0, 0.0, 0.0]},
         "relu2": {"curve": "measured", "reason": "no convergence"},
     }
-    return Fit("f" * 64, "sigmoid", points, curves)
+    return Fit("f" * 64, "c" * 64, "sigmoid", points, curves)
 
 
 def test_calibration_round_trip(calibration: Calibration, tmp_path: Path) -> None:
@@ -233,6 +233,9 @@ FIT_DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
     "boolean error": lambda document: document["points"][2].update(error=True),
     "nan threshold": lambda document: document["points"][1]["thresholds"].update(relu1="nan"),
     "threshold type": lambda document: document["points"][1]["thresholds"].update(relu1=[0.1]),
+    "calibration hash": lambda document: document.update(calibration_sha256="abc"),
+    "no calibration hash": lambda document: document.pop("calibration_sha256"),
+    "threshold beyond float32": lambda document: document["points"][1]["thresholds"].update(relu1=1e39),
     "huge threshold": lambda document: document["points"][1]["thresholds"].update(relu1=10**400),
     "missing threshold": lambda document: document["points"][1]["thresholds"].pop("relu1"),
     "unknown threshold": lambda document: document["points"][1]["thresholds"].update(relu3=0.1),

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from zaponnx.artifacts import (
     CALIBRATION_VERSION,
@@ -43,6 +43,7 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
     """Writes a calibration, whole or not at all.
 
     Raises:
+        OutputError: The system refuses it.
         ArtifactError: `load_calibration` would refuse it.
     """
     arrays: _Arrays = {"edges": calibration.edges}
@@ -58,10 +59,11 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
     }
     text = _json_text(header, "calibrate", path)
     _calibration(parse_json(text, "calibrate", str(path)), dict(arrays))
-    with atomic_path(path) as temporary:
-        # safetensors writes an array's memory as it lies, whatever its strides.
-        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        save_file(contiguous, temporary, metadata={_CALIBRATION_KEY: text})
+    # safetensors writes an array's memory as it lies, whatever its strides.
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    content = save(contiguous, metadata={_CALIBRATION_KEY: text})
+    with atomic_path(path, "calibrate") as temporary:
+        temporary.write_bytes(content)
 
 
 def load_calibration(path: Path, phase: str = "calibration") -> Calibration:
@@ -90,6 +92,7 @@ def save_fit(fit: Fit, path: Path) -> None:
     """Writes a fit, whole or not at all.
 
     Raises:
+        OutputError: The system refuses it.
         ArtifactError: `load_fit` would refuse it.
     """
     points = [asdict(point) for point in fit.points]
@@ -100,13 +103,14 @@ def save_fit(fit: Fit, path: Path) -> None:
         "format": _FIT_FORMAT,
         "version": FIT_VERSION,
         "model_sha256": fit.model_sha256,
+        "calibration_sha256": fit.calibration_sha256,
         "method": fit.method,
         "points": points,
         "curves": {output: dict(curve) for output, curve in fit.curves.items()},
     }
     text = _json_text(document, "fit", path)
     _fit(parse_json(text, "fit", str(path)))
-    with atomic_path(path) as temporary:
+    with atomic_path(path, "fit") as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -140,17 +144,17 @@ def _check_version(fields: Fields, supported: int) -> None:
         fields.refuse("version", f"is {version}, and this zaponnx reads version {supported}")
 
 
-def _sha256(fields: Fields) -> str:
-    text = fields.text("model_sha256")
+def _sha256(fields: Fields, key: str) -> str:
+    text = fields.text(key)
     if not re.fullmatch("[0-9a-f]{64}", text):
-        fields.refuse("model_sha256", "is no SHA-256 in hexadecimal")
+        fields.refuse(key, "is no SHA-256 in hexadecimal")
     return text
 
 
 def _calibration(fields: Fields, arrays: _Arrays) -> Calibration:
     """Builds a calibration from its JSON header and its arrays, which it consumes."""
     _check_version(fields, CALIBRATION_VERSION)
-    model_sha256 = _sha256(fields)
+    model_sha256 = _sha256(fields, "model_sha256")
     try:
         pattern = Pattern.parse(fields.text("pattern"))
     except InvalidArgument as error:
@@ -221,7 +225,8 @@ def _fit(fields: Fields) -> Fit:
     if method not in ("exact", "sigmoid"):
         fields.refuse("method", "is neither 'exact' nor 'sigmoid'")
     fit = Fit(
-        model_sha256=_sha256(fields),
+        model_sha256=_sha256(fields, "model_sha256"),
+        calibration_sha256=_sha256(fields, "calibration_sha256"),
         method=method,
         points=tuple(_point(point) for point in fields.objects("points")),
         curves={output: _curve(curve) for output, curve in fields.object("curves").members()},

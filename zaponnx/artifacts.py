@@ -105,9 +105,10 @@ class OperatingPoint:
     """Thresholds for one budget, and what they are expected to cost and save.
 
     Attributes:
-        epsilon: The budget, an upper limit of `error`.
-        error: Σ over the sites of error(T), from the measured curves.
-        mac_saved: Share of the sites' MACs that is skipped, 0 to 1, gross of the predictors.
+        epsilon: The budget that the thresholds were computed for.
+        error: Σ over the sites of error(T), from the measured curves; with the method "sigmoid", whose budgets hold on
+            the fitted curves, it may exceed epsilon.
+        mac_saved: Share of all sites' MACs that is skipped, 0 to 1, gross of the predictors.
         thresholds: Site output → one threshold; −∞ computes everything, +∞ the pattern only.
     """
 
@@ -123,6 +124,7 @@ class Fit:
 
     Attributes:
         model_sha256: The model that it belongs to.
+        calibration_sha256: The calibration file that it was computed from.
         method: "exact" or "sigmoid".
         points: By ascending epsilon, from 0 to where only the patterns are computed.
         curves: Site output → how its curves were obtained: {"curve": "measured" or "sigmoid", "reason": why a fit
@@ -130,6 +132,7 @@ class Fit:
     """
 
     model_sha256: str
+    calibration_sha256: str
     method: str
     points: tuple[OperatingPoint, ...]
     curves: Mapping[str, Mapping[str, Any]]
@@ -139,6 +142,7 @@ class Fit:
         names = ("epsilon", "error", "mac_saved")
         return {
             "model_sha256": self.model_sha256,
+            "calibration_sha256": self.calibration_sha256,
             "method": self.method,
             "points": [{name: getattr(point, name) for name in names} for point in self.points],
             "curves": {output: dict(curve) for output, curve in self.curves.items()},

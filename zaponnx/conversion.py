@@ -14,14 +14,18 @@ import onnx
 from zaponnx.artifact_files import load_calibration, load_fit
 from zaponnx.artifacts import Calibration, Fit, OperatingPoint
 from zaponnx.errors import ArtifactError, InvalidArgument, ModelError
+from zaponnx.files import sha256
 from zaponnx.graph.converted import is_converted, write_metadata
 from zaponnx.graph.finding import find_matches
 from zaponnx.graph.rewriting import Replacement, rewrite
 from zaponnx.graph.site import Refusal
 from zaponnx.graph.surgery import display_name
 from zaponnx.graph.upgrading import upgrade
-from zaponnx.models import external_files, load_model, model_sha256, staged_model
+from zaponnx.models import check_model_output, external_files, load_model, model_sha256, staged_model
 from zaponnx.verification import Verification, verify
+
+_RECORDED_SETTINGS = ("data", "samples", "seed")
+"""Of those of the calibration, what the model's metadata record."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class ConversionReport:
     Attributes:
         model, output: The model read and the model written.
         pattern: The pattern's name or tile.
-        epsilon, error, mac_saved: The operating point, as `fit` predicted it from the calibration.
+        epsilon, error, mac_saved: The operating point, as `fit` predicted it from the calibration. The saving is a
+            share of all calibrated sites' MACs, those that stay dense included; `eval` gives that of the ZapConvs.
         budget_missed: Why the budget that was asked for could not be met, "" if it was.
         upgraded: What had to be upgraded, as in "opset 9 to 13", "" if nothing.
         converted: The sites that became ZapConvs, in the model's order.
@@ -93,20 +98,22 @@ def convert(
     Args:
         model, calibration, fit: The three files; the artifacts must belong to the model.
         output: The file to write.
-        epsilon: Takes the point of the largest ε that is not above this budget.
-        mac_saving: Takes the point of the smallest ε that saves this share, 0 to 1, of the sites' MACs. If none
-            does, the one that saves most is written, and the report says that the budget was missed.
+        epsilon: Takes the last point whose error, as measured in calibration, is not above this budget.
+        mac_saving: Takes the first point that saves this share, 0 to 1, of the calibrated sites' MACs.
+
+    If no point does so, the nearest one is written, and the report says that the budget was missed.
 
     Raises:
-        InvalidArgument: Not exactly one of `epsilon` and `mac_saving` is given, or it is out of range; the output's
-            directory does not exist.
+        InvalidArgument: Not exactly one of `epsilon` and `mac_saving` is given, or it is out of range; the output
+            cannot be written or is one of the inputs.
         ModelError: The model cannot be read or is converted already, or the check of the result failed.
-        ArtifactError: An artifact cannot be read or belongs to another model.
+        ArtifactError: An artifact cannot be read or belongs to another model, or the fit to another calibration.
+        OutputError: The system does not let the file be written.
         RuntimeUnavailable: ONNX Runtime, which the check needs, is not installed.
     """
     _check_budget(epsilon, mac_saving)
-    if not output.parent.is_dir():
-        raise InvalidArgument("convert", "no such directory", where=str(output.parent))
+    data_files = external_files(model, "convert")
+    check_model_output(output, "convert", [model, *data_files, calibration, fit])
     proto = load_model(model, "convert")
     if is_converted(proto):
         raise ModelError("convert", "it is already converted", where=str(model), remedy="convert the original model")
@@ -116,8 +123,8 @@ def convert(
     proto, upgraded = upgrade(proto)
     replacements, dense = _plan(proto, calibrated, point, calibration)
     rewrite(proto, replacements, calibrated.pattern)
-    _record(proto, calibrated, fitted, point)
-    with staged_model(proto, output, external_data=bool(external_files(model, "convert"))) as staged:
+    write_metadata(proto, _provenance(calibrated, fitted, point))
+    with staged_model(proto, output, "convert", external_data=bool(data_files)) as staged:
         verification = verify(model, staged)
     macs = {site.output: site.macs for site in calibrated.sites}
     return ConversionReport(
@@ -151,11 +158,11 @@ def select_point(fit: Fit, *, epsilon: float | None, mac_saving: float | None) -
             return found, ""
         best = max(fit.points, key=lambda point: point.mac_saved)
         return best, f"no operating point saves {mac_saving:.2%} of the MACs; the best saves {best.mac_saved:.2%}"
-    within = [point for point in fit.points if epsilon is None or point.epsilon <= epsilon]
+    within = [point for point in fit.points if epsilon is None or point.error <= epsilon]
     if within:
         return within[-1], ""
-    first = fit.points[0]
-    return first, f"no operating point has an epsilon of {epsilon:g} or less; the smallest has {first.epsilon:g}"
+    least = min(fit.points, key=lambda point: point.error)
+    return least, f"no operating point has an error of {epsilon:g} or less; the smallest is {least.error:g}"
 
 
 def _check_budget(epsilon: float | None, mac_saving: float | None) -> None:
@@ -167,13 +174,17 @@ def _check_budget(epsilon: float | None, mac_saving: float | None) -> None:
         raise InvalidArgument("convert", f"the MAC saving is {mac_saving}", remedy="use a share from 0 to 1")
 
 
-def _check_provenance(sha256: str, calibration: Calibration, calibration_path: Path, fit: Fit, fit_path: Path) -> None:
+def _check_provenance(
+    model_hash: str, calibration: Calibration, calibration_path: Path, fit: Fit, fit_path: Path
+) -> None:
     for artifact, path, command in ((calibration, calibration_path, "calibrate"), (fit, fit_path, "fit")):
-        if artifact.model_sha256 != sha256:
+        if artifact.model_sha256 != model_hash:
             remedy = f"run zaponnx {command} for this model"
             raise ArtifactError("convert", "it belongs to another model", where=str(path), remedy=remedy)
-    if {site.output for site in calibration.sites} != fit.curves.keys():
-        raise ArtifactError("convert", "it does not belong to this calibration", where=str(fit_path))
+    outputs = {site.output for site in calibration.sites}
+    if fit.calibration_sha256 != sha256(calibration_path) or fit.curves.keys() != outputs:
+        remedy = f"run zaponnx fit {calibration_path}"
+        raise ArtifactError("convert", "it was fitted to another calibration", where=str(fit_path), remedy=remedy)
 
 
 def _plan(
@@ -205,15 +216,21 @@ def _plan(
     return replacements, dense
 
 
-def _record(model: onnx.ModelProto, calibration: Calibration, fit: Fit, point: OperatingPoint) -> None:
-    """Writes provenance and operating point to the model's metadata, numbers as in JSON."""
-    values = {
+def _provenance(calibration: Calibration, fit: Fit, point: OperatingPoint) -> dict[str, str]:
+    """What the model's metadata record: the artifacts and the operating point, numbers as in JSON."""
+    settings = {name: calibration.settings[name] for name in _RECORDED_SETTINGS if name in calibration.settings}
+    return {
         "version": version("zaponnx"),
         "model_sha256": calibration.model_sha256,
+        "calibration_sha256": fit.calibration_sha256,
+        **{f"calibration_{name}": _text(value) for name, value in settings.items()},
         "pattern": calibration.pattern.spec,
         "method": fit.method,
-        "epsilon": json.dumps(point.epsilon),
-        "error": json.dumps(point.error),
-        "mac_saved": json.dumps(point.mac_saved),
+        "epsilon": _text(point.epsilon),
+        "error": _text(point.error),
+        "mac_saved": _text(point.mac_saved),
     }
-    write_metadata(model, values)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -43,5 +43,9 @@ class DataError(ZapError):
     """A data set that cannot be read or does not suit the model."""
 
 
+class OutputError(ZapError):
+    """A file that the system does not let us write: the disk is full, the directory has vanished."""
+
+
 class RuntimeUnavailable(ZapError):
     """Something that must be installed or present is not: ONNX Runtime, a provider, the native library."""

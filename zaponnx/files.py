@@ -1,40 +1,80 @@
-"""Files on disk: whole or not at all, and known by their hash."""
+"""Files on disk: written whole or not at all, never over an input, and known by their hash."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from zaponnx.errors import InvalidArgument
+from zaponnx.errors import InvalidArgument, OutputError
 
 
-def require_directory(path: Path, phase: str) -> None:
-    """Raises InvalidArgument if the directory that `path` is to be written to does not exist."""
+def check_output(path: Path, phase: str, inputs: Iterable[Path] = ()) -> None:
+    """Refuses, before any work is done, an output that cannot be written or would destroy an input.
+
+    Raises:
+        InvalidArgument: `path` is one of the inputs, or something else than a file, or its directory does not exist or
+            cannot be written to.
+    """
     if not path.parent.is_dir():
         raise InvalidArgument(phase, f"there is no directory '{path.parent}'", remedy="make it first")
+    if path.exists() and not path.is_file():
+        raise InvalidArgument(phase, "is there already and no file", where=str(path), remedy="give another output")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InvalidArgument(phase, f"the directory '{path.parent}' cannot be written to")
+    if path.resolve() in (file.resolve() for file in inputs):
+        raise InvalidArgument(phase, "the output is also an input", where=str(path), remedy="give another output")
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def writing(path: Path, phase: str) -> Iterator[None]:
+    """Turns the system's errors in the block into one that names the file that the user asked for.
+
+    Raises:
+        OutputError: The disk is full, the directory has vanished, and the like.
+    """
+    try:
+        yield
+    except OSError as error:
+        problem = f"cannot be written: {error.strerror or error}"
+        raise OutputError(phase, problem, where=str(path)) from error
+
+
+@contextmanager
+def atomic_path(path: Path, phase: str) -> Iterator[Path]:
     """Yields a temporary path beside `path`, which replaces `path` if the block succeeds.
 
     The temporary file has `path`'s suffixes; if the block raises, it is removed and `path` stays as it was.
+
+    Raises:
+        OutputError: As in `writing`, in the block too.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    with writing(path, phase):
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            flush(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        flush(path.parent)
+
+
+def flush(path: Path) -> None:
+    """Makes a file's content, or a directory's entries, outlast a crash of the machine."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
+        os.fsync(descriptor)
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def sha256(*paths: Path) -> str:

@@ -7,7 +7,11 @@ import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+import numpy as np
+
 from zaponnx.errors import ArtifactError
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def parse_json(text: str | bytes, phase: str, where: str) -> Fields:
@@ -76,10 +80,10 @@ class Fields:
         return number
 
     def threshold(self, key: str) -> float:
-        """A finite number, or one of the strings "-inf" and "inf"."""
+        """A finite float32, or one of the strings "-inf" and "inf"."""
         if self._data.get(key) in ("-inf", "inf"):
             return float(self.take(key))
-        return self.number(key)
+        return self.number(key, -_FLOAT32_MAX, _FLOAT32_MAX)
 
     def object(self, key: str) -> Fields:
         """An object member."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import onnx
@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from zaponnx.errors import ModelError
-from zaponnx.files import sha256
+from zaponnx.files import check_output, flush, sha256, writing
 
 _PROTOBUF_LIMIT = 2**31 - 2**24
 """Bytes of tensor data that fit a protobuf file, which ends at 2 GiB; the rest is left for the graph itself."""
@@ -57,37 +57,95 @@ def external_files(path: Path, phase: str = "model") -> list[Path]:
     return _external_files(_read(path, phase), path, phase)
 
 
-def save_model(model: onnx.ModelProto, path: Path, *, external_data: bool = False) -> None:
+def check_model_output(path: Path, phase: str, inputs: Sequence[Path] = ()) -> None:
+    """As `zaponnx.files.check_output`, for both files that a model may be written to."""
+    for file in (path, _data_path(path)):
+        check_output(file, phase, inputs)
+
+
+def save_model(model: onnx.ModelProto, path: Path, phase: str = "model", *, external_data: bool = False) -> None:
     """Writes a model, whole or not at all.
 
     Args:
         model: The model. If its weights are written as external data, it refers to that file afterwards.
         path: The file to write or replace.
+        phase: The step on whose behalf it is written, for error messages.
         external_data: Whether to write the weights to `path` + ".data"; always done where a protobuf file cannot
             hold them.
+
+    Raises:
+        OutputError: The system refuses it.
     """
-    with staged_model(model, path, external_data=external_data):
+    with staged_model(model, path, phase, external_data=external_data):
         pass
 
 
 @contextmanager
-def staged_model(model: onnx.ModelProto, path: Path, *, external_data: bool = False) -> Iterator[Path]:
+def temporary_model(model: onnx.ModelProto) -> Iterator[Path]:
+    """Yields a file of the model for the time of the block: in memory, a model cannot be larger than 2 GB."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "model.onnx"
+        save_model(model, path)
+        yield path
+
+
+@contextmanager
+def staged_model(
+    model: onnx.ModelProto, path: Path, phase: str = "model", *, external_data: bool = False
+) -> Iterator[Path]:
     """Writes a model to a temporary directory beside `path` and moves it into place if the block succeeds.
 
-    Args: as in `save_model`.
+    Arguments and errors as in `save_model`.
 
     Yields:
         The staged model file, for checks that must pass before anything appears at `path`.
     """
-    with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as directory:
-        staged = Path(directory) / path.name
-        data = staged.with_name(f"{staged.name}.data")
-        external_data = external_data or _tensor_bytes(model) > _PROTOBUF_LIMIT
-        onnx.save_model(model, str(staged), format="protobuf", save_as_external_data=external_data, location=data.name)
+    with ExitStack() as stack:
+        with writing(path, phase):
+            temporary = tempfile.TemporaryDirectory(
+                prefix=f".{path.stem}-", dir=path.parent, ignore_cleanup_errors=True
+            )
+            staged = Path(stack.enter_context(temporary)) / path.name
+            data = _data_path(staged)
+            external = external_data or _tensor_bytes(model) > _PROTOBUF_LIMIT
+            onnx.save_model(model, str(staged), format="protobuf", save_as_external_data=external, location=data.name)
         yield staged
-        for file in (data, staged):
-            if file.exists():
-                file.replace(path.with_name(file.name))
+        with writing(path, phase):
+            _put_in_place(staged, path)
+
+
+def _put_in_place(staged: Path, path: Path) -> None:
+    """Moves a model and its data, if it has any, so that a crash leaves no model with another model's data.
+
+    Where both models have data, the old one goes before they are replaced. Data that only the old one had go last.
+    """
+    data, target = _data_path(staged), _data_path(path)
+    for file in (data, staged):
+        if file.exists():
+            flush(file)
+    replaces_data = target in _present_data(path)
+    if data.exists():
+        if replaces_data:
+            path.unlink()
+        data.replace(target)
+        flush(path.parent)
+    staged.replace(path)
+    flush(path.parent)
+    if replaces_data and target not in _present_data(path):
+        target.unlink()
+
+
+def _present_data(path: Path) -> list[Path]:
+    """The external data files of what is at `path`; none if that is no sound model."""
+    try:
+        return external_files(path)
+    except ModelError:
+        return []
+
+
+def _data_path(path: Path) -> Path:
+    """Where a model's external data are written."""
+    return path.with_name(f"{path.name}.data")
 
 
 def first_line(error: Exception) -> str:

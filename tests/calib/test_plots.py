@@ -17,6 +17,7 @@ from zaponnx.patterns import Pattern
 
 FIT = Fit(
     "0" * 64,
+    "1" * 64,
     "exact",
     (OperatingPoint(0.0, 0.0, 0.1, {"relu": 0.0}), OperatingPoint(2.0, 0.5, 0.5, {"relu": np.inf})),
     {"relu": {"curve": "measured"}},
