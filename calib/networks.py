@@ -57,9 +57,11 @@ def _from_factory(source: str) -> nn.Module:
             factory = getattr(importlib.import_module(module_name), factory_name)
     except (ImportError, AttributeError, ValueError) as error:
         raise InvalidArgument("export", f"cannot import it ({error})", where=source) from error
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
+        raise ModelError("export", f"its module fails with {type(error).__name__}: {error}", where=source) from error
     try:
         network = factory()
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise ModelError("export", f"fails with {type(error).__name__}: {error}", where=source) from error
     if not isinstance(network, nn.Module):
         raise ModelError("export", f"returns a {type(network).__name__}, not a torch.nn.Module", where=source)

@@ -2,12 +2,12 @@
 
 Depthwise 3x3 (bias) → BatchNorm → ReLU → depthwise 3x3 (bias) → BatchNorm; batch norms are folded in afterwards.
 Training is the method's (ECCV 2020): target 1 where the true output is positive, mean squared error between the
-prediction clamped to 0..1 and the target, Adam with learning rate 0.01. Only the weights at the start are ours.
+prediction clamped to 0..1 and the target, Adam with learning rate 0.01. Ours are the weights at the start, and that a
+step's samples may come in parts: their gradients add up, and each part is normalised by its own statistics.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -74,37 +74,51 @@ class PredictorTrainer:
         channels: Every site's output channels.
         pattern: The computation pattern.
         seed: Of the weights at the start.
+        step_samples: Samples per optimiser step.
     """
 
-    def __init__(self, channels: Sequence[int], pattern: Pattern, seed: int) -> None:
+    def __init__(self, channels: Sequence[int], pattern: Pattern, seed: int, step_samples: int) -> None:
         generator = torch.Generator().manual_seed(seed)
         self._modules = [PredictorModule(count, generator).train() for count in channels]
         self._pattern = pattern
+        self._step_samples = step_samples
+        self._added = 0  # samples since the last step
         parameters = [parameter for module in self._modules for parameter in module.parameters()]
         self._optimizer = torch.optim.Adam(parameters, lr=_LEARNING_RATE, foreach=True)
 
-    def step(self, outputs: Sequence[Tensor]) -> list[float]:
-        """One optimiser step on the sites' post-ReLU outputs, float32 (N, M, H, W) each.
+    def add(self, outputs: Sequence[Tensor]) -> None:
+        """Learns from samples, with an optimiser step whenever `step_samples` have been added.
 
-        Returns:
-            Every site's loss before the step; NaN where there is nothing to learn from: the pattern covers the whole
-            map, or each channel has a single output.
+        Args:
+            outputs: The sites' post-ReLU outputs, float32 (N, M, H, W) each. There is nothing to learn from a site
+                whose whole map is in the pattern, nor from a single output per channel.
         """
-        self._optimizer.zero_grad()
-        losses = []
-        for module, output in zip(self._modules, outputs, strict=True):
-            mask = pattern_mask(self._pattern, output)
-            if bool(mask.all()) or output[:, 0].numel() == 1:
-                losses.append(math.nan)
-                continue
-            predictions = module(output * mask)
-            # A position of the pattern counts as 1 on both sides: it contributes no error.
-            errors = (predictions.clamp(0, 1) - (output > 0).float()) * ~mask
-            loss = errors.square().mean()
-            torch.autograd.backward(loss)
-            losses.append(loss.item())
-        self._optimizer.step()
-        return losses
+        start, count = 0, len(outputs[0])
+        while start < count:
+            end = min(count, start + self._step_samples - self._added)
+            for module, output in zip(self._modules, outputs, strict=True):
+                self._add_gradients(module, output[start:end])
+            self._added += end - start
+            start = end
+            if self._added == self._step_samples:
+                self.step()
+
+    def _add_gradients(self, module: PredictorModule, output: Tensor) -> None:
+        """Adds the gradients of the samples' losses, each a `step_samples`th of the step's."""
+        mask = pattern_mask(self._pattern, output)
+        if bool(mask.all()) or output[:, 0].numel() == 1:
+            return
+        predictions = module(output * mask)
+        # A position of the pattern counts as 1 on both sides: it contributes no error.
+        errors = (predictions.clamp(0, 1) - (output > 0).float()) * ~mask
+        torch.autograd.backward(errors.square().mean() * (len(output) / self._step_samples))
+
+    def step(self) -> None:
+        """An optimiser step on the samples added since the last one, if there are any."""
+        if self._added:
+            self._optimizer.step()
+            self._optimizer.zero_grad()
+            self._added = 0
 
     def predictors(self) -> list[Predictor]:
         """The predictors as trained so far, batch norms folded in."""

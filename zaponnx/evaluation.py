@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from zaponnx.counting import Counter, add_counters
 from zaponnx.errors import DataError, InvalidArgument, ModelError
 from zaponnx.macs import PREDICTOR_MACS_PER_OUTPUT
-from zaponnx.models import load_model, save_model
+from zaponnx.models import load_model, temporary_model
 from zaponnx.progress import Progress, silent
 from zaponnx.runtime import Provider, open_session, ort_errors, register, session_options
 
@@ -65,7 +64,8 @@ class Evaluation:
 
     Attributes:
         models: In the order given; the first is the baseline.
-        data, split: What they were evaluated on.
+        data: The SPEC of what they were evaluated on.
+        split: Its split; None where the SPEC has none.
         samples: How many samples that was.
         providers: The sessions' providers.
         portable: Whether ZapConv was run by its function body instead of the native library.
@@ -73,7 +73,7 @@ class Evaluation:
 
     models: tuple[ModelEvaluation, ...]
     data: str
-    split: str
+    split: str | None
     samples: int
     providers: tuple[str, ...]
     portable: bool
@@ -104,14 +104,16 @@ def eval(
         samples: At most this many samples.
         batch_size: Samples per run, unless a model prescribes its batch.
         preprocess: Normalisation of images, as in `calibrate`.
-        split: "test" or, for a choice that the test data must not know of, "calibration".
+        split: "test" or, for a choice that the test data must not know of, "calibration"; only `digits` and `random`
+            have them.
         providers: As in `zaponnx.InferenceSession`.
         portable: Run ZapConv by its function body, without the native library.
         progress: Called after each batch.
 
     Raises:
         InvalidArgument: No models, an unknown SPEC or option, or an unknown provider.
-        DataError: The data cannot be read or do not suit a model, or the labels do not suit the outputs.
+        DataError: The data cannot be read or do not suit a model, the labels do not suit the outputs, or the models
+            got different numbers of samples.
         ModelError: A model cannot be read or run.
         RuntimeUnavailable: ORT, the library or a provider is missing.
     """
@@ -120,23 +122,25 @@ def eval(
     if not models:
         raise InvalidArgument("eval", "no model is given")
     results = []
+    seen: list[int] = []  # samples, by model
     for path in models:
         model = load_model(path, "eval")
         source = open_data(
             data, model, split=split, samples=samples, batch_size=batch_size, preprocess=preprocess, seed=0
         )
         counting_model, counters = add_counters(model)
-        with tempfile.TemporaryDirectory() as directory:
-            # A file, since a model in memory cannot be larger than 2 GB.
-            counting_path = Path(directory) / "model.onnx"
-            save_model(counting_model, counting_path)
-            options = session_options()
-            if not portable:
-                register(options)
+        options = session_options()
+        if not portable:
+            register(options)
+        with temporary_model(counting_model) as counting_path:
             session = open_session(counting_path, options, providers, "eval", where=str(path))
         tally = _run(session, source, counters, path, progress)
+        seen.append(tally.samples)
+        if seen[-1] != seen[0]:
+            problem = f"the data gave {seen[0]} samples for {models[0]} and {seen[-1]} for {path}"
+            raise DataError("eval", problem, where=data, remedy="make every pass over the data the same")
         results.append(tally.evaluation(path, counters))
-    return Evaluation(tuple(results), data, split, tally.samples, tuple(session.get_providers()), portable)
+    return Evaluation(tuple(results), data, source.split, seen[0], tuple(session.get_providers()), portable)
 
 
 class _Tally:

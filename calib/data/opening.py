@@ -21,6 +21,7 @@ from zaponnx.errors import InvalidArgument
 _SPECS = "digits, images:DIR, npz:FILE, py:FILE.py:function, random"
 _RANDOM_SAMPLES = 256
 _SPLITS = ("calibration", "test")
+_WITH_SPLITS = ("digits", "random")
 
 Opened = tuple[Callable[[], Iterable[Batch]], int | None]  # starts a pass; samples per pass if known
 
@@ -63,7 +64,8 @@ def open_data(
     if length is not None and samples is not None:
         length = min(length, samples)
     fixed = fixed_batch_size(inputs)
-    return DataSource(spec, inputs, read, fixed or batch_size, fixed is not None, samples, length)
+    own_split = split if kind in _WITH_SPLITS else None
+    return DataSource(spec, own_split, inputs, read, fixed or batch_size, fixed is not None, samples, length)
 
 
 def _open(

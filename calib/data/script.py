@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from zaponnx.calib.data.source import Batch
 from zaponnx.errors import DataError, InvalidArgument
@@ -29,7 +30,7 @@ def load_function(file: Path, name: str) -> Callable[[], Iterable[Any]]:
     module = importlib.util.module_from_spec(specification)
     try:
         specification.loader.exec_module(module)
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise DataError("data", f"fails with {type(error).__name__}: {error}", where=str(file)) from error
     function = getattr(module, name, None)
     if not callable(function):
@@ -46,11 +47,18 @@ def read_script(function: Callable[[], Iterable[Any]], where: str) -> Iterator[B
         if not isinstance(inputs, dict) or not all(isinstance(array, np.ndarray) for array in inputs.values()):
             problem = f"yields a {type(item).__name__} as batch {number}, not a dict of numpy arrays or (dict, labels)"
             raise DataError("data", problem, where=where)
-        yield Batch(inputs, None if labels is None else np.asarray(labels))
+        yield Batch(inputs, None if labels is None else _labels(labels, number, where))
+
+
+def _labels(labels: Any, number: int, where: str) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(labels)
+    except ValueError as error:  # a ragged sequence
+        raise DataError("data", f"the labels of batch {number} are no array ({error})", where=where) from error
 
 
 def _items(function: Callable[[], Iterable[Any]], where: str) -> Iterator[Any]:
     try:
         yield from function()
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise DataError("data", f"fails with {type(error).__name__}: {error}", where=where) from error

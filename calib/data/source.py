@@ -43,6 +43,7 @@ class DataSource:
 
     Attributes:
         spec: What the user asked for.
+        split: The part of the data that it reads; None where the SPEC has no splits.
         inputs: The model's inputs that it feeds.
         read: Starts a pass over the samples, in batches of any size.
         batch_size: Samples per batch; the last batch may have fewer.
@@ -52,6 +53,7 @@ class DataSource:
     """
 
     spec: str
+    split: str | None
     inputs: tuple[ModelInput, ...]
     read: Callable[[], Iterable[Batch]]
     batch_size: int
@@ -108,7 +110,10 @@ def _joined(batches: list[Batch]) -> Batch:
     batches = [batch for batch in batches if batch.size] or batches[:1]
     if len(batches) == 1:
         return batches[0]
-    inputs = {name: np.concatenate([batch.inputs[name] for batch in batches]) for name in batches[0].inputs}
+    try:
+        inputs = {name: np.concatenate([batch.inputs[name] for batch in batches]) for name in batches[0].inputs}
+    except ValueError as error:
+        raise DataError("data", f"the batches differ in more than their numbers of samples ({error})") from error
     labels = [batch.labels for batch in batches if batch.labels is not None]
     if len(labels) not in (0, len(batches)):
         raise DataError("data", "some batches have labels and others have none")

@@ -12,6 +12,7 @@ import pytest
 from zaponnx.artifact_files import load_calibration
 from zaponnx.calib.calibration import calibrate
 from zaponnx.calib.curves import measured_curve
+from zaponnx.calib.exporting import export
 from zaponnx.errors import DataError, InvalidArgument, ModelError
 from zaponnx.models import model_sha256
 
@@ -129,6 +130,53 @@ def test_a_model_without_sites(path: Path, images: str, tmp_path: Path) -> None:
     onnx.save_model(model, path)
     with pytest.raises(ModelError, match="the model has no place for a predictor: 3 Conv nodes were refused"):
         calibrate(path, images, tmp_path / "model.zapcal")
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_fixed_batch(model: onnx.ModelProto, path: Path, images: str, tmp_path: Path, batch: int) -> None:
+    """Runs, and measures what a dynamic batch does: the same samples, by predictors that differ by their training."""
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
+    onnx.save_model(model, tmp_path / "fixed.onnx")
+    fixed, dynamic = (
+        calibrate(file, images, tmp_path / "model.zapcal", samples=40, epochs=1)
+        for file in (tmp_path / "fixed.onnx", path)
+    )
+    assert fixed.settings == dynamic.settings
+    for ours, theirs in zip(fixed.sites, dynamic.sites, strict=True):
+        assert (ours.samples, ours.outputs) == (theirs.samples, theirs.outputs) == (10, 10 * ours.channels * 12 * 12)
+        assert ours.total_value == pytest.approx(theirs.total_value, rel=1e-6)
+
+
+def test_an_export_with_a_static_batch(images: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "static_network.py").write_text(
+        "from torch.nn import Conv2d, ReLU, Sequential\n"
+        "def make():\n    return Sequential(Conv2d(3, 4, 3), ReLU(), Conv2d(4, 6, 3), ReLU())\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    export("static_network:make", Path("model.onnx"), input_shape=(4, 3, 12, 12), static_batch=True)
+    made = calibrate(Path("model.onnx"), images, Path("model.zapcal"), samples=40, epochs=1)
+    assert [(site.channels, site.samples, site.outputs) for site in made.sites] == [(6, 10, 10 * 6 * 8 * 8)]
+
+
+@pytest.mark.parametrize(("batch_size", "step_samples"), [(128, 15), (12, 12), (4, 4)])
+def test_steps_are_as_large_as_the_batch_but_32_a_pass(
+    path: Path, tmp_path: Path, batch_size: int, step_samples: int
+) -> None:
+    """Of 640 samples 480 train."""
+    np.savez(tmp_path / "many.npz", input=np.random.default_rng(0).random((640, 3, 4, 4), np.float32))
+    spec = f"npz:{tmp_path / 'many.npz'}"
+    made = calibrate(path, spec, tmp_path / "model.zapcal", epochs=1, batch_size=batch_size)
+    assert (made.settings["batch_size"], made.settings["step_samples"]) == (batch_size, step_samples)
+    few = calibrate(path, spec, tmp_path / "model.zapcal", epochs=1, batch_size=batch_size, samples=40)
+    assert few.settings["step_samples"] == min(8, batch_size)
+
+
+def test_steps_are_as_large_as_the_batch_where_the_number_of_samples_is_unknown(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "data.py").write_text(
+        "import numpy as np\ndef f():\n    yield {'input': np.ones((40, 3, 4, 4), np.float32)}\n"
+    )
+    made = calibrate(path, f"py:{tmp_path / 'data.py'}:f", tmp_path / "model.zapcal", epochs=1)
+    assert made.settings["step_samples"] == 128
 
 
 def test_progress_counts_samples_per_pass(path: Path, images: str, tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -28,9 +26,9 @@ def loss(predictions: torch.Tensor, output: torch.Tensor, mask: torch.Tensor) ->
 
 def test_training_beats_the_best_constant_prediction_on_other_samples() -> None:
     generator = torch.Generator().manual_seed(0)
-    trainer = PredictorTrainer([4], PATTERN, seed=0)
-    losses = [trainer.step([patchy(8, 4, generator)])[0] for _ in range(120)]
-    assert np.mean(losses[-10:]) < 0.6 * np.mean(losses[:3])
+    trainer = PredictorTrainer([4], PATTERN, seed=0, step_samples=8)
+    for _ in range(120):
+        trainer.add([patchy(8, 4, generator)])
     output = patchy(32, 4, generator)
     mask = pattern_mask(PATTERN, output)
     found = loss(predict(trainer.predictors()[0], output, mask), output, mask)
@@ -42,9 +40,9 @@ def test_training_beats_the_best_constant_prediction_on_other_samples() -> None:
 def test_every_channel_learns() -> None:
     """No channel starts where the clamp, or its ReLU, passes no gradient."""
     generator = torch.Generator().manual_seed(1)
-    trainer = PredictorTrainer([32], PATTERN, seed=3)
+    trainer = PredictorTrainer([32], PATTERN, seed=3, step_samples=8)
     for _ in range(120):
-        trainer.step([patchy(8, 32, generator)])
+        trainer.add([patchy(8, 32, generator)])
     output = patchy(16, 32, generator)
     mask = pattern_mask(PATTERN, output)
     predictions = predict(trainer.predictors()[0], output, mask)
@@ -71,20 +69,45 @@ def test_predictions_depend_on_the_pattern_only() -> None:
     assert torch.equal(predict(predictor, output, mask), predict(predictor, changed, mask))
 
 
+def directions(step_samples: int, parts: list[torch.Tensor]) -> np.ndarray:
+    """The first kernels after training, each by its norm: batch norms scale kernels but do not turn them."""
+    trainer = PredictorTrainer([3], PATTERN, seed=0, step_samples=step_samples)
+    for part in parts:
+        trainer.add([part])
+    trainer.step()
+    kernels = trainer.predictors()[0].P1
+    return kernels / np.linalg.norm(kernels, axis=(2, 3), keepdims=True)
+
+
+def test_a_step_adds_up_the_gradients_of_its_samples() -> None:
+    """Parts of equal statistics, so that batch norm sees the same in one as in two."""
+    part = patchy(4, 3, torch.Generator().manual_seed(0))
+    whole = directions(8, [torch.cat([part, part])])
+    np.testing.assert_allclose(directions(8, [part, part]), whole, atol=1e-5)
+    assert np.abs(directions(4, [part, part]) - whole).max() > 1e-3  # two steps of Adam
+
+
+def test_a_step_ends_within_the_samples_that_are_added() -> None:
+    samples = patchy(12, 3, torch.Generator().manual_seed(0))
+    by_four = directions(4, list(samples.split(4)))
+    np.testing.assert_allclose(directions(4, [samples]), by_four, atol=1e-6)
+    assert np.abs(directions(12, [samples]) - by_four).max() > 1e-3
+
+
 def test_sites_do_not_influence_each_other() -> None:
     batches = [patchy(8, 3, torch.Generator().manual_seed(seed)) for seed in range(3)]
-    alone, together = PredictorTrainer([3], PATTERN, seed=0), PredictorTrainer([3, 2], PATTERN, seed=0)
+    alone, together = (PredictorTrainer(channels, PATTERN, seed=0, step_samples=8) for channels in ([3], [3, 2]))
     for batch in batches:
-        alone.step([batch])
-        together.step([batch, batch[:, :2] * 5])
+        alone.add([batch])
+        together.add([batch, batch[:, :2] * 5])
     np.testing.assert_allclose(alone.predictors()[0].P1, together.predictors()[0].P1, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("pattern", "samples"), [("B", 4), ("D", 1)])
 def test_a_map_that_the_pattern_covers_or_a_single_output_has_nothing_to_train(pattern: str, samples: int) -> None:
-    trainer = PredictorTrainer([2], Pattern.parse(pattern), seed=0)
+    trainer = PredictorTrainer([2], Pattern.parse(pattern), seed=0, step_samples=1)
     before = trainer.predictors()[0]
-    assert math.isnan(trainer.step([torch.ones(samples, 2, 1, 1)])[0])
+    trainer.add([torch.ones(samples, 2, 1, 1)])
     assert np.array_equal(trainer.predictors()[0].P1, before.P1)
 
 
@@ -92,7 +115,7 @@ def test_a_map_that_the_pattern_covers_or_a_single_output_has_nothing_to_train(p
 def test_the_same_seed_gives_the_same_predictor(name: str) -> None:
     trained = []
     for _ in range(2):
-        trainer = PredictorTrainer([3], PATTERN, seed=5)
-        trainer.step([patchy(8, 3, torch.Generator().manual_seed(0))])
+        trainer = PredictorTrainer([3], PATTERN, seed=5, step_samples=8)
+        trainer.add([patchy(8, 3, torch.Generator().manual_seed(0))])
         trained.append(getattr(trainer.predictors()[0], name))
     assert np.array_equal(*trained)
