@@ -7,10 +7,12 @@ stdout carries the result, as text or with --json as one JSON object; stderr car
 from __future__ import annotations
 
 import json
+import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -48,11 +50,15 @@ class _Command(click.Command):
             ctx.params["progress"] = terminal.progress
         outcome, code = "done", 0
         try:
-            result = super().invoke(ctx)
+            with redirect_stdout(sys.stderr):  # what the user's own code prints
+                result = super().invoke(ctx)
             terminal.clear_bar()
             click.echo(json.dumps(result.to_json(), allow_nan=False) if as_json else self.show(result))
             if getattr(result, "budget_missed", ""):
                 outcome, code = "budget missed", _BUDGET_MISSED
+            if problem := getattr(result, "problem", ""):
+                outcome, code = "failed", _FAILURE
+                terminal.error(problem)
         except ZapError as error:
             outcome, code = "failed", _USAGE if isinstance(error, InvalidArgument) else _FAILURE
             terminal.error(traceback.format_exc() if debug else str(error))
@@ -60,10 +66,6 @@ class _Command(click.Command):
             outcome, code = "interrupted", _INTERRUPTED
         except (click.ClickException, BrokenPipeError):
             raise
-        except OSError as error:
-            outcome, code = "failed", _FAILURE
-            place = f"{error.filename}: " if error.filename else ""
-            terminal.error(traceback.format_exc() if debug else f"{self.name}: {place}{error.strerror or error}")
         except Exception as error:  # a bug, and the user must not have to read a traceback to learn that
             outcome, code = "failed", _FAILURE
             remedy = "please report it, with what --debug shows"
@@ -76,13 +78,24 @@ class _Command(click.Command):
 class _Flow(click.Group):
     """The subcommands, listed in the order of the flow."""
 
+    def main(self, *args: Any, **keywords: Any) -> NoReturn:
+        """Runs the command line as click does, but an interrupt at any time exits as one of a command's own work."""
+        try:
+            code = super().main(*args, **keywords | {"standalone_mode": False})
+        except click.ClickException as error:
+            error.show()
+            code = error.exit_code
+        except click.Abort:
+            code = _INTERRUPTED
+        sys.exit(code)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
 
 def _integers(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
     try:
-        return tuple(map(int, value.split(","))) if value else None
+        return None if value is None else tuple(map(int, value.split(",")))
     except ValueError as error:
         raise click.BadParameter(f"'{value}' is no list of integers such as 1,2", ctx, param) from error
 
@@ -98,33 +111,19 @@ def _shapes(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
 
 
 def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
-    return value.split(",") if value else None
-
-
-def _in_existing_directory(ctx: click.Context, param: click.Parameter, value: Path) -> Path:
-    """Lets a command fail before its work and not after it."""
-    if not value.parent.is_dir():
-        raise click.BadParameter(f"Directory '{value.parent}' does not exist.", ctx, param)
-    return value
+    return None if value is None else value.split(",")
 
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _COUNT = click.IntRange(min=1)
 _SPECS = "digits, images:DIR, npz:FILE, py:FILE.py:function or random."
 
-_output = click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    callback=_in_existing_directory,
-    required=True,
-    help="File to write.",
-)
+_output = click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="File to write.")
 _data = click.option("--data", metavar="SPEC", required=True, help=_SPECS)
 _samples = click.option("--samples", type=_COUNT, help="Use at most this many samples.")
-_batch_size = click.option("--batch-size", type=_COUNT, default=128, show_default=True)
+_batch_size = click.option("--batch-size", type=_COUNT, default=128, show_default=True, help="Samples per run.")
 _preprocess = click.option("--preprocess", metavar="NAME", help="Normalisation of images: imagenet, none or MEAN/STD.")
-_seed = click.option("--seed", type=int, default=0, show_default=True)
+_seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed of all that is random.")
 _providers = click.option(
     "--providers", callback=_names, metavar="NAME,...", help="ONNX Runtime's providers by precedence, as in cuda,cpu."
 )
@@ -182,7 +181,13 @@ def calibrate_command(**options: Any) -> Any:
 @main.command("fit", cls=_Command, show=tables.fit)
 @click.argument("calibration", type=_FILE)
 @_output
-@click.option("--method", type=click.Choice(["exact", "sigmoid"]), default="exact", show_default=True)
+@click.option(
+    "--method",
+    type=click.Choice(["exact", "sigmoid"]),
+    default="exact",
+    show_default=True,
+    help="exact: the optimum on the measured curves; sigmoid: the paper's, on curves fitted to them.",
+)
 def fit_command(**options: Any) -> Any:
     """Find the best thresholds for a whole range of budgets."""
     return zaponnx.fit(**options)
@@ -190,11 +195,11 @@ def fit_command(**options: Any) -> Any:
 
 @main.command("convert", cls=_Command, show=tables.convert)
 @click.argument("model", type=_FILE)
-@click.option("--calibration", type=_FILE, required=True)
-@click.option("--fit", type=_FILE, required=True)
+@click.option("--calibration", type=_FILE, required=True, help="What calibrate wrote.")
+@click.option("--fit", type=_FILE, required=True, help="What fit wrote.")
 @_output
-@click.option("--epsilon", type=float, help="Budget: the sum of the layers' errors.")
-@click.option("--mac-saving", type=float, help="Goal: the share of the layers' MACs to save, from 0 to 1.")
+@click.option("--epsilon", type=float, help="Budget: a limit for the sum of the layers' measured errors.")
+@click.option("--mac-saving", type=float, help="Goal: the share of the calibrated layers' MACs to save, from 0 to 1.")
 def convert_command(**options: Any) -> Any:
     """Write the model with its predictors at one operating point."""
     return zaponnx.convert(**options)

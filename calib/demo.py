@@ -43,7 +43,7 @@ class Demo:
         conversion, inspection: The converted model.
         evaluation: Both models on the test split, which took no part in the choice.
         benchmark: Their times.
-        plots: The curves' PNG files.
+        files: All that it wrote to the directory, in this order: the flow's files, the curves' plots, demo.json.
     """
 
     output: Path
@@ -53,7 +53,7 @@ class Demo:
     inspection: Inspection
     evaluation: Evaluation
     benchmark: Benchmark
-    plots: tuple[Path, ...]
+    files: tuple[Path, ...]
 
     def to_json(self) -> dict[str, Any]:
         """As `zaponnx demo --json` prints it and demo.json has it."""
@@ -67,7 +67,7 @@ class Demo:
             "inspection": self.inspection.to_json(),
             "evaluation": self.evaluation.to_json(),
             "benchmark": self.benchmark.to_json(),
-            "plots": [str(path) for path in self.plots],
+            "files": [str(path) for path in self.files],
         }
 
 
@@ -91,7 +91,8 @@ def demo(
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidArgument("demo", f"cannot make the directory: {error.strerror}", where=str(output)) from error
-    check_output(output / "demo.json", "demo")
+    report = output / "demo.json"
+    check_output(report, "demo")
     dense, zapcal = output / "model.onnx", output / "model.zapcal"
     zapfit, converted = output / "model.zapfit.json", output / "model.zap.onnx"
     exported = export(_DATA, dense, seed=seed, progress=progress)
@@ -107,9 +108,9 @@ def demo(
         inspection=inspect(converted),
         evaluation=eval([dense, converted], _DATA, progress=progress),
         benchmark=bench(converted, dense, threads=threads, progress=progress),
-        plots=tuple(plots),
+        files=(dense, zapcal, zapfit, converted, *plots, report),
     )
-    with atomic_path(output / "demo.json", "demo") as temporary:
+    with atomic_path(report, "demo") as temporary:
         temporary.write_text(json.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
     return result
 

@@ -15,6 +15,8 @@ from click.testing import CliRunner, Result
 from onnx import helper, numpy_helper
 
 import zaponnx
+from zaponnx.calib.demo import Demo
+from zaponnx.calib.exporting import ExportReport
 from zaponnx.cli import main
 from zaponnx.self_check import tiny_model
 
@@ -115,6 +117,22 @@ def _small_network(seed: int) -> onnx.ModelProto:
     for node, name in zip(model.graph.node, ("stem", "", "middle"), strict=False):
         node.name = name
     return model
+
+
+@pytest.fixture(scope="session")
+def demo_result(small: Flow) -> Demo:
+    """A demo's result, with the small network in place of the digits'."""
+    fit = {"calibration": small.calibration, "fit": small.fit}
+    return Demo(
+        output=small.model.parent,
+        epsilon=0.2,
+        export=ExportReport("small", small.model, 17, (1, 3, 12, 12), 1000, 0.0, None),
+        conversion=zaponnx.convert(small.model, **fit, output=small.model.with_name("again.onnx"), epsilon=0.2),
+        inspection=zaponnx.inspect(small.converted),
+        evaluation=zaponnx.eval([small.model, small.converted], "random", samples=8),
+        benchmark=zaponnx.bench(small.converted, small.model, threads=(1,), iterations=1, warmup=0),
+        files=(small.model, small.calibration, small.fit, small.converted),
+    )
 
 
 @dataclass(frozen=True)

@@ -32,16 +32,20 @@ def test_flags_are_keywords_of_the_function(name: str) -> None:
             if not parameter.required:
                 given = isinstance(parameter.default, str | int | float | tuple | Path)
                 default = parameter.default if given else None
-                if parameter.callback and parameter.name != "output":
-                    default = parameter.callback(None, parameter, default or ())
+                if parameter.callback:
+                    default = parameter.callback(None, parameter, () if parameter.multiple else default)
                 assert (default or None) == (keyword.default or None), parameter.name
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help_and_json(invoke, name: str) -> None:
+def test_every_flag_has_a_help(invoke, name: str) -> None:
     result = invoke(name, "--help")
     assert result.exit_code == 0
-    assert "--json" in result.stdout
+    options = [parameter for parameter in main.commands[name].params if isinstance(parameter, click.Option)]
+    assert COMMON <= {option.name for option in options}
+    for option in options:
+        assert option.help, option.name
+        assert option.opts[-1] in result.stdout
 
 
 def test_version(invoke) -> None:
@@ -93,7 +97,7 @@ def test_the_flow_in_processes(run, small, tmp_path: Path) -> None:
     [
         ("calibrate", "middle"),
         ("fit", "operating points in all"),
-        ("convert", "of the layers' MACs saved"),
+        ("convert", "see with zaponnx bench whether the model is faster"),
         ("eval", "MACs saved"),
         ("bench", "speed-up"),
         ("inspect", "can be predicted"),
@@ -147,3 +151,36 @@ def test_warnings_are_shown_by_verbose_commands_only(run, small, tmp_path: Path)
     arguments = ["eval", small.model, "--data", f"py:{script}:batches"]
     assert "old film" not in run(*arguments).stderr
     assert "old film" in run(*arguments, "--verbose").stderr
+
+
+def test_export_prints_one_json_object(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the user's own code prints."""
+    (tmp_path / "zoo.py").write_text(
+        "from torch import nn\n\nprint('imported')\n\n\ndef tiny():\n    print('built')\n"
+        "    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    result = run("export", "zoo:tiny", "-o", "tiny.onnx", "--input-shape", "1,3,8,8", "--json")
+    assert result.returncode == 0, result.stderr
+    printed = json.loads(result.stdout)
+    assert (printed["output"], printed["input_shape"], printed["top1"]) == ("tiny.onnx", [1, 3, 8, 8], None)
+    assert {"imported", "built"} <= set(result.stderr.splitlines())
+
+
+def test_demo_prints_one_json_object(invoke, demo_result, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole is run by the end-to-end tests, as text; demo.json, which they read, is this object."""
+    monkeypatch.setattr(zaponnx, "demo", lambda **options: demo_result, raising=False)
+    result = invoke("demo", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout) == json.loads(json.dumps(demo_result.to_json()))
+
+
+def test_what_data_functions_print_is_no_result(run, small, tmp_path: Path) -> None:
+    script = tmp_path / "chatty.py"
+    script.write_text(
+        "import numpy as np\n\n\ndef batches():\n    print('developing')\n"
+        "    yield {'input': np.ones((8, 3, 12, 12), np.float32)}\n"
+    )
+    result = run("eval", small.model, "--data", f"py:{script}:batches", "--json")
+    assert json.loads(result.stdout)["samples"] == 8
+    assert "developing" in result.stderr

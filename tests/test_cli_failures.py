@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-import zaponnx
+import zaponnx.cli
 from zaponnx.errors import ModelError
 
 
@@ -128,9 +128,13 @@ def test_budget_and_goal_exclude_each_other(invoke, small, tmp_path: Path) -> No
         (["inspect", "nowhere.onnx"], "'nowhere.onnx' does not exist"),
         (["eval", "--data", "random"], "MODEL"),
         (["fit", "MODEL"], "--output"),
-        (["fit", "MODEL", "-o", "nowhere/m.zapfit.json"], "Directory 'nowhere' does not exist"),
+        (["fit", "MODEL", "-o", "nowhere/m.zapfit.json"], "there is no directory 'nowhere'"),
         (["fit", "MODEL", "-o", "out", "--method", "guess"], "guess"),
         (["bench", "MODEL", "--baseline", "MODEL", "--threads", "one"], "no list of integers"),
+        (["bench", "MODEL", "--baseline", "MODEL", "--threads", ""], "no list of integers"),
+        (["bench", "MODEL", "--baseline", "MODEL", "--providers", ""], "unknown provider"),
+        (["calibrate", "MODEL", "--data", "random", "-o", "."], "no file"),
+        (["export", "digits", "-o", "/dev/null"], "/dev/null: is there already and no file"),
         (["bench", "MODEL", "--baseline", "MODEL", "--input-shapes", "input:1,x"], "no list of integers"),
         (["bench", "MODEL", "--baseline", "MODEL", "--input-shapes", "1,3,12,12"], "no input's name and shape"),
         (["export", "digits", "-o", "out", "--input-shape", "1x3"], "no list of integers"),
@@ -155,9 +159,26 @@ def test_missed_budget_writes_the_best_and_exits_with_3(run, small, tmp_path: Pa
     assert output.is_file()
 
 
+@pytest.mark.parametrize("command", ["export", "calibrate", "calibrate from", "fit", "convert"])
+def test_inputs_are_not_written_over(invoke, small, tmp_path: Path, command: str) -> None:
+    precious = tmp_path / "precious"
+    source = {"fit": small.calibration, "convert": small.fit, "calibrate": small.model}.get(command, small.model)
+    content = source.read_bytes()
+    precious.write_bytes(content)
+    arguments = {
+        "export": ["export", "digits", "--weights", precious],
+        "calibrate": ["calibrate", precious, "--data", "random"],
+        "calibrate from": ["calibrate", small.model, "--data", f"npz:{precious}"],
+        "fit": ["fit", precious],
+        "convert": ["convert", small.model, "--calibration", small.calibration, "--fit", precious, "--epsilon", 1],
+    }[command]
+    assert_fails(invoke(*arguments, "-o", precious), 2, f"{precious}: the output is also an input")
+    assert precious.read_bytes() == content
+
+
 def test_output_that_the_system_refuses(invoke, small) -> None:
     result = invoke("fit", small.calibration, "-o", "/proc/m.zapfit.json")
-    assert_fails(result, 1, "fit: /proc/", Path("/proc/m.zapfit.json"))
+    assert_fails(result, 1, "fit: /proc/m.zapfit.json: cannot be written: ", Path("/proc/m.zapfit.json"))
 
 
 def test_reader_that_goes_away_is_no_bug(program: Path, small) -> None:
@@ -206,6 +227,25 @@ def test_interrupt_exits_with_130_and_writes_nothing(program: Path, small, tmp_p
     assert "interrupted in" in stderr
     assert "Traceback" not in stderr
     assert list(output.parent.iterdir()) == []
+
+
+def test_interrupt_before_the_work_exits_with_130(invoke, small, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(zaponnx.cli, "Terminal", interrupted)
+    result = invoke("inspect", small.model)
+    assert (result.exit_code, result.stdout) == (130, "")
+
+
+def test_selfcheck_shows_the_versions_also_when_it_fails(invoke, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(zaponnx, "__path__", [str(tmp_path)])
+    text, as_json = invoke("selfcheck"), invoke("selfcheck", "--json")
+    assert (text.exit_code, as_json.exit_code) == (1, 1)
+    assert f"zaponnx {zaponnx.__version__}" in text.stdout.splitlines()
+    assert "OK" not in text.stdout
+    assert "Error: register: libzaponnx_ops.so is not installed" in text.stderr
+    assert json.loads(as_json.stdout)["versions"]["zaponnx"] == zaponnx.__version__
 
 
 def test_debug_shows_the_traceback(invoke, tmp_path: Path) -> None:

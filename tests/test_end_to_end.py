@@ -28,6 +28,8 @@ def plain(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
 def test_demo_writes_all_files(digits) -> None:
     names = {path.name for path in digits.directory.iterdir()}
     assert names >= {"model.onnx", "model.zapcal", "model.zapfit.json", "model.zap.onnx", "demo.json"}
+    listed = json.loads((digits.directory / "demo.json").read_text())["files"]
+    assert sorted(listed) == sorted(map(str, digits.directory.iterdir()))
     plots = [path for path in digits.directory.glob("*.png") if path.read_bytes().startswith(b"\x89PNG")]
     assert len(plots) >= 2
 

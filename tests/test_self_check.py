@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -5,13 +8,13 @@ import pytest
 
 import zaponnx
 from zaponnx import self_check
-from zaponnx.errors import ModelError
 
 
 def test_three_ways_agree_and_are_reported() -> None:
     result = zaponnx.selfcheck()
     assert set(result.differences) == {"ONNX Runtime without the library", "onnx.reference"}
     assert max(result.differences.values()) <= result.tolerance
+    assert result.problem == ""
     assert result.library == zaponnx.library_path()
     assert result.to_json()["library"] == str(result.library)
 
@@ -21,18 +24,28 @@ def test_isa_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
     assert zaponnx.selfcheck().isa == "scalar"
 
 
-def test_disagreement_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disagreement_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = self_check._plain
     monkeypatch.setattr(self_check, "_plain", lambda model, x: plain(model, x) + 1e-3)
-    with pytest.raises(ModelError, match=r"without the library .*differ by 0\.001"):
-        zaponnx.selfcheck()
+    result = zaponnx.selfcheck()
+    assert result.problem.startswith(f"selfcheck: {zaponnx.library_path()}: ONNX Runtime without the library and")
+    assert "differ by 0.001" in result.problem
 
 
 def test_nan_is_a_disagreement(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = self_check._plain
     monkeypatch.setattr(self_check, "_plain", lambda model, x: plain(model, x) * np.float32(np.nan))
-    with pytest.raises(ModelError, match="differ by nan"):
-        zaponnx.selfcheck()
+    result = zaponnx.selfcheck()
+    assert "differ by nan" in result.problem
+    json.dumps(result.to_json(), allow_nan=False)
+
+
+def test_a_missing_library_is_told_beside_the_versions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(zaponnx, "__path__", [str(tmp_path)])
+    result = zaponnx.selfcheck()
+    assert "is not installed" in result.problem
+    assert result.versions["zaponnx"] == zaponnx.__version__
+    assert (result.library, result.isa, result.differences) == (None, "", {})
 
 
 def test_no_value_of_the_tiny_model_is_near_its_threshold() -> None:

@@ -47,6 +47,20 @@ def test_bench_says_plainly_what_is_not_faster() -> None:
 
 def test_fit_shows_points_and_failed_curves() -> None:
     points = tuple(OperatingPoint(e, e, e / 10, {"relu": e}) for e in (0.0, 0.015, 0.5, 4.0))
-    text = tables.fit(Fit("0" * 64, "sigmoid", points, {"relu": {"curve": "measured", "reason": "it is flat"}}))
+    text = tables.fit(
+        Fit("0" * 64, "1" * 64, "sigmoid", points, {"relu": {"curve": "measured", "reason": "it is flat"}})
+    )
     assert [line.split()[0] for line in text.splitlines()[2:6]] == ["0", "0.015", "0.5", "4"]
     assert "relu: no sigmoid fits (it is flat)" in text
+
+
+def test_demo_says_why_its_budget_was_chosen(demo_result) -> None:
+    assert "epsilon 0.2, the largest before one loses more than one point" in tables.demo(demo_result)
+    none = tables.demo(replace(demo_result, epsilon=0.0))
+    assert "epsilon 0, since even the smallest other one tried loses more than one point" in none
+
+
+def test_demo_lists_what_it_wrote_and_nothing_else(demo_result) -> None:
+    last = tables.demo(demo_result).splitlines()[-1]
+    assert (demo_result.output / "again.onnx").exists()
+    assert last.endswith(": model.onnx, model.zapcal, model.zapfit.json, model.zap.onnx")

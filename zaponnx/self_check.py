@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from zaponnx.errors import ModelError
+from zaponnx.errors import ModelError, ZapError
 from zaponnx.machine import cpu_cores, cpu_name, versions
 from zaponnx.operator import DOMAIN, INPUTS, VERSION, ZAP_CONV
 from zaponnx.operator.body import build_body
@@ -33,6 +34,7 @@ class SelfCheck:
     """What is installed, and how well it agrees with itself.
 
     Attributes:
+        problem: What is wrong, "" if nothing is. What could not be found out because of it is empty or None.
         versions: Of Python and the packages.
         library: The native library.
         isa: The instruction set that its kernels use on this machine.
@@ -42,8 +44,9 @@ class SelfCheck:
         tolerance: What those may be at most.
     """
 
+    problem: str
     versions: Mapping[str, str]
-    library: Path
+    library: Path | None
     isa: str
     cpu: str
     cores: int
@@ -52,42 +55,45 @@ class SelfCheck:
     tolerance: float
 
     def to_json(self) -> dict[str, Any]:
-        """As `zaponnx selfcheck --json` prints it."""
-        return {**asdict(self), "library": str(self.library)}
+        """As `zaponnx selfcheck --json` prints it; a difference that is no number as a string."""
+        differences = {way: value if math.isfinite(value) else str(value) for way, value in self.differences.items()}
+        library = None if self.library is None else str(self.library)
+        return {**asdict(self), "library": library, "differences": differences}
 
 
 def selfcheck() -> SelfCheck:
     """Runs a tiny model with the native library, by plain ONNX Runtime, and by onnx's reference implementation.
 
-    Raises:
-        RuntimeUnavailable: ONNX Runtime or the native library is missing.
-        ModelError: The three do not agree.
+    Nothing is raised for what is missing or disagrees: the result says so, beside the versions that explain it.
     """
+    problem, library, isa = "", None, ""
+    providers: tuple[str, ...] = ()
+    differences: dict[str, float] = {}
+    try:
+        providers = tuple(onnxruntime("selfcheck").get_available_providers())
+        library = library_path()
+        options = session_options()
+        register(options)
+        isa = registered_isa(options)
+        differences = _differences(options)
+        for way, value in differences.items():
+            if not value <= TOLERANCE:
+                text = f"{way} and the native library differ by {value:.2g}, more than {TOLERANCE:.0e}"
+                raise ModelError("selfcheck", text, where=str(library), remedy="please report it")
+    except ZapError as error:
+        problem = str(error)
+    return SelfCheck(
+        problem, versions(), library, isa, cpu_name(), cpu_cores(), providers, differences, tolerance=TOLERANCE
+    )
+
+
+def _differences(options: Any) -> dict[str, float]:
+    """Way of running the tiny model → largest difference from the library, which is registered in the options."""
     model = tiny_model()
     x = np.random.default_rng(0).standard_normal((1, _CHANNELS, 9, 9)).astype(np.float32)
-    options = session_options()
-    register(options)
     native = open_session(model.SerializeToString(), options, None, "selfcheck").run(None, {"X": x})[0]
-    ways: dict[str, Callable[[], Array]] = {
-        "ONNX Runtime without the library": lambda: _plain(model, x),
-        "onnx.reference": lambda: _reference(model, x),
-    }
-    differences = {}
-    for name, run in ways.items():
-        differences[name] = float(np.abs(run() - native).max())
-        if not differences[name] <= TOLERANCE:
-            problem = f"{name} and the native library differ by {differences[name]:.2g}, more than {TOLERANCE:.0e}"
-            raise ModelError("selfcheck", problem, where=str(library_path()), remedy="please report it")
-    return SelfCheck(
-        versions=versions(),
-        library=library_path(),
-        isa=registered_isa(options),
-        cpu=cpu_name(),
-        cores=cpu_cores(),
-        providers=tuple(onnxruntime("selfcheck").get_available_providers()),
-        differences=differences,
-        tolerance=TOLERANCE,
-    )
+    ways = {"ONNX Runtime without the library": _plain, "onnx.reference": _reference}
+    return {name: float(np.abs(run(model, x) - native).max()) for name, run in ways.items()}
 
 
 def tiny_model() -> onnx.ModelProto:

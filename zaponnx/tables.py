@@ -169,15 +169,15 @@ def demo(result: Demo) -> str:
     share = result.inspection.share or 0.0
     whole = [percent(converted.mac_saved * share), percent(converted.net_mac_saved * share)]
     rows.append(["all convolutions", mega(result.inspection.macs), *whole])
+    reason = "the largest before one loses" if result.epsilon else "since even the smallest other one tried loses"
     lines = [
         table(["layer", "MACs", "saved", "net of predictor"], rows),
         "",
         f"top-1 {percent(dense.top1)} before, {percent(converted.top1)} after, on {result.evaluation.samples} images "
-        f"of the test split; epsilon {result.epsilon:g}, the largest tried that loses at most one point on the "
-        "calibration split",
+        f"of the test split; epsilon {result.epsilon:g}, {reason} more than one point on the calibration split",
         "",
         bench(result.benchmark),
         "",
-        f"Files are in {result.output}: {', '.join(sorted(path.name for path in result.output.iterdir()))}",
+        f"Files are in {result.output}: {', '.join(path.name for path in result.files)}",
     ]
     return "\n".join(lines)
