@@ -1,8 +1,8 @@
 """The PyTorch side, in the order of the flow.
 
-    exporting    torch module → model.onnx                (networks, torchvision_compat, digits_network, export_verification)
-    calibration  model.onnx + data → model.zapcal         (selection, data, capture, predictors, histograms)
-    fitting      model.zapcal → model.zapfit.json         (curves, exact, sigmoid)
+    exporting    torch module → model.onnx         (networks, torchvision_compat, digits_network, export_verification)
+    calibration  model.onnx + data → model.zapcal  (selection, data, capture, predictors, histograms)
+    fitting      model.zapcal → model.zapfit.json  (curves, exact, sigmoid)
     plots        both → figures
     demo         all of it on digits
 

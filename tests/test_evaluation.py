@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import zaponnx
+from zaponnx import tables
 from zaponnx.errors import DataError, InvalidArgument, ModelError, RuntimeUnavailable
 from zaponnx.self_check import tiny_model
 
@@ -107,6 +109,32 @@ def test_progress_counts_samples(zap_model: Path, tmp_path: Path) -> None:
     data = npz(tmp_path, X=np.ones((5, 4, 8, 8), np.float32))
     zaponnx.eval([zap_model], data, batch_size=2, progress=lambda step, done, total: seen.append((done, total)))
     assert seen == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_only_data_with_splits_have_one(zap_model: Path, tmp_path: Path) -> None:
+    x = np.ones((3, 4, 8, 8), np.float32)
+    assert zaponnx.eval([zap_model], npz(tmp_path, X=x)).split is None
+    model = onnx.load_model(zap_model)
+    for axis, size in enumerate((8, 8), start=2):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = size
+    onnx.save_model(model, tmp_path / "fixed.onnx")
+    random = zaponnx.eval([tmp_path / "fixed.onnx"], "random", samples=2)
+    assert random.split == "test"
+    assert tables.evaluate(random).endswith("2 samples of random (test)")
+    assert tables.evaluate(replace(random, split=None)).endswith("2 samples of random")
+
+
+def test_models_must_get_the_same_samples(scores_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "shrinking.py").write_text(
+        "from pathlib import Path\nimport numpy as np\n"
+        "def f():\n"
+        "    mark = Path(__file__).with_suffix('.mark')\n"
+        "    count = 2 if mark.exists() else 3\n"
+        "    mark.touch()\n"
+        f"    yield {{'x': np.ones((count, {EIGHT_CLASSES}), np.float32)}}\n"
+    )
+    with pytest.raises(DataError, match=r"gave 3 samples for .*scores\.onnx and 2 for .*scores\.onnx; make every pass"):
+        zaponnx.eval([scores_model, scores_model], f"py:{tmp_path / 'shrinking.py'}:f")
 
 
 def test_no_models() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import onnxruntime
 import pytest
 import torch
 
+from zaponnx.calib import exporting
 from zaponnx.calib.exporting import export
 from zaponnx.errors import InvalidArgument, ModelError, RuntimeUnavailable
 
@@ -37,8 +39,32 @@ class Branching(Net):
     def forward(self, x):
         return super().forward(x) if x.sum() > 0 else super().forward(-x)
 
+class Pair(Net):
+    def forward(self, left, right):
+        return super().forward(left + right)
+
+class Named(Net):
+    def forward(self, x):
+        return {"scores": super().forward(x), "name": "net"}
+
+class Silent(Net):
+    def forward(self, x):
+        super().forward(x)
+
+class Several(Net):
+    def forward(self, x):
+        y = super().forward(x)
+        return {"scores": y, "aux": None, "best": y.argmax(1), "any": y > 0}
+
+class Diverging(Net):
+    def forward(self, x):
+        return super().forward(x), (x.mean((1, 2, 3)) - 9).log()
+
 def text():
     return "no module"
+
+def leaving():
+    raise SystemExit("gone")
 
 def failing():
     raise ZeroDivisionError("on purpose")
@@ -129,13 +155,68 @@ def test_a_model_that_gives_other_outputs_than_torch_is_not_written() -> None:
     [
         ("text", "returns a str, not a torch.nn.Module"),
         ("failing", "fails with ZeroDivisionError: on purpose"),
+        ("leaving", "fails with SystemExit: gone"),
         ("Branching", "torch cannot export the network"),
+        ("Pair", r"fails on an input of \[1, 3, 8, 8\] with TypeError: .*'right'; --input-shape must be"),
+        ("Named", "the network returns a str, not tensors alone"),
+        ("Silent", "the network returns no tensor"),
+        ("Diverging", "outputs differ from torch's by inf"),
     ],
 )
-def test_what_is_no_network_or_cannot_be_traced(name: str, message: str) -> None:
-    with pytest.raises(ModelError, match=message):
+def test_what_is_no_network_or_cannot_be_exported(name: str, message: str) -> None:
+    with pytest.raises(ModelError, match=f"networks_to_export:{name}: {message}"):
         export_net(name)
-    assert not Path("model.onnx").exists()
+    assert not list(Path.cwd().glob("*.onnx*"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((1, 2, 8, 8), "with RuntimeError: .*to have 3 channels, but got 2"), ((1, 3), "with RuntimeError: ")],
+)
+def test_an_input_that_the_network_does_not_take(shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        export_net(input_shape=shape)
+
+
+def test_an_image_that_is_too_small_for_alexnet() -> None:
+    with pytest.raises(ModelError, match=r"alexnet: fails on an input of \[1, 3, 16, 16\] with RuntimeError: "):
+        export("alexnet", Path("model.onnx"), input_shape=(1, 3, 16, 16))
+
+
+def test_outputs_of_all_types_are_compared_and_none_is_no_output() -> None:
+    assert [value.type.tensor_type.elem_type for value in export_net("Several").graph.output] == [
+        onnx.TensorProto.FLOAT,
+        onnx.TensorProto.INT64,
+        onnx.TensorProto.BOOL,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("def make(:", "fails with SyntaxError"),
+        ("1 / 0", "fails with ZeroDivisionError"),
+        ("exit(1)", "fails with SystemE"),
+    ],
+)
+def test_a_module_that_does_not_run(content: str, message: str, tmp_path: Path) -> None:
+    name = f"broken_{message.split()[-1]}"
+    (tmp_path / f"{name}.py").write_text(content)
+    with pytest.raises(ModelError, match=f"{name}:make: its module {message}"):
+        export(f"{name}:make", Path("model.onnx"))
+
+
+def test_a_file_that_is_invalid_or_does_not_run_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoil(change: Callable[[onnx.ModelProto], None]) -> None:
+        monkeypatch.setattr(exporting, "_tidy", change)
+
+    spoil(lambda model: model.graph.node[0].input.append("nowhere"))
+    with pytest.raises(ModelError, match="networks_to_export:Net: torch exports an invalid model"):
+        export_net()
+    spoil(lambda model: setattr(model, "ir_version", 99))
+    with pytest.raises(ModelError, match="networks_to_export:Net: "):
+        export_net()
+    assert not list(Path.cwd().glob("*.onnx*"))
 
 
 @pytest.mark.parametrize(

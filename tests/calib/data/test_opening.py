@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from zaponnx.calib.data import DataSource, open_data
+from zaponnx.calib.data.digits import digit_images
 from zaponnx.errors import DataError, InvalidArgument
 
 FedBy = Callable[..., onnx.ModelProto]
@@ -44,12 +45,16 @@ def test_digits_are_upsampled_to_the_model(fed_by: FedBy, shape: list[Any], size
     assert set(np.bincount(labels)) <= {34, 35, 36, 37}  # stratified
 
 
-def test_digits_splits_have_no_image_in_common(fed_by: FedBy) -> None:
-    model = fed_by(input=["N", 1, 8, 8])
-    test, _ = everything(open_data("digits", model, split="test"))
-    calibration, _ = everything(open_data("digits", model, split="calibration"))
-    assert len(calibration) == 359
-    assert not {image.tobytes() for image in test} & {image.tobytes() for image in calibration}
+def test_digits_splits_have_no_image_in_common() -> None:
+    splits = [digit_images(name)[0] for name in ("train", "calibration", "test")]
+    assert [len(images) for images in splits] == [1078, 359, 360]
+    assert len({image.tobytes() for images in splits for image in images}) == 1797
+
+
+def test_only_digits_and_random_have_splits(fed_by: FedBy, folders: Path) -> None:
+    model = fed_by(input=["N", 3, 8, 8])
+    for spec, split in (("digits", "test"), ("random", "test"), (f"images:{folders}", None)):
+        assert open_data(spec, model, split="test").split == split
 
 
 def test_class_folders_give_labels_by_sorted_name(fed_by: FedBy, folders: Path) -> None:
@@ -184,6 +189,9 @@ def test_directories_that_are_no_data_set(fed_by: FedBy, tmp_path: Path) -> None
         ("nothing", InvalidArgument, "defines no function 'nothing'"),
         ("numbers", DataError, "yields a int as batch 0, not a dict of numpy arrays"),
         ("failing", DataError, "fails with KeyError: 'on purpose'"),
+        ("leaving", DataError, "fails with SystemExit: gone"),
+        ("ragged", DataError, "the labels of batch 0 are no array"),
+        ("growing", DataError, "the batches differ in more than their numbers of samples"),
         ("empty", DataError, "there are no samples"),
     ],
 )
@@ -191,13 +199,20 @@ def test_scripts_that_are_no_data(
     fed_by: FedBy, tmp_path: Path, function: str, error: type[Exception], message: str
 ) -> None:
     (tmp_path / "data.py").write_text(
-        "def numbers():\n    yield 1\ndef failing():\n    raise KeyError('on purpose')\ndef empty():\n    return []\n"
+        "import numpy as np\n"
+        "def numbers():\n    yield 1\n"
+        "def failing():\n    raise KeyError('on purpose')\n"
+        "def leaving():\n    raise SystemExit('gone')\n"
+        "def ragged():\n    yield {'input': np.ones((2, 2), np.float32)}, [[1], [1, 2]]\n"
+        "def growing():\n    yield from ({'input': np.ones((2, i), np.float32)} for i in (2, 3))\n"
+        "def empty():\n    return []\n"
     )
     with pytest.raises(error, match=message):
-        list(open_data(f"py:{tmp_path / 'data.py'}:{function}", fed_by(input=["N", 2]), split="test"))
+        list(open_data(f"py:{tmp_path / 'data.py'}:{function}", fed_by(input=["N", "M"]), split="test"))
 
 
 def test_a_script_that_does_not_run(fed_by: FedBy, tmp_path: Path) -> None:
-    (tmp_path / "data.py").write_text("import no_such_module")
-    with pytest.raises(DataError, match=r"data\.py: fails with ModuleNotFoundError"):
-        open_data(f"py:{tmp_path / 'data.py'}:f", fed_by(input=["N", 2]), split="test")
+    for content, error in (("import no_such_module", "ModuleNotFoundError"), ("exit()", "SystemExit")):
+        (tmp_path / "data.py").write_text(content)
+        with pytest.raises(DataError, match=rf"data\.py: fails with {error}"):
+            open_data(f"py:{tmp_path / 'data.py'}:f", fed_by(input=["N", 2]), split="test")

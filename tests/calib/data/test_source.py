@@ -25,7 +25,7 @@ def source(sizes: list[int], *, batch_size: int, samples: int | None = None, fix
             yield Batch({"x": numbers[:, None].astype(np.float32)}, numbers)
             start += size
 
-    return DataSource("test", (INPUT,), read, batch_size, fixed, samples, None)
+    return DataSource("test", None, (INPUT,), read, batch_size, fixed, samples, None)
 
 
 @pytest.mark.parametrize("sizes", [[10], [1] * 10, [3, 0, 7], [4, 4, 2]])
@@ -49,7 +49,7 @@ def test_no_more_is_read_than_needed() -> None:
             read.append(batch.size)
             yield batch
 
-    list(DataSource("test", (INPUT,), counted, 5, False, 5, None))
+    list(DataSource("test", None, (INPUT,), counted, 5, False, 5, None))
     assert read == [5]
 
 
@@ -72,4 +72,4 @@ def test_labels_for_some_batches_only_are_refused() -> None:
         yield Batch({"x": np.zeros((2, 1), np.float32)}, None)
 
     with pytest.raises(DataError, match="some batches have labels and others have none"):
-        list(DataSource("test", (INPUT,), read, 4, False, None, None))
+        list(DataSource("test", None, (INPUT,), read, 4, False, None, None))
