@@ -1,5 +1,6 @@
 #include "core/layer.h"
 
+#include <limits>
 #include <stdexcept>
 
 namespace zaponnx {
@@ -7,18 +8,21 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& sentence) { throw std::invalid_argument("ZapConv: " + sentence); }
 
+// So that products of two never overflow 64 bits.
+constexpr int64_t kLargest = std::numeric_limits<int32_t>::max();
+
 template <size_t Count>
-void check_at_least(const char* name, const std::array<int64_t, Count>& values, int64_t least) {
+void check_range(const char* name, const std::array<int64_t, Count>& values, int64_t least) {
   for (int64_t value : values) {
-    if (value < least) {
-      refuse("attribute " + std::string(name) + " has the value " + std::to_string(value) + "; it must be at least " +
-             std::to_string(least) + ".");
+    if (value < least || value > kLargest) {
+      refuse("attribute " + std::string(name) + " has the value " + std::to_string(value) + "; it must be from " +
+             std::to_string(least) + " to " + std::to_string(kLargest) + ".");
     }
   }
 }
 
-int64_t output_extent(int64_t input, int64_t pads, int64_t kernel, int64_t dilation, int64_t stride) {
-  const int64_t room = input + pads - (dilation * (kernel - 1) + 1);
+int64_t output_extent(int64_t input, int64_t pads, int64_t kernel_extent, int64_t stride) {
+  const int64_t room = input + pads - kernel_extent;
   return room < 0 ? 0 : room / stride + 1;
 }
 
@@ -31,17 +35,17 @@ std::string shape_text(const std::vector<int64_t>& shape) {
 }
 
 void check_attributes(const LayerAttributes& attributes) {
-  check_at_least("strides", attributes.strides, 1);
-  check_at_least("dilations", attributes.dilations, 1);
-  check_at_least("pads", attributes.pads, 0);
-  check_at_least<1>("group", {attributes.group}, 1);
-  check_at_least<1>("channels", {attributes.channels}, 1);
+  check_range("strides", attributes.strides, 1);
+  check_range("dilations", attributes.dilations, 1);
+  check_range("pads", attributes.pads, 0);
+  check_range<1>("group", {attributes.group}, 1);
+  check_range<1>("channels", {attributes.channels}, 1);
   const Pattern& pattern = attributes.pattern;
-  check_at_least<2>("pattern_shape", {pattern.rows, pattern.columns}, 1);
-  if (static_cast<int64_t>(pattern.tile.size()) != pattern.rows * pattern.columns) {
-    refuse("attribute pattern has " + std::to_string(pattern.tile.size()) + " entries, but pattern_shape " +
-           shape_text({pattern.rows, pattern.columns}) + " asks for " + std::to_string(pattern.rows * pattern.columns) +
-           ".");
+  check_range<2>("pattern_shape", {pattern.rows, pattern.columns}, 1);
+  const auto entries = static_cast<int64_t>(pattern.tile.size());
+  if (entries % pattern.rows != 0 || entries / pattern.rows != pattern.columns) {
+    refuse("attribute pattern has " + std::to_string(entries) + " entries, but pattern_shape is " +
+           shape_text({pattern.rows, pattern.columns}) + "; it must have one for each row and column.");
   }
   const auto count = static_cast<int64_t>(attributes.threshold.size());
   if (count != 1 && count != attributes.channels) {
@@ -101,13 +105,18 @@ Geometry make_geometry(const LayerAttributes& attributes, const std::array<int64
   g.group_in_channels = w_shape[1];
   g.group_out_channels = w_shape[0] / attributes.group;
   const auto& pads = attributes.pads;
-  g.out_height =
-      output_extent(g.in_height, pads[0] + pads[2], g.kernel_height, attributes.dilations[0], attributes.strides[0]);
-  g.out_width =
-      output_extent(g.in_width, pads[1] + pads[3], g.kernel_width, attributes.dilations[1], attributes.strides[1]);
+  const int64_t kernel_rows = attributes.dilations[0] * (g.kernel_height - 1) + 1;
+  const int64_t kernel_columns = attributes.dilations[1] * (g.kernel_width - 1) + 1;
+  g.out_height = output_extent(g.in_height, pads[0] + pads[2], kernel_rows, attributes.strides[0]);
+  g.out_width = output_extent(g.in_width, pads[1] + pads[3], kernel_columns, attributes.strides[1]);
   if (g.out_height < 1 || g.out_width < 1) {
-    refuse("input X has the shape " + shape_text(x_shape) + ", which with its pads is smaller than the kernel " +
-           shape_text({g.kernel_height, g.kernel_width}) + ".");
+    refuse("input X has the shape " + shape_text(x_shape) +
+           ", which with its pads is smaller than the dilated kernel " + shape_text({kernel_rows, kernel_columns}) +
+           ".");
+  }
+  if (g.out_height > kLargest / g.out_width) {
+    refuse("input X has the shape " + shape_text(x_shape) + ", which gives an output map of more than " +
+           std::to_string(kLargest) + " pixels.");
   }
   return g;
 }

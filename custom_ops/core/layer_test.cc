@@ -30,13 +30,19 @@ TEST(bad_attributes_are_named) {
       check_attributes(a);
     };
   };
-  check_refused(with([](auto& a) { a.strides[1] = 0; }), {"strides", "0", "at least 1"});
+  check_refused(with([](auto& a) { a.strides[1] = 0; }), {"strides", "0", "from 1 to"});
   check_refused(with([](auto& a) { a.dilations[0] = -1; }), {"dilations", "-1"});
   check_refused(with([](auto& a) { a.pads[2] = -3; }), {"pads", "-3"});
   check_refused(with([](auto& a) { a.group = 0; }), {"group"});
   check_refused(with([](auto& a) { a.channels = 0; }), {"channels"});
   check_refused(with([](auto& a) { a.pattern.tile.pop_back(); }), {"pattern", "3 entries", "(2, 2)"});
   check_refused(with([](auto& a) { a.pattern.rows = 0; }), {"pattern_shape"});
+  // The product of these is 4 in 64 bits.
+  check_refused(with([](auto& a) { a.pattern.rows = int64_t{1} << 32, a.pattern.columns = (int64_t{1} << 32) + 1; }),
+                {"pattern_shape"});
+  check_refused(with([](auto& a) { a.pattern.rows = 3, a.pattern.columns = 715827884; }), {"pattern", "4 entries"});
+  check_refused(with([](auto& a) { a.pads[0] = std::numeric_limits<int64_t>::max(); }), {"pads"});
+  check_refused(with([](auto& a) { a.dilations[0] = int64_t{1} << 62; }), {"dilations"});
   check_refused(with([](auto& a) { a.threshold.assign(3, 0.0f); }), {"threshold", "3 values", "8"});
   check_refused(with([](auto& a) { a.threshold.clear(); }), {"threshold", "0 values"});
   check_refused(with([](auto& a) { a.bound = -1.0f; }), {"bound"});
@@ -58,7 +64,14 @@ TEST(bad_shapes_are_named) {
   check_refused([&] { make_geometry(a, {8, 4, 3, 3}, {1, 5, 9, 9}); }, {"X", "5 channels", "4"});
   check_refused([&] { make_geometry(a, {8, 4, 3, 3}, {1, 4, 9}); }, {"X", "(1, 4, 9)"});
   check_refused([&] { make_geometry(a, {8, 4, 3, 3}, {1, 4, 0, 9}); }, {"X", "(1, 4, 0, 9)"});
-  check_refused([&] { make_geometry(a, {8, 4, 7, 3}, {1, 4, 4, 9}); }, {"X", "smaller than the kernel"});
+  check_refused([&] { make_geometry(a, {8, 4, 7, 3}, {1, 4, 4, 9}); }, {"X", "smaller than the dilated kernel (7, 3)"});
+  check_refused(
+      [&] {
+        LayerAttributes padded = a;
+        padded.pads = {1 << 30, 1 << 30, 1 << 30, 1 << 30};
+        make_geometry(padded, {8, 4, 3, 3}, {1, 4, 9, 9});
+      },
+      {"X", "more than"});
   check_refused([&] { check_shape("Z", {1, 2}, {1, 3}); }, {"Z", "(1, 2)", "(1, 3)"});
 }
 

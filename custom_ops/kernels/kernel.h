@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/layer.h"
+#include "core/memory.h"
 #include "core/parallel.h"
 
 namespace zaponnx {
@@ -18,11 +19,13 @@ struct Activations {
   float* y;               // N x M x oH x oW
 };
 
-// A layer made ready by a kernel: weights packed, lists built. Immutable, shared by concurrent calls.
+// A layer made ready by a kernel. Immutable, shared by concurrent calls.
 class PreparedLayer {
  public:
   virtual ~PreparedLayer() = default;
-  virtual void run(const Geometry& geometry, const Activations& activations, const Parallel& parallel) const = 0;
+  // The batch is not 0. Throws std::bad_alloc.
+  virtual void run(const Geometry& geometry, const Activations& activations, const Parallel& parallel,
+                   Memory& memory) const = 0;
 };
 
 struct Kernel {

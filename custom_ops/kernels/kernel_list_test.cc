@@ -4,6 +4,7 @@
 #include <limits>
 #include <thread>
 
+#include "kernels/two_path/two_path.h"
 #include "testing/check.h"
 #include "testing/formula.h"
 
@@ -141,6 +142,17 @@ TEST(a_pattern_of_all_or_of_no_pixels) {
   }
 }
 
+TEST(huge_dilations_cost_nothing) {
+  std::mt19937 rng(8);
+  for (int64_t dilation : {37, 8192, 2147483647}) {
+    Case c = make_case(1, 17, 5, 6, 6, 3, kCheckerboard);
+    c.attributes.dilations = {dilation, dilation};
+    c.attributes.pads = {dilation, dilation, dilation, dilation};
+    c.randomize(rng);
+    for_each_kernel([&](const Kernel& kernel) { check_kernel(kernel, c, Serial(), text("dilation ", dilation)); });
+  }
+}
+
 TEST(nan_and_infinity_reach_what_depends_on_them) {
   std::mt19937 rng(5);
   for (float value : {std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity}) {
@@ -167,6 +179,32 @@ TEST(threads_and_batch_do_not_change_a_bit) {
   });
 }
 
+#if defined(__x86_64__) || defined(__aarch64__)
+TEST(memory_limits_do_not_change_a_bit) {
+#if defined(__x86_64__)
+  if (!kernel_list()[1].supported()) return;
+  const VectorKernels& vectors = kAvx2Kernels;
+#else
+  const VectorKernels& vectors = kNeonKernels;
+#endif
+  std::mt19937 rng(9);
+  Case c = make_case(5, 70, 20, 20, 40, 3, kCheckerboard);
+  c.has_residual = true;
+  c.randomize(rng);
+  const Geometry g = c.geometry();
+  Heap heap;
+  auto run = [&](int64_t patch_limit) {
+    std::vector<float> y(5 * 40 * 20 * 20);
+    prepare_two_path(vectors, c.attributes, c.weights(), patch_limit)
+        ->run(g, {c.x.data(), c.residual.data(), y.data()}, Serial(), heap);
+    return y;
+  };
+  const std::vector<float> y = run(kPatchLimit);
+  // A tile at a time, some tiles, an image, two images.
+  for (int64_t patch_limit : {1, 200'000, 500'000, 800'000}) CHECK(y == run(patch_limit), patch_limit);
+}
+#endif
+
 TEST(one_layer_serves_many_threads_and_shapes) {
   std::mt19937 rng(7);
   Case c = make_case(1, 33, 18, 18, 21, 3, kDiagonal);
@@ -178,15 +216,16 @@ TEST(one_layer_serves_many_threads_and_shapes) {
     std::vector<std::thread> threads;
     for (size_t t = 0; t < equal.size(); ++t) {
       threads.emplace_back([&, t] {
+        Heap heap;
         for (int repeat = 0; repeat < 10; ++repeat) {
           std::vector<float> mine(y.size());
-          layer->run(c.geometry(), {c.x.data(), nullptr, mine.data()}, Serial());
+          layer->run(c.geometry(), {c.x.data(), nullptr, mine.data()}, Serial(), heap);
           equal[t] += mine == y;
           Case small = c;  // another shape in between: buffers kept by a thread
                            // must not leak into results
           small.x_shape = {1, 33, 9, 11};
           std::vector<float> other(21 * 9 * 11);
-          layer->run(small.geometry(), {c.x.data(), nullptr, other.data()}, Serial());
+          layer->run(small.geometry(), {c.x.data(), nullptr, other.data()}, Serial(), heap);
         }
       });
     }

@@ -1,7 +1,9 @@
 #include "ort/zapconv_op.h"
 
 #include <algorithm>
+#include <cmath>
 #include <exception>
+#include <new>
 #include <stdexcept>
 #include <string>
 
@@ -13,34 +15,47 @@ constexpr const char* kInputNames[] = {"X", "W", "B", "P1", "p1", "P2", "p2", "Z
 constexpr size_t kFirstWeight = 1;
 constexpr size_t kWeights = 6;
 
-// ORT's intra-op pool as a Parallel. Nothing may be thrown through ORT's C interface, so the first exception of a body
-// waits here until the loop has ended.
+// ORT's intra-op pool.
 class OrtParallel final : public Parallel {
  public:
   explicit OrtParallel(OrtKernelContext* context) : context_(context) {}
 
  protected:
   void run(size_t count, void (*task)(void* data, size_t index), void* data) const override {
-    struct Guarded {
-      void (*task)(void*, size_t);
+    struct Task {
+      void (*call)(void*, size_t);
       void* data;
-      std::exception_ptr error;
-      std::atomic_flag failed = ATOMIC_FLAG_INIT;
-    } guarded{task, data, nullptr};
+    } arguments{task, data};
     auto call = [](void* user_data, size_t index) {
-      auto& g = *static_cast<Guarded*>(user_data);
-      try {
-        g.task(g.data, index);
-      } catch (...) {
-        if (!g.failed.test_and_set()) g.error = std::current_exception();
-      }
+      const auto& arguments = *static_cast<const Task*>(user_data);
+      arguments.call(arguments.data, index);
     };
-    if (count > 0) Ort::KernelContext(context_).ParallelFor(call, count, 0, &guarded);
-    if (guarded.error) std::rethrow_exception(guarded.error);
+    Ort::KernelContext(context_).ParallelFor(call, count, 0, &arguments);
   }
 
  private:
   OrtKernelContext* context_;
+};
+
+// ORT's own allocator for the CPU, which keeps memory between calls and within the session's limits.
+class OrtMemory final : public Memory {
+ public:
+  explicit OrtMemory(OrtKernelContext* context) {
+    const auto info = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
+    const OrtMemoryInfo* const raw_info = info;
+    allocator_ = Ort::KernelContext(context).GetAllocator(*raw_info);
+  }
+  ~OrtMemory() override { Ort::GetApi().ReleaseAllocator(allocator_); }
+
+  void* allocate(size_t bytes) override {
+    void* memory = allocator_->Alloc(allocator_, bytes);
+    if (memory == nullptr && bytes > 0) throw std::bad_alloc();
+    return memory;
+  }
+  void release(void* memory) override { allocator_->Free(allocator_, memory); }
+
+ private:
+  OrtAllocator* allocator_;
 };
 
 // What went wrong, as the status that ORT reports to the user.
@@ -53,6 +68,8 @@ OrtStatusPtr guard(const Body& body) noexcept {
     return Ort::GetApi().CreateStatus(error.GetOrtErrorCode(), error.what());
   } catch (const std::invalid_argument& error) {
     return Ort::GetApi().CreateStatus(ORT_INVALID_ARGUMENT, error.what());
+  } catch (const std::bad_alloc&) {
+    return Ort::GetApi().CreateStatus(ORT_RUNTIME_EXCEPTION, "ZapConv: there is not enough memory.");
   } catch (const std::exception& error) {
     return Ort::GetApi().CreateStatus(ORT_RUNTIME_EXCEPTION, (std::string("ZapConv: ") + error.what()).c_str());
   } catch (...) {
@@ -120,6 +137,11 @@ LayerWeights check_weights(const LayerAttributes& attributes, const std::vector<
     }
     data.push_back(values[i].GetTensorData<float>());
   }
+  // Padding multiplies weights by zeros, which must stay zeros.
+  const size_t count = values[0].GetTensorTypeAndShapeInfo().GetElementCount();
+  if (!std::all_of(data[0], data[0] + count, [](float value) { return std::isfinite(value); })) {
+    throw std::invalid_argument("ZapConv: input W has a value that is infinite or not a number.");
+  }
   const auto w_shape = exactly<int64_t, 4>("W", values[0].GetTensorTypeAndShapeInfo().GetShape());
   return {w_shape, data[0], data[1], data[2], data[3], data[4], data[5]};
 }
@@ -156,8 +178,8 @@ void infer_output_shape(OrtShapeInferContext* raw_context) {
 
 }  // namespace
 
-ZapConvNode::ZapConvNode(const OrtKernelInfo* kernel_info, bool residual)
-    : residual_(residual), kernel_(&select_kernel()) {
+ZapConvNode::ZapConvNode(const OrtKernelInfo* kernel_info, const Kernel& kernel, bool residual)
+    : residual_(residual), kernel_(&kernel) {
   const Ort::ConstKernelInfo info(kernel_info);
   attributes_ = read_attributes(info);
   std::vector<Ort::ConstValue> values;
@@ -199,11 +221,13 @@ void ZapConvNode::compute(OrtKernelContext* raw_context) const {
     activations.residual = z.GetTensorData<float>();
   }
   activations.y = context.GetOutput(0, y_shape).GetTensorMutableData<float>();
-  if (g.batch > 0) layer->run(g, activations, OrtParallel(raw_context));
+  if (g.batch == 0) return;
+  OrtMemory memory(raw_context);
+  layer->run(g, activations, OrtParallel(raw_context), memory);
 }
 
 template <bool Residual>
-ZapConvOp<Residual>::ZapConvOp() {
+ZapConvOp<Residual>::ZapConvOp(const Kernel& kernel) : kernel_(&kernel) {
   this->version = kApiVersion;
   this->InferOutputShapeFn = [](const OrtCustomOp*, OrtShapeInferContext* context) -> OrtStatusPtr {
     return guard([&] { infer_output_shape(context); });
@@ -212,7 +236,7 @@ ZapConvOp<Residual>::ZapConvOp() {
 
 template <bool Residual>
 OrtStatusPtr ZapConvOp<Residual>::CreateKernelV2(const OrtApi&, const OrtKernelInfo* info, void** kernel) const {
-  return guard([&] { *kernel = new ZapConvNode(info, Residual); });
+  return guard([&] { *kernel = new ZapConvNode(info, *kernel_, Residual); });
 }
 
 template struct ZapConvOp<false>;

@@ -12,7 +12,7 @@ namespace zaponnx {
 // One node. Immutable after construction: ORT shares it between concurrent runs.
 class ZapConvNode {
  public:
-  ZapConvNode(const OrtKernelInfo* info, bool residual);
+  ZapConvNode(const OrtKernelInfo* info, const Kernel& kernel, bool residual);
   OrtStatusPtr ComputeV2(OrtKernelContext* context);  // called by ORT's CustomOpBase
 
  private:
@@ -27,7 +27,7 @@ class ZapConvNode {
 
 template <bool Residual>
 struct ZapConvOp : Ort::CustomOpBase<ZapConvOp<Residual>, ZapConvNode, /*WithStatus=*/true> {
-  ZapConvOp();
+  explicit ZapConvOp(const Kernel& kernel);
   OrtStatusPtr CreateKernelV2(const OrtApi& api, const OrtKernelInfo* info, void** kernel) const;
   const char* GetName() const { return Residual ? "ZapConvResidual" : "ZapConv"; }
   const char* GetExecutionProviderType() const { return "CPUExecutionProvider"; }
@@ -35,6 +35,9 @@ struct ZapConvOp : Ort::CustomOpBase<ZapConvOp<Residual>, ZapConvNode, /*WithSta
   ONNXTensorElementDataType GetInputType(size_t) const { return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT; }
   size_t GetOutputTypeCount() const { return 1; }
   ONNXTensorElementDataType GetOutputType(size_t) const { return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT; }
+
+ private:
+  const Kernel* kernel_;
 };
 
 }  // namespace zaponnx

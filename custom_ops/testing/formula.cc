@@ -127,8 +127,9 @@ std::vector<float> run_kernel(const Kernel& kernel, const Case& c, const Paralle
   const Geometry g = c.geometry();
   // A value that no kernel would write, to see that every output is written.
   std::vector<float> y(g.batch * g.out_channels * g.out_height * g.out_width, -12345.0f);
+  Heap heap;
   kernel.prepare(c.attributes, c.weights())
-      ->run(g, {c.x.data(), c.has_residual ? c.residual.data() : nullptr, y.data()}, parallel);
+      ->run(g, {c.x.data(), c.has_residual ? c.residual.data() : nullptr, y.data()}, parallel, heap);
   return y;
 }
 

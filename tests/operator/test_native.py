@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,10 +18,10 @@ from onnx import TensorProto, helper
 
 import zaponnx
 from zaponnx.errors import ZapError
-from zaponnx.operator import ATTRIBUTES
+from zaponnx.operator import ATTRIBUTES, INPUTS
 
 Array = npt.NDArray[Any]
-ISAS = ("scalar", "avx2", "avx512")
+ISAS = ("scalar", "avx2", "avx512", "neon")
 
 CASES: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -49,7 +48,7 @@ def isa(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     try:
         zaponnx.register(onnxruntime.SessionOptions())
     except ZapError as error:
-        if "does not support" not in str(error):
+        if not any(words in str(error) for words in ("does not support", "does not have")):
             raise
         pytest.skip(f"this processor has no {request.param}")
     return str(request.param)
@@ -103,13 +102,43 @@ def test_an_empty_batch_gives_an_empty_output(isa: str, make_case: Callable[...,
     assert run(case.model(), fed(case)).shape == (0, 6, 9, 8)
 
 
-def test_weights_need_not_be_constant(isa: str, make_case: Callable[..., Any], expect: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("fed_weights", [("W",), ("B", "P1", "p1", "P2", "p2"), INPUTS[1:]])
+def test_weights_need_not_be_constant(
+    fed_weights: tuple[str, ...], isa: str, make_case: Callable[..., Any], expect: Callable[..., Any]
+) -> None:
     case = make_case()
     model = case.model(body=False)
+    constant = [tensor for tensor in model.graph.initializer if tensor.name not in fed_weights]
     for tensor in model.graph.initializer:
-        model.graph.input.append(helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, tensor.dims))
+        if tensor.name in fed_weights:
+            model.graph.input.append(helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, tensor.dims))
     del model.graph.initializer[:]
-    expect(case).assert_matches(run(model, case.inputs()))
+    model.graph.initializer.extend(constant)
+    inputs = {name: array for name, array in case.inputs().items() if name in ("X", *fed_weights)}
+    expect(case).assert_matches(run(model, inputs))
+
+
+def test_the_environment_at_registration_chooses_the_kernel(
+    monkeypatch: pytest.MonkeyPatch, make_case: Callable[..., Any]
+) -> None:
+    """Sums in another order differ in some last bit, which tells the kernels apart."""
+    case = make_case(in_channels=40, channels=24, size=(20, 20))
+    best = run(case.model(), fed(case))
+    monkeypatch.setenv("ZAPONNX_ISA", "scalar")
+    scalar = run(case.model(), fed(case))
+    options = onnxruntime.SessionOptions()
+    zaponnx.register(options)
+    assert options.get_session_config_entry("zaponnx.isa") == "scalar"
+    monkeypatch.delenv("ZAPONNX_ISA")
+    session = onnxruntime.InferenceSession(case.model().SerializeToString(), options)
+    np.testing.assert_array_equal(session.run(None, fed(case))[0], scalar)
+    assert not np.array_equal(best, scalar)
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_weights_that_are_not_finite_are_refused(value: float, make_case: Callable[..., Any]) -> None:
+    with pytest.raises(Exception, match="input W has a value that is infinite or not a number"):
+        open_session(make_case(poison={"W": value}).model(body=False))
 
 
 def test_sessions_and_threads_agree_bit_for_bit(isa: str, make_case: Callable[..., Any]) -> None:
@@ -130,9 +159,11 @@ def test_an_unknown_isa_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 WRONG_ATTRIBUTES: dict[str, tuple[str, Any, str]] = {
-    "pattern length": ("pattern", [1, 0, 0], r"pattern has 3 entries, but pattern_shape \(2, 2\)"),
+    "pattern length": ("pattern", [1, 0, 0], r"pattern has 3 entries, but pattern_shape is \(2, 2\)"),
     "pattern rank": ("pattern_shape", [4], "pattern_shape has 1 values"),
+    "pattern shape that overflows": ("pattern_shape", [274177, 67280421310721], "pattern_shape has the value 67280421"),
     "strides": ("strides", [0, 1], "strides has the value 0"),
+    "dilations": ("dilations", [1 << 62, 1], "dilations has the value 4611686018427387904"),
     "pads": ("pads", [1, 1], "pads has 2 values"),
     "group": ("group", 4, "6 output channels, which attribute group 4 does not divide"),
     "channels": ("channels", 7, "6 output channels, but attribute channels is 7"),
@@ -195,7 +226,7 @@ def test_wrong_shapes_are_refused(
 def test_other_element_types_are_refused(make_case: Callable[..., Any]) -> None:
     model = make_case().model(body=False)
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
-    with pytest.raises(Exception, match=r"tensor\(double\).*X|X.*tensor\(double\)|tensor\(double\)"):
+    with pytest.raises(Exception, match=r"'tensor\(double\)' of input parameter \(X\)"):
         open_session(model)
 
 
@@ -206,13 +237,24 @@ def test_the_library_exports_nothing_but_its_entry() -> None:
     assert {line.split()[-1] for line in listing.splitlines()} == {"RegisterCustomOps"}
 
 
-def test_registering_twice_and_in_many_sessions_works() -> None:
-    code = (
-        "import onnxruntime, zaponnx\n"
-        "for _ in range(3):\n"
-        "    options = onnxruntime.SessionOptions()\n"
-        "    zaponnx.register(options)\n"
-        "    zaponnx.register(options)\n"
-        "    options.register_custom_ops_library(str(zaponnx.library_path()))\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_registering_twice_and_in_many_sessions_works(
+    make_case: Callable[..., Any], expect: Callable[..., Any]
+) -> None:
+    case = make_case()
+    sessions = []
+    for _ in range(3):
+        options = onnxruntime.SessionOptions()
+        zaponnx.register(options)
+        zaponnx.register(options)
+        options.register_custom_ops_library(str(zaponnx.library_path()))
+        sessions.append(onnxruntime.InferenceSession(case.model().SerializeToString(), options))
+    for session in sessions:
+        expect(case).assert_matches(np.asarray(session.run(None, fed(case))[0]))
+
+
+def test_an_entry_of_the_user_does_not_prevent_registration(make_case: Callable[..., Any]) -> None:
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("zaponnx.isa", "scalar")
+    zaponnx.register(options)
+    # Without its body the node runs only if the library is registered.
+    onnxruntime.InferenceSession(make_case().model(body=False).SerializeToString(), options)

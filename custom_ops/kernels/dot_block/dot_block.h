@@ -6,12 +6,12 @@
 //
 // Why the lanes hold the reduction: single outputs (any pixel of any channel) then cost no more than blocks, so the
 // sparse path works at the granularity of the masks, and both paths read the same packed weights. Measured on Zen 4, 64
-// channels, 3x3, one thread, GMAC/s of 57 at peak: 6 x 4 with AVX-512 53, 3 x 4 with AVX2 45; single channels, 8 x 1,
+// channels, 3x3, one thread, GMAC/s of 57 at peak: 6 x 4 with AVX-512 53, 3 x 4 with AVX2 52; single channels, 8 x 1,
 // 44 with either, bound by the loads (9 for 8 multiply-adds). An outer-product kernel (pixels broadcast, channels in
 // the lanes) is as fast on the pattern but needs a second packing and cannot do single outputs.
 #pragma once
 
-#include "kernels/two_path/vector_kernels.h"
+#include "kernels/vector_kernels.h"
 
 namespace zaponnx {
 

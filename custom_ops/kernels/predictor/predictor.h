@@ -1,14 +1,15 @@
 // The predictor of a strip of channels over one tile, and the comparison with the threshold.
 //
-//   S = Y where pattern, else 0;  H = relu(dwconv3x3(S, P1, p1));  V =
-//   dwconv3x3(H, P2, p2);  zero padding 1 mask = not (V <= threshold) outside
-//   the pattern
+//   S = R where pattern, else 0
+//   H = relu(dwconv3x3(S, P1, p1))    zero padding 1
+//   V = dwconv3x3(H, P2, p2)          zero padding 1
+//   mask = not (V <= threshold)       outside the pattern
 //
 // The lanes hold channels. V of a tile needs H one pixel and S two pixels around it; both are kept in scratch, so that
 // every output is predicted once, and no two tiles depend on each other.
 #pragma once
 
-#include "kernels/two_path/vector_kernels.h"
+#include "kernels/vector_kernels.h"
 
 namespace zaponnx {
 
@@ -70,13 +71,10 @@ void predict(const PredictArgs& args) {
 #pragma GCC unroll 10
   for (int i = 0; i < 10; ++i) second[i] = Isa::load(args.parameters + (10 + i) * kLanes);
   const Vector threshold = Isa::load(args.parameters + 20 * kLanes);
-  const uint32_t channels = (1u << args.channels) - 1;
   for (int32_t i = 0; i < args.pixels; ++i) {
-    const int32_t row = args.pixel[i] >> 16;
-    const int32_t column = args.pixel[i] & 0xFFFF;
-    const float* from = hidden + (row * hidden_columns + column) * kLanes;
+    const float* from = hidden + (args.pixel[i].row * hidden_columns + args.pixel[i].column) * kLanes;
     const Vector predicted = depthwise_3x3<Isa>(from, hidden_columns * kLanes, second);
-    args.mask[i] = static_cast<uint16_t>(channels & Isa::not_less_equal(predicted, threshold));
+    args.mask[i] = static_cast<uint16_t>(Isa::not_less_equal(predicted, threshold));
   }
 }
 

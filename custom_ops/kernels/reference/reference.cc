@@ -1,5 +1,7 @@
 #include "kernels/reference/reference.h"
 
+#include "kernels/activate/clipped.h"
+
 namespace zaponnx {
 namespace {
 
@@ -14,7 +16,7 @@ class Reference final : public PreparedLayer {
         second_weights_(w.P2, w.P2 + w.shape[0] * 9),
         second_bias_(w.p2, w.p2 + w.shape[0]) {}
 
-  void run(const Geometry& g, const Activations& a, const Parallel& parallel) const override {
+  void run(const Geometry& g, const Activations& a, const Parallel& parallel, Memory&) const override {
     parallel(g.batch * g.out_channels,
              [&](size_t task) { run_channel(g, a, task / g.out_channels, task % g.out_channels); });
   }
@@ -78,9 +80,7 @@ class Reference final : public PreparedLayer {
     if (a.residual != nullptr) {
       sum += a.residual[((n * g.out_channels + m) * g.out_height + i) * g.out_width + j];
     }
-    // Written so that a NaN stays a NaN, as in ONNX's Relu and Min.
-    sum = sum < 0.0f ? 0.0f : sum;
-    return sum > attributes_.bound ? attributes_.bound : sum;
+    return clipped(sum, attributes_.bound);
   }
 
   LayerAttributes attributes_;

@@ -2,7 +2,7 @@
 // blocks overlap their neighbours and write the same values again; only matrices smaller than a block go one by one.
 #pragma once
 
-#include "kernels/two_path/vector_kernels.h"
+#include "kernels/vector_kernels.h"
 
 namespace zaponnx {
 

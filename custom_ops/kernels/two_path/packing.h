@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/layer.h"
-#include "core/scratch.h"
-#include "kernels/two_path/vector_kernels.h"
+#include "core/memory.h"
+#include "kernels/vector_kernels.h"
 
 namespace zaponnx {
 
@@ -52,27 +52,37 @@ class PackedPredictors {
   Buffer<float> data_;  // [kPredictorVectors][padded channel]
 };
 
+// One axis of a patch. A tile's first taps span `span` neighbouring positions of the image; each tap of the kernel adds
+// such a span `dilation` further on. Where spans overlap or touch, the patch is that part of the image; where they do
+// not, it leaves out what lies between. Either way position i of the patch is
+//     first + i / pitch * dilation + i % pitch      in the image, pitch = min(dilation, span),
+// and the taps are `pitch` apart in the patch.
+struct PatchAxis {
+  int64_t stride, pad, dilation, span, pitch, size;
+
+  PatchAxis(int64_t outputs, int64_t stride, int64_t pad, int64_t dilation, int64_t kernel);
+};
+
 // Patches: the part of an image that a tile's outputs read, for one chunk of channels of one group,
 // [row][column][channel in chunk], zero outside the image. All tiles of a map have patches of one size.
 class PatchLayout {
  public:
+  // Throws std::invalid_argument if a patch would be too large to address.
   PatchLayout(const LayerAttributes& attributes, const Geometry& geometry, int64_t tile_rows, int64_t tile_columns,
               int32_t chunk);
 
-  size_t size() const { return static_cast<size_t>(rows_ * columns_ * chunk_); }
+  int64_t size() const { return rows_.size * columns_.size * chunk_; }
   // Of the first tap of the tile's output (row, column).
   int32_t pixel_offset(int64_t row, int64_t column) const {
-    return static_cast<int32_t>((row * strides_[0] * columns_ + column * strides_[1]) * chunk_);
+    return static_cast<int32_t>((row * rows_.stride * columns_.size + column * columns_.stride) * chunk_);
   }
   TapRuns taps() const { return {run_offsets_.data(), static_cast<int32_t>(run_offsets_.size()), run_length_}; }
   // planes: `channels` (at most the chunk's) planes of the image, H x W each; tile: whose patch it is.
   void pack(const VectorKernels& kernels, const float* planes, int64_t channels, const Tile& tile, float* patch) const;
 
  private:
-  std::array<int64_t, 2> strides_;
-  std::array<int64_t, 4> pads_;
-  int64_t image_height_, image_width_;
-  int64_t rows_, columns_, chunk_;
+  PatchAxis rows_, columns_;
+  int64_t image_height_, image_width_, chunk_;
   int32_t run_length_;
   std::vector<int32_t> run_offsets_;
 };

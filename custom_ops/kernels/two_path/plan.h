@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernels/two_path/packing.h"
+#include "kernels/two_path/pixel_lists.h"
 
 namespace zaponnx {
 
@@ -14,9 +15,8 @@ struct TileGrid {
   int64_t columns, count;           // of the grid, in tiles
 
   TileGrid(const Geometry& g, const LayerAttributes& attributes) : height(g.out_height), width(g.out_width) {
-    // 8 x 16 outputs keep a patch of 64 channels near L1's size at stride 1, and a list entry in a byte.
-    tile_rows = even_share(height, std::max<int64_t>(1, 8 / attributes.strides[0]));
-    tile_columns = even_share(width, std::max<int64_t>(1, 16 / attributes.strides[1]));
+    tile_rows = even_share(height, std::max<int64_t>(1, kLargestRows / attributes.strides[0]));
+    tile_columns = even_share(width, std::max<int64_t>(1, kLargestColumns / attributes.strides[1]));
     columns = divide_up(width, tile_columns);
     count = divide_up(height, tile_rows) * columns;
   }
@@ -29,6 +29,11 @@ struct TileGrid {
   }
 
  private:
+  // Keep a 3 x 3 layer's patch of 64 channels near L1's size at stride 1.
+  static constexpr int64_t kLargestRows = 8;
+  static constexpr int64_t kLargestColumns = 16;
+  static_assert(kLargestRows * kLargestColumns <= kLargestTile);
+
   // The largest part when `extent` is cut in as few parts as `most` allows, all of nearly one size.
   static int64_t even_share(int64_t extent, int64_t most) { return divide_up(extent, divide_up(extent, most)); }
 };
@@ -57,47 +62,58 @@ class PatternMap {
   std::vector<uint8_t> marks_;
 };
 
-// The work of one call, cut in (range of a group's output channels, image, tile), the range changing slowest.
+// Neighbouring units of a call. A unit is a tile of an image: unit = image * grid.count + tile.
+struct Band {
+  int64_t first, count;
+};
+
+// How a layer is computed for images of one size.
 struct Plan {
-  static constexpr int64_t kEnoughTasks = 16;        // a few times the cores of a small machine
-  static constexpr int64_t kRangeMultiple = 16;      // channels; whole strips of the predictor
-  static constexpr int64_t kWeightsInL2 = 64 << 10;  // floats; the weights of a range stay in L2 with room to spare
+  // Work is cut in tasks of one unit and one range of a group's output channels. A range's weights should stay in L2
+  // while the units pass, and small maps should give a few tasks to every core; but a range is at least one strip of
+  // the predictor wide.
+  static constexpr int64_t kEnoughTasks = 16;
+  static constexpr int64_t kRangeMultiple = 16;
+  static constexpr int64_t kWeightsInL2 = 64 << 10;  // floats
 
   TileGrid grid;
   PatchLayout layout;
   PatternMap pattern;
-  int64_t images, groups, group_channels, range, ranges;
+  int64_t groups, group_channels, range, ranges;
+  int64_t unit_patches;  // patches of a unit: one for each group and chunk of input channels
 
   Plan(const Geometry& g, const LayerAttributes& attributes, const PackedWeights& weights)
       : grid(g, attributes),
         layout(attributes, g, grid.tile_rows, grid.tile_columns, weights.chunk()),
         pattern(attributes.pattern, g.out_height, g.out_width),
-        images(g.batch),
         groups(attributes.group),
-        group_channels(g.group_out_channels) {
-    const int64_t wanted = divide_up(kEnoughTasks, images * groups * grid.count);
-    const int64_t most = kWeightsInL2 / (weights.taps() * weights.chunk() * weights.chunks());
-    range = std::clamp<int64_t>(divide_up(group_channels, wanted), 1, std::max<int64_t>(most, 1));
-    range = divide_up(range, kRangeMultiple) * kRangeMultiple;
+        group_channels(g.group_out_channels),
+        unit_patches(groups * weights.chunks()) {
+    const int64_t wanted = divide_up(kEnoughTasks, g.batch * groups * grid.count);
+    const int64_t most = std::max<int64_t>(1, kWeightsInL2 / (weights.taps() * weights.chunk() * weights.chunks()));
+    range = round_up(std::min(divide_up(group_channels, wanted), most), kRangeMultiple);
     ranges = divide_up(group_channels, range);
   }
 
+  // How many units' patches fit in so many floats; at least one.
+  int64_t units_within(int64_t floats) const { return std::max<int64_t>(1, floats / layout.size() / unit_patches); }
+
   struct Task {
-    int64_t image, group, tile_index;
+    int64_t unit, image, group;
     Tile tile;
     int64_t first_channel;  // within the group
     int32_t channels;
   };
 
-  int64_t count() const { return groups * ranges * images * grid.count; }
+  int64_t tasks(const Band& band) const { return groups * ranges * band.count; }
 
-  Task operator[](int64_t index) const {
+  // The range changes slowest.
+  Task task(const Band& band, int64_t index) const {
     Task task;
-    task.tile_index = index % grid.count;
-    task.tile = grid[task.tile_index];
-    index /= grid.count;
-    task.image = index % images;
-    index /= images;
+    task.unit = band.first + index % band.count;
+    task.image = task.unit / grid.count;
+    task.tile = grid[task.unit % grid.count];
+    index /= band.count;
     task.first_channel = index % ranges * range;
     task.channels = static_cast<int32_t>(std::min(range, group_channels - task.first_channel));
     task.group = index / ranges;

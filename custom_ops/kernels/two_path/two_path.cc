@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/two_path/pixel_lists.h"
+#include "kernels/activate/clipped.h"
 #include "kernels/two_path/plan.h"
 
 namespace zaponnx {
@@ -12,9 +12,9 @@ namespace {
 // The pixels of a tile that are in the pattern, or those that are not, in row-major order.
 struct PixelTable {
   int32_t count;
-  int32_t patch[kLargestTile];  // offset in the patch of the first tap
-  int32_t tile[kLargestTile];   // row and column in the tile: row << 16 | column
-  int32_t map[kLargestTile];    // row and column in the map: row * width + column
+  int32_t patch[kLargestTile];   // offset in the patch of the first tap
+  TilePixel tile[kLargestTile];  // in the tile
+  int32_t map[kLargestTile];     // in the map: row * width + column
 };
 
 // One per thread, kept between calls.
@@ -26,70 +26,63 @@ struct Workspace {
   uint16_t mask[kLargestTile];
 };
 
-// Belong to the thread that makes a call, kept between calls.
-struct Maps {
-  Buffer<float> patches;  // [image][group][tile][chunk]
-  Buffer<float> known;    // the pattern's outputs, NHWC; other pixels are never written
-};
-
-// What the tasks of one call share.
+// What the tasks of one band share.
 struct Call {
   const Geometry& g;
   const Plan& plan;
   const Activations& activations;
-  float* patches;
-  float* known;
+  Band band;
+  float* patches;  // [unit in the band][group][chunk]
+  float* known;    // NHWC maps of the pattern's outputs, of as many images as are computed at a time
+  int64_t first_image;
 };
 
 class TwoPath final : public PreparedLayer {
  public:
-  TwoPath(const VectorKernels& kernels, const LayerAttributes& attributes, const LayerWeights& w)
+  TwoPath(const VectorKernels& kernels, const LayerAttributes& attributes, const LayerWeights& w, int64_t patch_limit)
       : kernels_(kernels),
         attributes_(attributes),
+        patch_limit_(patch_limit),
         bias_(w.B, w.B + w.shape[0]),
         weights_(attributes, w, kernels.lanes),
         predictors_(attributes, w, kernels.lanes) {}
 
-  void run(const Geometry& g, const Activations& a, const Parallel& parallel) const override {
-    // As many images at a time as keep the patches small.
-    constexpr size_t kPatches = size_t{8} << 20;  // floats
-    const Plan one(with_batch(g, 1), attributes_, weights_);
-    const size_t patches = one.groups * one.grid.count * weights_.chunks() * one.layout.size();
-    const auto images = static_cast<int64_t>(std::clamp<size_t>(kPatches / patches, 1, g.batch));
-    const int64_t inputs = g.in_channels * g.in_height * g.in_width;
-    const int64_t outputs = g.out_channels * g.out_height * g.out_width;
+  void run(const Geometry& g, const Activations& activations, const Parallel& parallel, Memory& memory) const override {
+    const Plan plan(g, attributes_, weights_);
+    const int64_t limit = plan.units_within(patch_limit_);
+    const int64_t images = std::clamp<int64_t>(limit / plan.grid.count, 1, g.batch);
+    const int64_t band = std::min(limit, images * plan.grid.count);
+    Array<float> patches(memory, band * plan.unit_patches * plan.layout.size());
+    Array<float> known(memory, images * g.out_channels * g.out_height * g.out_width);
     for (int64_t n = 0; n < g.batch; n += images) {
-      run_images(with_batch(g, std::min(images, g.batch - n)),
-                 {a.x + n * inputs, a.residual == nullptr ? nullptr : a.residual + n * outputs, a.y + n * outputs},
-                 parallel);
+      const int64_t end = std::min(n + images, g.batch) * plan.grid.count;
+      Call call{g, plan, activations, {n * plan.grid.count, 0}, patches.data(), known.data(), n};
+      const bool whole = end - call.band.first <= band;
+      for (bool rest : {false, true}) {
+        for (int64_t unit = n * plan.grid.count; unit < end; unit += band) {
+          call.band = {unit, std::min(band, end - unit)};
+          if (!(rest && whole)) pack(call, parallel);
+          compute(call, rest, parallel);
+        }
+      }
     }
   }
 
  private:
   using Task = Plan::Task;
 
-  static Geometry with_batch(Geometry g, int64_t batch) {
-    g.batch = batch;
-    return g;
+  void pack(const Call& call, const Parallel& parallel) const {
+    parallel(call.band.count * call.plan.unit_patches, [&](size_t i) { pack_patch(call, static_cast<int64_t>(i)); });
   }
 
-  void run_images(const Geometry& g, const Activations& activations, const Parallel& parallel) const {
-    thread_local Maps maps;
-    const Plan plan(g, attributes_, weights_);
-    const int64_t patches = plan.images * plan.groups * plan.grid.count * weights_.chunks();
-    const Call call{g, plan, activations, maps.patches.reserve(patches * plan.layout.size()),
-                    maps.known.reserve(g.batch * g.out_channels * g.out_height * g.out_width)};
-    parallel(patches, [&](size_t i) { pack_patch(call, static_cast<int64_t>(i)); });
-    if (plan.grid.count == 1) {  // then a prediction depends on its own task alone
-      parallel(plan.count(), [&](size_t i) {
-        const Task task = plan[i];
-        compute_pattern(call, task, workspace());
-        compute_rest(call, task, workspace());
-      });
-    } else {
-      parallel(plan.count(), [&](size_t i) { compute_pattern(call, plan[i], workspace()); });
-      parallel(plan.count(), [&](size_t i) { compute_rest(call, plan[i], workspace()); });
-    }
+  void compute(const Call& call, bool rest, const Parallel& parallel) const {
+    const bool fused = call.plan.grid.count == 1;  // a prediction then depends on its own task alone
+    if (rest && fused) return;
+    parallel(call.plan.tasks(call.band), [&](size_t i) {
+      const Task task = call.plan.task(call.band, static_cast<int64_t>(i));
+      if (!rest) compute_pattern(call, task, workspace());
+      if (rest || fused) compute_rest(call, task, workspace());
+    });
   }
 
   static Workspace& workspace() {
@@ -99,14 +92,14 @@ class TwoPath final : public PreparedLayer {
 
   void pack_patch(const Call& call, int64_t index) const {
     const Geometry& g = call.g;
-    const int64_t chunks = weights_.chunks();
-    const int64_t first = index % chunks * weights_.chunk();
-    const int64_t tile = index / chunks % call.plan.grid.count;
-    const int64_t image_group = index / chunks / call.plan.grid.count;
-    const int64_t channels = std::clamp<int64_t>(g.group_in_channels - first, 0, weights_.chunk());
-    const float* planes = call.activations.x + (image_group * g.group_in_channels + first) * g.in_height * g.in_width;
-    call.plan.layout.pack(kernels_, planes, channels, call.plan.grid[tile],
-                          call.patches + index * call.plan.layout.size());
+    const Plan& plan = call.plan;
+    const int64_t first = index % weights_.chunks() * weights_.chunk();
+    const int64_t group = index % plan.unit_patches / weights_.chunks();
+    const int64_t unit = call.band.first + index / plan.unit_patches;
+    const int64_t channel = unit / plan.grid.count * g.in_channels + group * g.group_in_channels + first;
+    const int64_t channels = std::min<int64_t>(g.group_in_channels - first, weights_.chunk());
+    plan.layout.pack(kernels_, call.activations.x + channel * g.in_height * g.in_width, channels,
+                     plan.grid[unit % plan.grid.count], call.patches + index * plan.layout.size());
   }
 
   // The task's first channel within all output channels.
@@ -123,7 +116,8 @@ class TwoPath final : public PreparedLayer {
   // The map's pixel (0, 0) at the task's first channel.
   static float* known_outputs(const Call& call, const Task& task) {
     const Geometry& g = call.g;
-    return call.known + task.image * g.out_height * g.out_width * g.out_channels + first_channel(call, task);
+    return call.known + (task.image - call.first_image) * g.out_height * g.out_width * g.out_channels +
+           first_channel(call, task);
   }
 
   // The tile's pixels that are in the pattern, or those that are not.
@@ -134,7 +128,7 @@ class TwoPath final : public PreparedLayer {
       for (int32_t column = 0; column < tile.columns; ++column) {
         if ((marks[column] != 0) != in_pattern) continue;
         pixels.patch[pixels.count] = call.plan.layout.pixel_offset(row, column);
-        pixels.tile[pixels.count] = row << 16 | column;
+        pixels.tile[pixels.count] = {static_cast<uint16_t>(row), static_cast<uint16_t>(column)};
         pixels.map[pixels.count++] = static_cast<int32_t>((tile.top + row) * call.g.out_width + tile.left + column);
       }
     }
@@ -145,10 +139,10 @@ class TwoPath final : public PreparedLayer {
   template <typename Compute>
   void for_each_chunk(const Call& call, const Task& task, const Compute& compute) const {
     const Plan& plan = call.plan;
-    const int64_t tile = (task.image * plan.groups + task.group) * plan.grid.count + task.tile_index;
+    const int64_t first = (task.unit - call.band.first) * plan.unit_patches + task.group * weights_.chunks();
     for (int32_t chunk = 0; chunk < weights_.chunks(); ++chunk) {
-      compute(call.patches + (tile * weights_.chunks() + chunk) * plan.layout.size(),
-              weights_.at(task.group, chunk, task.first_channel), chunk > 0);
+      compute(call.patches + (first + chunk) * plan.layout.size(), weights_.at(task.group, chunk, task.first_channel),
+              chunk > 0);
     }
   }
 
@@ -162,10 +156,9 @@ class TwoPath final : public PreparedLayer {
     const float* residual = call.activations.residual == nullptr ? nullptr : residual_tile(call, task, space);
     const float* bias = bias_.data() + first_channel(call, task);
     for (int32_t i = 0; i < pixels.count; ++i) {
-      const int32_t row = pixels.tile[i] >> 16;
-      const int32_t column = pixels.tile[i] & 0xFFFF;
+      const TilePixel pixel = pixels.tile[i];
       const float* added =
-          residual == nullptr ? nullptr : residual + (row * task.tile.columns + column) * task.channels;
+          residual == nullptr ? nullptr : residual + (pixel.row * task.tile.columns + pixel.column) * task.channels;
       kernels_.activate({known + pixels.map[i] * call.g.out_channels, bias, added, task.channels, attributes_.bound});
     }
   }
@@ -215,8 +208,7 @@ class TwoPath final : public PreparedLayer {
         const int64_t at = c * plane + pixels.map[list[i]];
         float v = sums[i] + bias[c];
         if (residual != nullptr) v += residual[at];
-        v = v < 0.0f ? 0.0f : v;
-        y[at] = v > attributes_.bound ? attributes_.bound : v;
+        y[at] = clipped(v, attributes_.bound);
       }
     }
   }
@@ -245,6 +237,7 @@ class TwoPath final : public PreparedLayer {
 
   const VectorKernels& kernels_;
   LayerAttributes attributes_;
+  int64_t patch_limit_;
   std::vector<float> bias_;
   PackedWeights weights_;
   PackedPredictors predictors_;
@@ -253,8 +246,8 @@ class TwoPath final : public PreparedLayer {
 }  // namespace
 
 std::unique_ptr<PreparedLayer> prepare_two_path(const VectorKernels& kernels, const LayerAttributes& attributes,
-                                                const LayerWeights& weights) {
-  return std::make_unique<TwoPath>(kernels, attributes, weights);
+                                                const LayerWeights& weights, int64_t patch_limit) {
+  return std::make_unique<TwoPath>(kernels, attributes, weights, patch_limit);
 }
 
 }  // namespace zaponnx

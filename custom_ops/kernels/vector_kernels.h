@@ -8,6 +8,11 @@
 
 namespace zaponnx {
 
+// A pixel of a tile.
+struct TilePixel {
+  uint16_t row, column;
+};
+
 // The taps of one output within a patch: `count` runs of `length` contiguous floats, at these offsets from the output's
 // first tap. `length` is a multiple of the vector length.
 struct TapRuns {
@@ -56,7 +61,7 @@ struct SparseOutputsArgs {
 // the threshold.
 constexpr int32_t kPredictorVectors = 21;
 
-// mask[i] = the strip's channels that must be computed at the i-th pixel, channel c as bit c.
+// mask[i] = the strip's channels that must be computed at the i-th pixel, channel c as bit c; higher bits mean nothing.
 struct PredictArgs {
   const float* y;             // NHWC map, at the strip's first channel of pixel (0, 0) of the map
   int64_t pixel_stride;       // of y
@@ -65,7 +70,7 @@ struct PredictArgs {
   int32_t rows, columns;      // of the tile
   const uint8_t* in_pattern;  // 1 where a pixel is in the pattern, 0 outside the map; at (top - 2, left - 2)
   int64_t in_pattern_stride;  // between rows
-  const int32_t* pixel;       // the tile's pixels outside the pattern: row << 16 | column
+  const TilePixel* pixel;     // the tile's pixels outside the pattern
   int32_t pixels;
   int32_t channels;         // of the strip; at most the vector length
   const float* parameters;  // kPredictorVectors vectors
