@@ -18,6 +18,7 @@ from zaponnx.calib.digits_network import INPUT_SHAPE, digits_accuracy
 from zaponnx.calib.export_verification import forward, verify_export
 from zaponnx.calib.networks import build_network
 from zaponnx.errors import InvalidArgument, ModelError
+from zaponnx.graph.upgrading import opset_version
 from zaponnx.models import check_model_output, first_line, staged_model
 from zaponnx.progress import Progress, silent
 
@@ -99,7 +100,7 @@ def export(
     return ExportReport(
         source=source,
         output=output,
-        opset=next(entry.version for entry in model.opset_import if entry.domain == ""),
+        opset=opset_version(model, "export"),
         input_shape=shape,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         max_difference=difference,

@@ -54,7 +54,11 @@ def plot_curves(calibration: Calibration, fit: Fit, directory: Path) -> list[Pat
 
 
 def _error_figure(curves: Sequence[Curve], smooth: Sequence[SmoothCurve]) -> Figure:
-    figure, axes = _axes("Error of each layer alone", "Threshold", "Error: share of the outputs' sum that is lost (%)")
+    figure, axes = _axes(
+        "Error of each layer alone",
+        "Threshold of the predicted value",
+        "Error: share of the outputs' sum that is lost (%)",
+    )
     for curve, fitted, color in zip(curves, smooth, _colors(len(curves)), strict=True):
         measured = [100 * curve.at(threshold)[0] for threshold in _RANGE]
         axes.plot(_RANGE, measured, color=color, label=curve.name)
@@ -65,7 +69,7 @@ def _error_figure(curves: Sequence[Curve], smooth: Sequence[SmoothCurve]) -> Fig
 
 
 def _macs_figure(curves: Sequence[Curve], smooth: Sequence[SmoothCurve]) -> Figure:
-    figure, axes = _axes("MACs of each layer", "Threshold", "MACs computed (% of the layer's)")
+    figure, axes = _axes("MACs of each layer", "Threshold of the predicted value", "MACs computed (% of the layer's)")
     for curve, fitted, color in zip(curves, smooth, _colors(len(curves)), strict=True):
         measured = [100 - 100 * curve.at(threshold)[1] / curve.macs for threshold in _RANGE]
         axes.plot(_RANGE, measured, color=color, label=curve.name)
@@ -77,7 +81,9 @@ def _macs_figure(curves: Sequence[Curve], smooth: Sequence[SmoothCurve]) -> Figu
 
 def _frontier_figure(fit: Fit) -> Figure:
     figure, axes = _axes(
-        f"Operating points ({fit.method})", "MACs saved (% of the layers')", "Predicted error, summed over layers"
+        f"Operating points ({fit.method})",
+        "MACs saved (% of the layers')",
+        "Error summed over the layers (1: all outputs of one lost)",
     )
     saved = [100 * point.mac_saved for point in fit.points]
     axes.plot(saved, [point.error for point in fit.points], color="C0", marker=".", markersize=3, linewidth=1)

@@ -160,7 +160,7 @@ def test_a_model_that_gives_other_outputs_than_torch_is_not_written() -> None:
         ("Pair", r"fails on an input of \[1, 3, 8, 8\] with TypeError: .*'right'; --input-shape must be"),
         ("Named", "the network returns a str, not tensors alone"),
         ("Silent", "the network returns no tensor"),
-        ("Diverging", "outputs differ from torch's by inf"),
+        ("Diverging", "the exported model's outputs differ from torch's by inf"),
     ],
 )
 def test_what_is_no_network_or_cannot_be_exported(name: str, message: str) -> None:
