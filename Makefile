@@ -10,7 +10,7 @@ NATIVE_SOURCES := CMakeLists.txt $(shell find cmake custom_ops -type f)
 CXX_SOURCES := $(shell find custom_ops -name '*.cc' -o -name '*.h')
 ORT := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
 
-.PHONY: demo test lint build clean
+.PHONY: demo test lint sanitize aarch64 build clean
 
 demo: $(VENV)/.package
 	$(BIN)/zaponnx demo --output demo
@@ -27,6 +27,20 @@ lint: $(VENV)/.dev
 	cp -rs $(CURDIR)/zaponnx build/types/ && cp -rs $(CURDIR)/calib $(CURDIR)/cli.py build/types/zaponnx/
 	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p zaponnx
 	$(BIN)/clang-format --dry-run --Werror $(CXX_SOURCES)
+
+# The C++ tests under the address and undefined behaviour sanitizers.
+sanitize: $(VENV)/.dev
+	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DZAPONNX_BUILD_TESTS=ON \
+		-DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS="-O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
+	$(BIN)/cmake --build build/sanitize
+	$(BIN)/ctest --test-dir build/sanitize --output-on-failure
+
+# The C++ tests on NEON, built by a cross compiler and run by qemu (Debian: g++-aarch64-linux-gnu, qemu-user).
+aarch64: $(VENV)/.dev
+	$(BIN)/cmake -S . -B build/aarch64 -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DZAPONNX_BUILD_TESTS=ON \
+		-DCMAKE_TOOLCHAIN_FILE=cmake/aarch64.cmake
+	$(BIN)/cmake --build build/aarch64
+	$(BIN)/ctest --test-dir build/aarch64 --output-on-failure
 
 build: $(VENV)/.dev
 	$(BIN)/python -m build

@@ -5,15 +5,32 @@
 #   2. the system's headers
 #   3. the distribution's package libonnxruntime-dev, unpacked under the build tree
 #   4. the official release archive, unpacked under the build tree
-# The result is cached: configuring again looks nowhere.
+# Headers older than 1.21 are passed over. The result is cached: configuring again looks nowhere.
 
-if(ONNXRUNTIME_INCLUDE_DIR AND NOT EXISTS "${ONNXRUNTIME_INCLUDE_DIR}/onnxruntime_cxx_api.h")
-  message(FATAL_ERROR "ONNXRUNTIME_INCLUDE_DIR=${ONNXRUNTIME_INCLUDE_DIR} has no onnxruntime_cxx_api.h")
+# A validator of find_path: sets `result` to whether a directory has the headers, and recent ones.
+function(zaponnx_has_recent_headers result directory)
+  set(header "${directory}/onnxruntime_c_api.h")
+  set(${result} FALSE PARENT_SCOPE)
+  if(EXISTS "${directory}/onnxruntime_cxx_api.h" AND EXISTS "${header}")
+    file(STRINGS "${header}" line REGEX "^#define ORT_API_VERSION [0-9]+" LIMIT_COUNT 1)
+    string(REGEX MATCH "[0-9]+" version "${line}")
+    if(version GREATER_EQUAL 21)
+      set(${result} TRUE PARENT_SCOPE)
+    endif()
+  endif()
+endfunction()
+
+if(ONNXRUNTIME_INCLUDE_DIR)
+  zaponnx_has_recent_headers(recent "${ONNXRUNTIME_INCLUDE_DIR}")
+  if(NOT recent)
+    message(FATAL_ERROR "ONNXRUNTIME_INCLUDE_DIR=${ONNXRUNTIME_INCLUDE_DIR} has no onnxruntime_cxx_api.h of 1.21 or later")
+  endif()
 endif()
 
 find_path(
   ONNXRUNTIME_INCLUDE_DIR onnxruntime_cxx_api.h
   PATH_SUFFIXES onnxruntime onnxruntime/core/session
+  VALIDATOR zaponnx_has_recent_headers
   DOC "Directory of ONNX Runtime's C++ headers")
 
 if(NOT ONNXRUNTIME_INCLUDE_DIR)
@@ -25,6 +42,7 @@ if(NOT ONNXRUNTIME_INCLUDE_DIR)
     ONNXRUNTIME_INCLUDE_DIR onnxruntime_cxx_api.h
     PATHS "${PROJECT_BINARY_DIR}/onnxruntime-apt/usr/include"
     PATH_SUFFIXES onnxruntime onnxruntime/core/session
+    VALIDATOR zaponnx_has_recent_headers
     NO_DEFAULT_PATH)
 endif()
 
@@ -39,6 +57,7 @@ if(NOT ONNXRUNTIME_INCLUDE_DIR)
   find_path(
     ONNXRUNTIME_INCLUDE_DIR onnxruntime_cxx_api.h
     PATHS "${PROJECT_BINARY_DIR}/onnxruntime-release/source/include"
+    VALIDATOR zaponnx_has_recent_headers
     NO_DEFAULT_PATH)
 endif()
 
