@@ -42,7 +42,7 @@ def test_every_flag_has_a_help(invoke, name: str) -> None:
     result = invoke(name, "--help")
     assert result.exit_code == 0
     options = [parameter for parameter in main.commands[name].params if isinstance(parameter, click.Option)]
-    assert COMMON <= {option.name for option in options}
+    assert {option.name for option in options} >= COMMON
     for option in options:
         assert option.help, option.name
         assert option.opts[-1] in result.stdout

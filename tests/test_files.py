@@ -56,9 +56,14 @@ def test_a_directory_that_is_not_there(small, tmp_path: Path, write: Callable[[A
 def test_a_directory_that_vanishes_meanwhile(tmp_path: Path) -> None:
     directory = tmp_path / "made"
     directory.mkdir()
-    with pytest.raises(OutputError, match="No such file"), atomic_path(directory / "written", "fit") as temporary:
-        temporary.write_text("new")
-        shutil.rmtree(directory)
+
+    def write() -> None:
+        with atomic_path(directory / "written", "fit") as temporary:
+            temporary.write_text("new")
+            shutil.rmtree(directory)
+
+    with pytest.raises(OutputError, match="No such file"):
+        write()
 
 
 def test_check_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,10 @@ from zaponnx.errors import ModelError
 from zaponnx.graph.converted import set_thresholds
 from zaponnx.inspection import inspect
 from zaponnx.macs import PREDICTOR_MACS_PER_OUTPUT
+from zaponnx.operator import ZAP_CONV_RESIDUAL
+from zaponnx.operator.body import build_body
 from zaponnx.patterns import Pattern
+from zaponnx.self_check import tiny_model
 
 # Outputs of 16 × 12, 8 × 6, 16 × 12 and 8 × 6 pixels; work per output 9 · 4, 9 · 6, 1 · 6 and 9 · 8 / 2.
 NETWORK = """<ir_version: 8, opset_import: ["": 17]> net (float[{size}] x) => (float[N,8,h,w] y) {{
@@ -104,3 +107,26 @@ def test_the_predictor_costs_nine_macs_per_output_on_any_pattern() -> None:
         neighbours = [np.roll(tile, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
         first, second = np.sum(neighbours), 9 * np.sum(1 - tile)
         assert (first + second) / tile.size == pytest.approx(PREDICTOR_MACS_PER_OUTPUT)
+
+
+def test_a_residual_of_a_zap_conv_is_called_so(tmp_path: Path) -> None:
+    """Both convs of the Add match; the one without a ZapConv stays, and its reader is no longer an Add."""
+    text = """<ir_version: 8, opset_import: ["": 17, "zaponnx": 1]> net (float[N,4,8,8] x) => (float[N,4,8,8] y) {
+        [stem] s = Conv<pads=[1,1,1,1]>(x, W) [down] z = Conv<pads=[1,1,1,1]>(s, W)
+        [zap] y = zaponnx.ZapConvResidual(s, W, B, P1, B, P2, B, z) }"""
+    model = onnx.parser.parse_model(text)
+    tiny = tiny_model()
+    model.graph.node[2].attribute.extend(tiny.graph.node[0].attribute)
+    model.graph.initializer.extend(tiny.graph.initializer)
+    model.functions.append(build_body(ZAP_CONV_RESIDUAL, 17))
+    onnx.save_model(model, tmp_path / "m.zap.onnx")
+    layers = {layer.name: layer for layer in inspect(tmp_path / "m.zap.onnx").layers}
+    assert layers["down"].reason == "it is the residual of ZapConvResidual 'zap'"
+
+
+def test_a_model_without_onnx_operators_is_refused(tmp_path: Path) -> None:
+    text = """<ir_version: 8, opset_import: ["ai.onnx.ml": 3]> net (float[3] x) => (float[3] y) {
+        y = ai.onnx.ml.Scaler<offset = [0.0], scale = [1.0]>(x) }"""
+    onnx.save_model(onnx.parser.parse_model(text), tmp_path / "m.onnx")
+    with pytest.raises(ModelError, match=r"^inspect: .*imports no ONNX operators"):
+        inspect(tmp_path / "m.onnx")

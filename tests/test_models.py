@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,58 @@ def test_nothing_appears_when_a_check_fails(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="check"):
         fail()
     assert list(tmp_path.iterdir()) == []
+
+
+def other_weights() -> onnx.ModelProto:
+    model = conv_model()
+    model.graph.name = "other"
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.ones((64, 3, 3, 3), np.float32), "W"))
+    return model
+
+
+def test_data_of_a_model_that_is_replaced_do_not_stay(tmp_path: Path) -> None:
+    path, data = tmp_path / "model.onnx", tmp_path / "model.onnx.data"
+    save_model(conv_model(), path, external_data=True)
+    save_model(other_weights(), path, external_data=True)
+    assert numpy_helper.to_array(load_model(path, "test").graph.initializer[0]).min() == 1
+    save_model(conv_model(), path)
+    assert list(tmp_path.iterdir()) == [path]
+    data.write_bytes(b"of something else")
+    save_model(conv_model(), path)
+    assert data.read_bytes() == b"of something else"
+
+
+@pytest.mark.parametrize(("before", "after"), [(True, True), (True, False), (False, True)])
+def test_a_crash_leaves_no_model_with_weights_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool, after: bool
+) -> None:
+    """At every change of the directory: the model is the old one, the new one, or not there."""
+    replace, unlink = Path.replace, Path.unlink
+    for crash in range(4):
+        path = tmp_path / str(crash) / "model.onnx"
+        path.parent.mkdir()
+        save_model(conv_model(), path, external_data=before)
+        left = crash
+
+        def step(file: Path, *target: Path) -> object:
+            nonlocal left
+            if left == 0:
+                raise KeyboardInterrupt
+            left -= 1
+            return replace(file, *target) if target else unlink(file)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", step)
+            patch.setattr(Path, "unlink", step)
+            with contextlib.suppress(KeyboardInterrupt):
+                save_model(other_weights(), path, external_data=after)
+        if path.exists():
+            graph = load_model(path, "test").graph
+            expected = (other_weights() if graph.name == "other" else conv_model()).graph.initializer[0]
+            np.testing.assert_array_equal(*map(numpy_helper.to_array, (graph.initializer[0], expected)))
+            assert graph.name == "other" or left == 0
+        else:
+            assert left == 0
 
 
 def test_every_truncation_is_refused(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
-"""The source distribution, and the wheel that is built from it."""
+"""The source distribution, the wheel that is built from it, and what the wheel installs."""
 
+import json
 import re
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import zipfile
 from pathlib import Path
@@ -58,3 +60,19 @@ def test_wheel_has_all_parts_and_nothing_else(distributions: Path) -> None:
     assert {"zaponnx/cli.py", "zaponnx/py.typed", "zaponnx/lib/libzaponnx_ops.so"} <= set(names)
     assert {name.split("/")[0] for name in names} == {"zaponnx", f"zaponnx-{zaponnx.__version__}.dist-info"}
     assert [name for name in names if name.endswith(".so")] == ["zaponnx/lib/libzaponnx_ops.so"]
+
+
+def test_wheel_works_in_a_clean_environment(distributions: Path, tmp_path: Path) -> None:
+    """What zaponnx depends on is borrowed from this environment: nothing is downloaded."""
+    (wheel,) = distributions.glob("*.whl")
+    environment = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    python = environment / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps", wheel]
+    subprocess.run(install, check=True)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
+    command = [environment / "bin" / "zaponnx", "selfcheck", "--json"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert result.returncode == 0, result.stderr
+    assert Path(json.loads(result.stdout)["library"]).is_relative_to(environment)

@@ -14,6 +14,7 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, parser
 
 from zaponnx.errors import ModelError
+from zaponnx.graph.upgrading import opset_version
 from zaponnx.operator import DOMAIN, OPERATORS
 from zaponnx.operator.body import COMPUTE
 
@@ -68,8 +69,7 @@ def add_counters(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[Counter]
             copy.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.INT64, []) for name in outputs)
             counters.append(counter)
     if counters:
-        opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-        copy.functions.append(_function(opset))
+        copy.functions.append(_function(opset_version(model, "eval")))
         copy.opset_import.append(helper.make_opsetid(_DOMAIN, 1))
     return copy, counters
 

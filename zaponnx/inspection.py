@@ -83,13 +83,14 @@ def inspect(model: Path) -> Inspection:
         ModelError: The model cannot be read.
     """
     proto = load_model(model, "inspect")
+    opset = opset_version(proto, "inspect")
     converted = is_converted(proto)
     layers = _layers(proto)
     total = _sum(layer.macs for layer in layers)
     part = _sum(layer.macs for layer in layers if layer.status == ("converted" if converted else "site"))
     return Inspection(
         model=model,
-        opset=opset_version(proto),
+        opset=opset,
         ir_version=proto.ir_version,
         converted=converted,
         layers=tuple(layers),

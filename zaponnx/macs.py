@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import onnx
 
 from zaponnx.graph.converted import zap_convs
-from zaponnx.graph.shapes import Shape, infer_shapes
+from zaponnx.graph.shapes import infer_shapes
+from zaponnx.graph.symbols import Shape
 
 PREDICTOR_MACS_PER_OUTPUT = 9
 """What the predictor costs on average, per output of its layer.
@@ -60,5 +61,5 @@ def conv_work(model: onnx.ModelProto) -> Mapping[str, Work]:
 
 def _size(shape: Shape | None) -> int | None:
     """The product of the dims behind the first, which is the batch of an output and M of the weights."""
-    sizes = [dim for dim in shape[1:] if dim is not None] if shape else []
+    sizes = [dim for dim in shape[1:] if isinstance(dim, int)] if shape else []
     return math.prod(sizes) if shape and len(sizes) == len(shape) - 1 else None

@@ -68,6 +68,64 @@ def test_sites(
     assert refusals == [Refusal("stem", "it is the first convolution of the network")]
 
 
+DOWN = "[conv] c = Conv<pads=[1,1,1,1], strides=[2,2]>(s, W)"
+POOL = "MaxPool<kernel_shape=[3,3], pads=[1,1,1,1], strides=[2,2]>"
+SAME_SIZES = {
+    "identity": f"{CONV} a = Add(c, s)",
+    "two convs": "b = Conv<pads=[2,2,2,2], dilations=[2,2]>(s, W) [conv] c = Conv<pads=[1,1,1,1]>(b, W) a = Add(s, c)",
+    "downsampled": f"{DOWN} d = Conv<strides=[2,2]>(s, U) a = Add(c, d)",
+    "pooled": f"{DOWN} d = {POOL}(s) a = Add(c, d)",
+    "same": f'{DOWN} d = Conv<strides=[2,2], auto_pad="SAME_UPPER">(s, T) a = Add(d, c)',
+    "behind another sum": f"d = Conv(s, U) r = Add(d, s) {CONV} a = Add(c, r)",
+}
+OTHER_SIZES = {
+    "padded": ("[conv] c = Conv<pads=[2,2,2,2]>(s, W) a = Add(c, s)", "N×8×H×W to N×8×(H+2)×(W+2)"),
+    "rounded up": (f"{DOWN} d = {POOL[:-1]}, ceil_mode=1>(s) a = Add(c, d)", "N×8×?×? to"),
+    "another input": (f"{CONV} a = Add(c, z)", "M×8×I×J to N×8×H×W"),
+    "one that may be 1": (f"{CONV} a = Add(c, t)", "N×8×H×t[3] to N×8×H×W"),
+}
+DYNAMIC = """(float[M,8,I,J] z, float[N,8,H,?] t, float[N,4,H,W] x) => (float[N,8,u,v] y) {
+    [stem] c0 = Conv<pads=[1,1,1,1]>(x, W0) s = Relu(c0)"""
+
+
+@pytest.mark.parametrize("nodes", SAME_SIZES.values(), ids=SAME_SIZES.keys())
+def test_residuals_of_dynamic_size_that_are_known_to_be_equal(build_model: ModelBuilder, nodes: str) -> None:
+    model = build_model(f"{DYNAMIC} {nodes} y = Relu(a) }}", W0=W0, W=W, U=(8, 8, 1, 1), T=(8, 1, 3, 3))
+    if "SAME" in nodes:
+        next(node for node in model.graph.node if node.output[0] == "d").attribute.append(
+            helper.make_attribute("group", 8)
+        )
+    assert "conv" in [found.name for found in find_sites(model)[0]]
+
+
+@pytest.mark.parametrize(("nodes", "shapes"), OTHER_SIZES.values(), ids=OTHER_SIZES.keys())
+def test_residuals_that_might_broadcast_are_refused(build_model: ModelBuilder, nodes: str, shapes: str) -> None:
+    sites, refusals = find_sites(build_model(f"{DYNAMIC} {nodes} y = Relu(a) }}", W0=W0, W=W))
+    assert sites == []
+    assert f"adds {shapes}" in refusals[1].reason
+    assert refusals[1].reason.endswith("and a residual must not broadcast")
+
+
+def test_initializers_that_an_input_can_override_are_no_constants(build_model: ModelBuilder) -> None:
+    """From IR version 4 on; before, every initializer is listed as an input."""
+    batch_norm = "n = BatchNormalization(c, scale, shift, mean, var)"
+    text = f"({STEM} [conv] c = Conv<pads=[1,1,1,1]>(s, W, B) {batch_norm} y = Clip(n, low, high) }}"
+    for name, reason in (
+        ("W", "its weights are"),
+        ("B", "its bias is"),
+        ("mean", "the parameters of BatchNormalization 'n' are"),
+        ("high", "the bounds of Clip 'y' are"),
+    ):
+        for ir_version, opset in ((3, 12), (4, 12), (8, 17)):
+            model = build_model(text, ir_version=ir_version, opset=opset, W0=W0, W=W, B=(8,), **BATCH_NORM)
+            with_scalars(model, low=0, high=6)
+            tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+            model.graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, tensor.dims))
+            sites, refusals = find_sites(model)
+            assert len(sites) == (ir_version == 3), (name, ir_version)
+            assert refusals[-1].reason.startswith(reason) or ir_version == 3
+
+
 REFUSED = {
     "no relu": (f"{CONV} y = Sigmoid(c)", "no ReLU"),
     "output of the model": ("[conv] y = Conv<pads=[1,1,1,1]>(s, W)", "is an output of the model"),
@@ -92,7 +150,7 @@ REFUSED = {
     "broadcast batch": (f"{CONV} a = Add(c, z) y = Relu(a)", "must not broadcast"),
     "broadcast map": (f"{CONV} g = GlobalAveragePool(s) a = Add(c, g) y = Relu(a)", "must not broadcast"),
     "lower rank": (f"{CONV} a = Add(c, v3) y = Relu(a)", "must not broadcast"),
-    "unknown shape": (f"{CONV} t = Tile(s, e) a = Add(c, t) y = Relu(a)", "adds ?×?×?×? to ?×8×12×12"),
+    "unknown shape": (f"{CONV} t = Tile(s, e) a = Add(c, t) y = Relu(a)", "adds ?×?×?×? to N×8×12×12"),
     "unknown rank": (f"{CONV} t = Reshape(s, e) a = Add(c, t) y = Relu(a)", "unknown"),
 }
 
@@ -124,7 +182,7 @@ def test_a_conv_that_is_no_site_gives_way_in_an_add(build_model: ModelBuilder) -
     nodes = "V = Exp(W) [large] d = Conv<pads=[1,1,1,1]>(s, V) [conv] c = Conv<pads=[1,0,1,0]>(s, U) a = Add(c, d)"
     sites, refusals = find_sites(build_model(f"({STEM} {nodes} y = Relu(a) }}", W0=W0, W=W, U=(8, 8, 3, 1)))
     assert sites == [site("d", macs_per_output=24)]
-    assert refusals[1] == Refusal("large", "its weights are computed, not constant")
+    assert refusals[1] == Refusal("large", "its weights are computed or an input, not constant")
 
 
 def test_first_conv_on_request(build_model: ModelBuilder) -> None:
@@ -174,10 +232,10 @@ def test_convs_in_functions_are_refused_by_name(build_model: ModelBuilder) -> No
 
 @pytest.mark.parametrize(("ir_version", "opset"), [(3, 7), (4, 9), (5, 10)])
 def test_old_forms(build_model: ModelBuilder, ir_version: int, opset: int) -> None:
-    """Clip's bounds as attributes; initializers listed as inputs."""
+    """Clip's bounds as attributes; up to IR version 3, initializers listed as inputs."""
     nodes = "[conv] c = Conv<pads=[1,1,1,1]>(s, W) n = BatchNormalization(c, v, v, v, v) y = Clip<min=0.0, max=6.0>(n)"
     model = build_model(f"({STEM} {nodes} }}", opset=opset, ir_version=ir_version, W0=W0, W=W, v=(8,))
-    for tensor in model.graph.initializer:
+    for tensor in model.graph.initializer if ir_version == 3 else ():
         model.graph.input.append(helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, tensor.dims))
     assert find_sites(model)[0] == [site(bound=6.0)]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from zaponnx.graph.matching import Match
-from zaponnx.graph.shapes import Shape
 from zaponnx.graph.surgery import constant, display_name, given_input
+from zaponnx.graph.symbols import Shape
 from zaponnx.macs import PREDICTOR_MACS_PER_OUTPUT
 
 
@@ -27,7 +27,7 @@ def _check_conv(match: Match) -> str:
         return "its weights are not float32"
     bias = given_input(match.conv, 2)
     if bias is not None and constant(bias) is None:
-        return "its bias is computed, not constant"
+        return "its bias is computed or an input, not constant"
     macs = match.macs_per_output
     if macs <= 2 * PREDICTOR_MACS_PER_OUTPUT:
         # With half of the outputs skipped, 2 · 9 is where the saving just makes up for the predictor.
@@ -45,22 +45,24 @@ def _check_batch_norm(match: Match) -> str:
     if not node.attrs.get("spatial", 1):
         return f"BatchNormalization '{name}' has statistics per pixel"
     if any(constant(parameter) is None for parameter in node.inputs[1:]):
-        return f"the parameters of BatchNormalization '{name}' are computed, not constant"
+        return f"the parameters of BatchNormalization '{name}' are computed or inputs, not constant"
     return ""
 
 
 def _check_residual(match: Match, shapes: Mapping[str, Shape]) -> str:
-    """The residual must have the shape of the output: ZapConvResidual does not broadcast."""
+    """The residual must have the shape of what it is added to: ZapConvResidual does not broadcast."""
     if match.residual is None or match.add is None:
         return ""
     name = display_name(match.add)
-    residual, output = shapes.get(match.residual.name), shapes.get(match.output)
-    if residual is None or output is None:
+    branch = next(operand for operand in match.add.inputs if operand is not match.residual)
+    residual, other = shapes.get(match.residual.name), shapes.get(branch.name)
+    if residual is None or other is None:
         return f"the shape of an operand of Add '{name}' is unknown"
-    if residual != output:
-        return f"Add '{name}' adds {_text(residual)} to {_text(output)}, and a residual must not broadcast"
+    if residual != other or None in residual:
+        return f"Add '{name}' adds {_text(residual)} to {_text(other)}, and a residual must not broadcast"
     return ""
 
 
 def _text(shape: Shape) -> str:
-    return "×".join("?" if dim is None else str(dim) for dim in shape)
+    """The sizes, "?" for those that only ONNX's inference has a name for."""
+    return "×".join("?" if dim is None or "unk__" in str(dim) else str(dim) for dim in shape)

@@ -10,8 +10,9 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from zaponnx.graph.padding import explicit_pads
-from zaponnx.graph.shapes import Shape
 from zaponnx.graph.surgery import constant, display_name, given_input, is_op
+from zaponnx.graph.symbols import Shape
+from zaponnx.operator import DOMAIN, ZAP_CONV_RESIDUAL
 
 _UNBOUNDED = float(np.finfo(np.float32).max)
 """Clip's own default for its bounds."""
@@ -70,7 +71,7 @@ def match(conv: gs.Node, graph: gs.Graph, shapes: Mapping[str, Shape]) -> Match 
     """
     weights = constant(conv.inputs[1])
     if weights is None:
-        return "its weights are computed, not constant"
+        return "its weights are computed or an input, not constant"
     if len(weights.shape) != 4:
         return f"it has {len(weights.shape) - 2} spatial dimensions, and only 2 are supported"
     pads = explicit_pads(conv, weights.shape[2:], shapes.get(conv.inputs[0].name))
@@ -92,6 +93,8 @@ def match(conv: gs.Node, graph: gs.Graph, shapes: Mapping[str, Shape]) -> Match 
             if isinstance(bound, str):
                 return bound
             return Match(conv, weights, pads, batch_norm, add, residual, reader, bound)
+        elif reader.op == ZAP_CONV_RESIDUAL and reader.domain == DOMAIN and reader.inputs[-1] is node.outputs[0]:
+            return f"it is the residual of {reader.op} '{display_name(reader)}'"
         else:
             return f"its output goes to {reader.op} '{display_name(reader)}', which is no ReLU"
         node = reader

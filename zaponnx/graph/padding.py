@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import onnx_graphsurgeon as gs
 
-from zaponnx.graph.shapes import Shape
+from zaponnx.graph.symbols import Shape
 
 
 def explicit_pads(conv: gs.Node, kernel: Sequence[int], input_shape: Shape | None) -> list[int] | str:
@@ -30,10 +30,10 @@ def explicit_pads(conv: gs.Node, kernel: Sequence[int], input_shape: Shape | Non
         stride = conv.attrs.get("strides", [1, 1])[axis]
         reach = (kernel[axis] - 1) * conv.attrs.get("dilations", [1, 1])[axis] + 1
         size = input_shape[2 + axis] if input_shape else None
-        if size is None and stride > 1:
+        if not isinstance(size, int) and stride > 1:
             return f"its pads (auto_pad {mode}) depend on the input's size, which is not fixed"
         # With stride 1 the total is reach − 1 for any size.
-        total = reach - 1 if size is None else max(0, (-(-size // stride) - 1) * stride + reach - size)
+        total = max(0, (-(-size // stride) - 1) * stride + reach - size) if isinstance(size, int) else reach - 1
         half = total // 2
         begin.append(half if mode == "SAME_UPPER" else total - half)
         end.append(total - begin[-1])

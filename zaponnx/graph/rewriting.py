@@ -56,7 +56,7 @@ def rewrite(model: onnx.ModelProto, replacements: Sequence[Replacement], pattern
     names = _tensor_names(model.graph)
     operators = set()
     for replacement in replacements:
-        node, initializers = export_node(_zap_conv(replacement, pattern, names), opset_version(model))
+        node, initializers = export_node(_zap_conv(replacement, pattern, names), opset_version(model, "convert"))
         model.graph.initializer.extend(initializers)
         operators.add(node.op_type)
         _put(model.graph, replacement.match, node)
@@ -169,7 +169,6 @@ def _drop_unread(graph: onnx.GraphProto, candidates: set[str]) -> None:
             del graph.node[index]
     for field, attribute in (
         ("initializer", "name"),
-        ("input", "name"),
         ("value_info", "name"),
         ("quantization_annotation", "tensor_name"),
     ):
@@ -184,4 +183,6 @@ def _declare(model: onnx.ModelProto, operators: set[str]) -> None:
     if all(entry.domain != DOMAIN for entry in model.opset_import):
         model.opset_import.append(onnx.helper.make_opsetid(DOMAIN, VERSION))
     present = {function.name for function in model.functions if function.domain == DOMAIN}
-    model.functions.extend(build_body(operator, opset_version(model)) for operator in sorted(operators - present))
+    model.functions.extend(
+        build_body(operator, opset_version(model, "convert")) for operator in sorted(operators - present)
+    )

@@ -1,4 +1,8 @@
-"""Shapes: what ONNX shape inference knows of a model's tensors, without copying its weights."""
+"""Shapes: what ONNX shape inference knows of a model's tensors, without copying its weights.
+
+A size that is not fixed has a symbol, and two sizes of one symbol are equal. ONNX's inference gives the outputs of
+convolutions and pools new symbols; `symbols` says which of these are equal.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,9 @@ import onnx
 from onnx import shape_inference
 
 from zaponnx.errors import ModelError
+from zaponnx.graph.symbols import Shape, with_equal_symbols
 from zaponnx.models import first_line
 from zaponnx.operator.schema import register_schemas
-
-Shape = tuple[int | None, ...]
-"""Dimensions; None where unknown or symbolic."""
 
 _SMALL = 1024
 """Initializers up to so many elements are kept for inference: target shapes, axes and the like are among them."""
@@ -33,8 +35,10 @@ def infer_shapes(model: onnx.ModelProto) -> Mapping[str, Shape]:
     for value in [*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output]:
         if value.type.tensor_type.HasField("shape"):
             dims = value.type.tensor_type.shape.dim
-            shapes[value.name] = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in dims)
-    return shapes
+            shapes[value.name] = tuple(
+                dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in dims
+            )
+    return with_equal_symbols(model, shapes)
 
 
 def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -47,6 +51,10 @@ def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     for name in ("node", "input", "output", "value_info", "sparse_initializer"):
         getattr(graph, name).extend(getattr(model.graph, name))
     inputs = {value.name for value in graph.input}
+    for value in graph.input:
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
+            if not dim.WhichOneof("value"):
+                dim.dim_param = f"{value.name}[{axis}]"
     for initializer in model.graph.initializer:
         elements = 1
         for dim in initializer.dims:

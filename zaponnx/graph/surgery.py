@@ -7,14 +7,25 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx_graphsurgeon.logger import G_LOGGER
 
+from zaponnx.graph.upgrading import INPUT_INITIALIZERS_ARE_CONSTANTS
+
 _ONNX_DOMAINS = (None, "", "ai.onnx")
 
 
 def import_graph(model: onnx.ModelProto) -> gs.Graph:
-    """The model as an onnx-graphsurgeon graph; the tensors' data are shared with the model."""
+    """The model as an onnx-graphsurgeon graph; the tensors' data are shared with the model.
+
+    Initializers that are inputs too are mere defaults: they become variables.
+    """
     # It logs to stdout, which is for data.
     with G_LOGGER.suppress():
-        return gs.import_onnx(model)
+        graph = gs.import_onnx(model)
+    if model.ir_version > INPUT_INITIALIZERS_ARE_CONSTANTS:
+        inputs = {value.name for value in model.graph.input}
+        for name, tensor in graph.tensors().items():
+            if name in inputs and isinstance(tensor, gs.Constant):
+                tensor.to_variable(tensor.dtype, tensor.shape)
+    return graph
 
 
 def export_node(node: gs.Node, opset: int) -> tuple[onnx.NodeProto, list[onnx.TensorProto]]:

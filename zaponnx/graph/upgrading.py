@@ -12,13 +12,20 @@ from zaponnx.operator import MIN_OPSET
 _MIN_IR_VERSION = 8
 """The first IR version with model-local functions."""
 
-_INPUT_INITIALIZERS_ARE_CONSTANTS = 3
+INPUT_INITIALIZERS_ARE_CONSTANTS = 3
 """Up to this IR version every initializer is listed as an input; later, one that is listed is a mere default."""
 
 
-def opset_version(model: onnx.ModelProto) -> int:
-    """The model's version of the ONNX domain."""
-    return int(next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")))
+def opset_version(model: onnx.ModelProto, phase: str) -> int:
+    """The model's version of the ONNX domain.
+
+    Raises:
+        ModelError: It imports no ONNX operators, which is valid: it may have operators of other domains only.
+    """
+    for entry in model.opset_import:
+        if entry.domain in ("", "ai.onnx"):
+            return int(entry.version)
+    raise ModelError(phase, "the model imports no ONNX operators, and so it has no convolutions")
 
 
 def upgrade(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
@@ -30,7 +37,7 @@ def upgrade(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
     Raises:
         ModelError: onnx's version converter cannot upgrade the model.
     """
-    opset, ir_version = opset_version(model), model.ir_version
+    opset, ir_version = opset_version(model, "convert"), model.ir_version
     changes = []
     if opset < MIN_OPSET:
         changes.append(f"opset {opset} to {MIN_OPSET}")
@@ -38,7 +45,7 @@ def upgrade(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
     if ir_version < _MIN_IR_VERSION:
         changes.append(f"IR version {ir_version} to {_MIN_IR_VERSION}")
         model.ir_version = _MIN_IR_VERSION
-    if ir_version <= _INPUT_INITIALIZERS_ARE_CONSTANTS:
+    if ir_version <= INPUT_INITIALIZERS_ARE_CONSTANTS:
         initializers = {initializer.name for initializer in model.graph.initializer}
         inputs = [value for value in model.graph.input if value.name not in initializers]
         del model.graph.input[:]

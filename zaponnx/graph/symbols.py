@@ -1,0 +1,67 @@
+"""Symbols: which sizes that are not fixed are equal, where ONNX shape inference does not say so.
+
+Along an axis of size d, a convolution or pool gives ⌊(d + pads − reach) / stride⌋ + 1, reach = (kernel − 1)·dilation
++ 1. Where d is a symbol, that expression is the symbol of the result: d itself for a 3×3 kernel padded by 1, and one
+for both the 3×3 and the 1×1 convolution that a residual block downsamples with. A sum of equal shapes has their shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx
+
+Shape = tuple[int | str | None, ...]
+"""Dimensions: sizes, or symbols of sizes that are not fixed (equal if their symbols are); None where unknown."""
+
+_WINDOWS = ("Conv", "MaxPool", "AveragePool")
+
+
+def with_equal_symbols(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+    """The shapes of the main graph's tensors, with one symbol for what is equal."""
+    known: dict[str, str] = {}
+
+    def resolved(name: str) -> Shape:
+        return tuple(known.get(dim, dim) if isinstance(dim, str) else dim for dim in shapes.get(name, ()))
+
+    for node in model.graph.node:
+        if node.domain not in ("", "ai.onnx") or not node.output:
+            continue
+        result: Shape = ()
+        if node.op_type in _WINDOWS:
+            result = _window_shape(node, *(resolved(name) for name in node.input[:2]))
+        elif node.op_type == "Add" and resolved(node.input[0]) == resolved(node.input[1]):
+            result = resolved(node.input[0])
+        for new, dim in zip(shapes.get(node.output[0], ()), result, strict=False):
+            if isinstance(new, str) and isinstance(dim, str) and new != dim:
+                known.setdefault(new, dim)
+    return {name: resolved(name) for name in shapes}
+
+
+def _window_shape(node: onnx.NodeProto, data: Shape, weights: Shape = ()) -> Shape:
+    """The output's shape as far as it is symbols, None elsewhere; () if the attributes leave it open."""
+    attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+    rank = max(len(data) - 2, 0)
+    kernel = attributes.get("kernel_shape", weights[2:])
+    strides, dilations = (attributes.get(name, [1] * rank) for name in ("strides", "dilations"))
+    pads = attributes.get("pads", [0] * 2 * rank)
+    lengths = [len(values) for values in (kernel, strides, dilations, pads)]
+    fixed = rank and lengths == [rank, rank, rank, 2 * rank] and all(isinstance(size, int) for size in kernel)
+    if not fixed or attributes.get("ceil_mode"):
+        return ()
+    mode = attributes.get("auto_pad", b"NOTSET").decode()
+    sizes: list[int | str | None] = [data[0], None]
+    for axis, dim in enumerate(data[2:]):
+        # SAME gives ⌈d / stride⌉ = ⌊(d − 1) / stride⌋ + 1.
+        added = -1 if mode.startswith("SAME") else -(kernel[axis] - 1) * dilations[axis] - 1
+        if mode == "NOTSET":
+            added += pads[axis] + pads[axis + rank]
+        sizes.append(_window_symbol(dim, added, strides[axis]) if isinstance(dim, str) else None)
+    return tuple(sizes)
+
+
+def _window_symbol(dim: str, added: int, stride: int) -> str:
+    """⌊(dim + added) / stride⌋ + 1."""
+    if stride == 1:
+        return dim if added == -1 else f"({dim}{added + 1:+d})"
+    return f"(⌊({dim}{added:+d})/{stride}⌋+1)"
