@@ -56,7 +56,7 @@ class Inspection:
         layers: Its convolutions, in the model's order, those in subgraphs and functions last.
         macs: Dense MACs per image of all convolutions; None where unknown for one of them.
         share: Share of these that ZapConvs do, or could do in a model that is not converted; None where unknown.
-        metadata: What `convert` recorded: version, model_sha256, pattern, method, epsilon, error, mac_saved.
+        metadata: What `convert` recorded of its artifacts and its operating point, see docs/artifacts.md.
     """
 
     model: Path
