@@ -146,8 +146,9 @@ LayerWeights check_weights(const LayerAttributes& attributes, const std::vector<
   return {w_shape, data[0], data[1], data[2], data[3], data[4], data[5]};
 }
 
-// Y has X's batch, W's output channels, and the spatial extents of Conv; what is not known stays unknown. What is wrong
-// is left to the kernel, which says it: ORT ignores an error from here.
+// Y has X's batch, W's output channels, and the spatial extents of Conv, if these are known and the batch is or has a
+// name; ORT has no way to say that an extent is unknown. What is wrong is left to the kernel, which says it: ORT
+// ignores an error from here.
 void infer_output_shape(OrtShapeInferContext* raw_context) {
   const OrtApi& api = Ort::GetApi();
   Ort::ShapeInferContext context(&api, raw_context);
@@ -156,15 +157,16 @@ void infer_output_shape(OrtShapeInferContext* raw_context) {
   const auto strides = exactly<int64_t, 2>("strides", context.GetAttrInts("strides"));
   const auto dilations = exactly<int64_t, 2>("dilations", context.GetAttrInts("dilations"));
   const auto pads = exactly<int64_t, 4>("pads", context.GetAttrInts("pads"));
-  if (x.size() != 4 || w.size() != 4 || !w[0].IsInt()) return;
-  std::array<int64_t, 4> extents{x[0].IsInt() ? x[0].AsInt() : -1, w[0].AsInt(), -1, -1};
+  if (x.size() != 4 || w.size() != 4 || !w[0].IsInt() || (x[0].IsInt() && x[0].AsInt() < 0)) return;
+  std::array<int64_t, 4> extents{x[0].IsInt() ? x[0].AsInt() : -1, w[0].AsInt(), 0, 0};
   const std::array<const char*, 4> names{x[0].IsInt() ? "" : x[0].AsSym(), "", "", ""};
   for (size_t axis = 0; axis < 2; ++axis) {
     const auto extent = x[axis + 2];
     const auto kernel = w[axis + 2];
-    if (!extent.IsInt() || !kernel.IsInt() || extent.AsInt() < 0) continue;
+    if (!extent.IsInt() || !kernel.IsInt() || extent.AsInt() < 0) return;
     const int64_t room = extent.AsInt() + pads[axis] + pads[axis + 2] - dilations[axis] * (kernel.AsInt() - 1) - 1;
-    if (strides[axis] > 0 && room >= 0) extents[axis + 2] = room / strides[axis] + 1;
+    if (strides[axis] < 1 || room < 0) return;
+    extents[axis + 2] = room / strides[axis] + 1;
   }
   // By hand: the headers' SetOutputShape writes -2 for a dimension with a name, which later versions of ORT refuse.
   OrtTensorTypeAndShapeInfo* info = nullptr;

@@ -89,12 +89,24 @@ def test_batch_and_size_may_change_between_runs(
         expect(case).assert_matches(np.asarray(session.run(None, fed(case))[0]))
 
 
-def test_the_library_infers_shapes(make_case: Callable[..., Any]) -> None:
-    model = make_case(strides=(2, 1), pads=(1, 2, 0, 1), size=(9, 8)).model(body=False)
-    for dim, size in zip(model.graph.input[0].type.tensor_type.shape.dim, ("N", 4, 9, 8), strict=True):
-        dim.CopyFrom(helper.make_tensor_value_info("", 1, [size]).type.tensor_type.shape.dim[0])
+@pytest.mark.parametrize(
+    ("given", "inferred"),
+    [
+        (("N", 4, 9, 8), ["N", 6, 4, 9]),
+        ((2, 4, 9, 8), [2, 6, 4, 9]),
+        # What is not known is left open: a size of -1 would be taken at its word.
+        ((None, 4, 9, 8), []),
+        (("N", 4, "H", 8), []),
+    ],
+)
+def test_the_library_infers_shapes(given: list[Any], inferred: list[Any], make_case: Callable[..., Any]) -> None:
+    case = make_case(strides=(2, 1), pads=(1, 2, 0, 1), size=(9, 8))
+    model = case.model(body=False)
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("X", TensorProto.FLOAT, given))
     model.graph.output[0].type.tensor_type.ClearField("shape")
-    assert open_session(model).get_outputs()[0].shape == ["N", 6, 4, 9]
+    session = open_session(model)
+    assert session.get_outputs()[0].shape == inferred
+    assert session.run(None, fed(case))[0].shape == (2, 6, 4, 9)
 
 
 def test_an_empty_batch_gives_an_empty_output(isa: str, make_case: Callable[..., Any]) -> None:
