@@ -95,6 +95,8 @@ def _from_torchvision(name: str, weights: str | None) -> nn.Module:
 def _load_weights(network: nn.Module, file: Path) -> None:
     try:
         network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    except OSError as error:
+        raise ModelError("export", f"cannot be read ({error.strerror or error})", where=str(file)) from error
     except pickle.UnpicklingError as error:  # its message advises to trust the file
         problem = "is no state dict, or holds more than tensors"
         raise ModelError("export", problem, where=str(file), remedy="save network.state_dict()") from error

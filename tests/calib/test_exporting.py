@@ -134,6 +134,16 @@ def test_a_torchvision_model() -> None:
     assert "features.3.expand3x3" in {node.name for node in onnx.load_model("model.onnx").graph.node}
 
 
+def test_weights_that_cannot_be_read(working_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    Path("weights.pt").touch()
+    monkeypatch.setattr(torch, "load", refuse)
+    with pytest.raises(ModelError, match=r"weights.pt: cannot be read \(Permission denied\)"):
+        export_net(weights="weights.pt")
+
+
 def test_default_weights_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError("no route to host")
