@@ -15,6 +15,7 @@ import torch
 
 from zaponnx.calib import exporting
 from zaponnx.calib.exporting import export
+from zaponnx.calib.torchvision_compat import torchvision_models
 from zaponnx.errors import InvalidArgument, ModelError, RuntimeUnavailable
 
 MODULE = """
@@ -145,6 +146,8 @@ def test_weights_that_cannot_be_read(working_directory: Path, monkeypatch: pytes
 
 
 def test_default_weights_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    torchvision_models()  # makes torchvision importable
+
     def refuse(*_: object, **__: object) -> None:
         raise OSError("no route to host")
 
