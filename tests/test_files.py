@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,15 @@ from zaponnx.files import atomic_path, check_output
 from zaponnx.models import save_model
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """No file can grow beyond 64 bytes."""
+    """No file can grow beyond 64 bytes; nor can pytest's own output, if that is a file, so print nothing meanwhile."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 WRITERS: dict[str, Callable[[Any, Path], None]] = {
@@ -36,11 +39,10 @@ WRITERS: dict[str, Callable[[Any, Path], None]] = {
 
 
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS.keys())
-@pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_leaves_what_was_there(small, tmp_path: Path, write: Callable[[Any, Path], None]) -> None:
     path = tmp_path / "written"
     path.write_bytes(b"old")
-    with pytest.raises(OutputError, match="cannot be written: File too large") as caught:
+    with pytest.raises(OutputError, match="cannot be written: File too large") as caught, full_disk():
         write(small, path)
     assert caught.value.where == str(path)
     assert path.read_bytes() == b"old"
