@@ -24,7 +24,7 @@ _SCHEMAS = {
 def _declared_schemas() -> torch.library.Library | None:
     """Declares what a failed import of torchvision lacks; the Library object must live as long as the process."""
     try:
-        import torchvision  # noqa: F401
+        import torchvision  # noqa: F401 - to see whether it works
     except RuntimeError:
         library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call] # torch's
         for name, schema in _SCHEMAS.items():

@@ -126,7 +126,7 @@ def test_missing_files_and_directories_are_refused(tmp_path: Path, load: Callabl
 def test_every_truncation_is_refused(calibration: Calibration, fit: Fit, tmp_path: Path) -> None:
     path = tmp_path / "file"
     for save, load in ((save_calibration, load_calibration), (save_fit, load_fit)):
-        save(calibration if save is save_calibration else fit, path)  # type: ignore[operator]
+        save(calibration if save is save_calibration else fit, path)  # type: ignore[operator] # each with its own artifact
         content = path.read_bytes()
         for length in [*range(0, len(content), 41), len(content) - 1]:
             path.write_bytes(content[:length])
