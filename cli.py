@@ -123,7 +123,9 @@ _data = click.option("--data", metavar="SPEC", required=True, help=_SPECS)
 _samples = click.option("--samples", type=_COUNT, help="Use at most this many samples.")
 _batch_size = click.option("--batch-size", type=_COUNT, default=128, show_default=True, help="Samples per run.")
 _preprocess = click.option("--preprocess", metavar="NAME", help="Normalisation of images: imagenet, none or MEAN/STD.")
-_seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed of all that is random.")
+_seed = click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all that is random."
+)
 _providers = click.option(
     "--providers", callback=_names, metavar="NAME,...", help="ONNX Runtime's providers by precedence, as in cuda,cpu."
 )

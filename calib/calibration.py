@@ -45,16 +45,16 @@ PRESETS = {"default": Preset(epochs=5, samples=None), "quick": Preset(epochs=2, 
 
 
 def calibrate(
-    model: Path,
+    model: Path | str,
     data: str,
-    output: Path,
+    output: Path | str,
     *,
     pattern: str = "B",
     samples: int | None = None,
     epochs: int | None = None,
     batch_size: int = 128,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
+    include: str | Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
     seed: int = 0,
     preset: str = "default",
     preprocess: str | None = None,
@@ -86,6 +86,7 @@ def calibrate(
         ModelError: The model cannot be read or run, or has no sites.
         DataError: The data do not suit the model, are fewer than four samples, or give NaN.
     """
+    model, output = Path(model), Path(output)
     if preset not in PRESETS:
         raise InvalidArgument("calibrate", f"unknown preset '{preset}'", remedy=f"use one of {', '.join(PRESETS)}")
     epochs = PRESETS[preset].epochs if epochs is None else epochs

@@ -72,7 +72,7 @@ class Demo:
 
 
 def demo(
-    output: Path = Path("demo"), *, seed: int = 0, threads: Sequence[int] = (1, 2), progress: Progress = silent
+    output: Path | str = Path("demo"), *, seed: int = 0, threads: Sequence[int] = (1, 2), progress: Progress = silent
 ) -> Demo:
     """Trains and exports a small network, calibrates, fits, converts, evaluates and times it.
 
@@ -87,6 +87,7 @@ def demo(
         InvalidArgument: The directory cannot be made.
         RuntimeUnavailable: Something that it needs is not installed.
     """
+    output = Path(output)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:

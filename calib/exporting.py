@@ -56,7 +56,7 @@ class ExportReport:
 
 def export(
     source: str,
-    output: Path,
+    output: Path | str,
     *,
     weights: str | None = None,
     input_shape: tuple[int, ...] | None = None,
@@ -84,6 +84,7 @@ def export(
         OutputError: The system does not let the file be written.
         RuntimeUnavailable: torchvision, ONNX Runtime or the network for a download is missing.
     """
+    output = Path(output)
     if opset is not None and not _OLDEST_OPSET <= opset <= onnx.defs.onnx_opset_version():
         legal = f"from {_OLDEST_OPSET} to {onnx.defs.onnx_opset_version()}"
         raise InvalidArgument("export", f"cannot write opset {opset}", remedy=f"use one {legal}")

@@ -25,7 +25,7 @@ _COARSE_STEP = 0.05  # of epsilon, beyond
 _SAVING_STEP = 0.0025  # of the sites' MACs, between neighbouring points
 
 
-def fit(calibration: Path, output: Path, *, method: str = "exact") -> Fit:
+def fit(calibration: Path | str, output: Path | str, *, method: str = "exact") -> Fit:
     """Chooses thresholds for budgets from nothing lost to only the patterns computed.
 
     The budgets are the paper's, 0 to 2 in steps of 0.01, and coarser ones beyond. The exact method adds more, so that
@@ -42,6 +42,7 @@ def fit(calibration: Path, output: Path, *, method: str = "exact") -> Fit:
         InvalidArgument: An unknown method, or a directory that does not exist.
         ArtifactError: The calibration cannot be read.
     """
+    calibration, output = Path(calibration), Path(output)
     if method not in METHODS:
         raise InvalidArgument("fit", f"unknown method '{method}'", remedy=f"use one of {', '.join(METHODS)}")
     check_output(output, "fit", [calibration])

@@ -8,19 +8,23 @@ from collections.abc import Sequence
 import onnx
 
 from zaponnx.errors import InvalidArgument, ModelError
+from zaponnx.graph.converted import is_converted
 from zaponnx.graph.finding import find_sites
 from zaponnx.graph.site import Site
 
 
 def selected_sites(
-    model: onnx.ModelProto, include: Sequence[str], exclude: Sequence[str], include_first: bool
+    model: onnx.ModelProto, include: str | Sequence[str], exclude: str | Sequence[str], include_first: bool
 ) -> list[Site]:
     """The sites whose name an expression of `include` finds, or all if there are none, less those of `exclude`.
 
     Raises:
-        ModelError: The model has no sites.
+        ModelError: The model has no sites, or is converted already.
         InvalidArgument: An expression is none or finds no site, or together they leave no site.
     """
+    if is_converted(model):
+        raise ModelError("calibrate", "the model is converted already", remedy="calibrate the original model")
+    include, exclude = ([value] if isinstance(value, str) else value for value in (include, exclude))
     sites, refusals = find_sites(model, include_first=include_first)
     if not sites:
         reason = f", the first because {refusals[0].reason}" if refusals else ""

@@ -39,11 +39,17 @@ def test_top1_and_top5_count_ranks(scores_model: Path, tmp_path: Path) -> None:
     assert result.models[0].mac_saved == 0
 
 
-@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
+@pytest.mark.parametrize("value", [0.0, np.inf])
 def test_a_network_that_decides_nothing_is_not_right(scores_model: Path, tmp_path: Path, value: float) -> None:
     x = np.full((EIGHT_CLASSES, EIGHT_CLASSES), value, np.float32)
     result = zaponnx.eval([scores_model], npz(tmp_path, x=x, labels=np.arange(EIGHT_CLASSES)))
     assert (result.models[0].top1, result.models[0].top5) == (1 / 8, 5 / 8)
+
+
+def test_scores_that_are_not_numbers_are_refused(scores_model: Path, tmp_path: Path) -> None:
+    x = np.full((EIGHT_CLASSES, EIGHT_CLASSES), np.nan, np.float32)
+    with pytest.raises(DataError, match="its scores are not numbers; check the data and the model"):
+        zaponnx.eval([scores_model], npz(tmp_path, x=x, labels=np.arange(EIGHT_CLASSES)))
 
 
 def test_without_labels_there_is_no_accuracy(zap_model: Path, tmp_path: Path) -> None:

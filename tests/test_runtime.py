@@ -117,3 +117,38 @@ def test_outputs_without_the_library_agree(zap_model: Path) -> None:
     x = np.random.default_rng(0).standard_normal((2, 4, 7, 9)).astype(np.float32)
     for mine, theirs in zip(session.run(None, {"X": x}), plain.run(None, {"X": x}), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_a_kernel_that_the_machine_lacks_is_no_silent_fallback(
+    small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZAPONNX_ISA", "abacus")
+    with pytest.raises(RuntimeUnavailable, match="ZAPONNX_ISA asks for 'abacus'"):
+        zaponnx.convert(small.model, small.calibration, small.fit, tmp_path / "new.onnx", epsilon=0.5)
+    assert not list(tmp_path.iterdir())
+
+
+def test_paths_may_be_strings(small, tmp_path: Path) -> None:
+    output = str(tmp_path / "new.json")  # nor does the suffix matter
+    zaponnx.convert(str(small.model), str(small.calibration), str(small.fit), output, epsilon=0.5)
+    assert zaponnx.inspect(output).converted
+    assert zaponnx.eval([str(small.model), output], "random", samples=4).models[1].path == Path(output)
+    zaponnx.fit(str(small.calibration), str(tmp_path / "new.zapfit.json"))
+    zaponnx.bench(output, str(small.model), threads=(1,), iterations=1, warmup=0)
+
+
+def test_one_expression_may_be_a_string(small, tmp_path: Path) -> None:
+    from zaponnx.artifact_files import load_calibration
+
+    name = load_calibration(small.calibration).sites[0].name
+    chosen = zaponnx.calibrate(
+        small.model, "random", tmp_path / "one.zapcal", include=name, samples=8, epochs=1, batch_size=4
+    )
+    assert [site.name for site in chosen.sites] == [name]
+
+
+def test_a_converted_model_is_not_calibrated(small, tmp_path: Path) -> None:
+    converted = tmp_path / "new.onnx"
+    zaponnx.convert(small.model, small.calibration, small.fit, converted, epsilon=0.5)
+    with pytest.raises(ModelError, match="converted already"):
+        zaponnx.calibrate(converted, "random", tmp_path / "new.zapcal")

@@ -86,10 +86,10 @@ def test_invalid_models_are_refused(dense_model: Path, zap_model: Path, change: 
 def test_without_the_library_the_bodies_are_checked(
     dense_model: Path, zap_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unavailable(options: object) -> None:
+    def missing() -> Path:
         raise RuntimeUnavailable("register", "not there")
 
-    monkeypatch.setattr(zaponnx.verification, "register", unavailable)
+    monkeypatch.setattr(zaponnx.verification, "library_path", missing)
     assert verify(dense_model, zap_model).ran == ("function bodies",)
 
 

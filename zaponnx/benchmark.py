@@ -70,8 +70,8 @@ class Benchmark:
 
 
 def bench(
-    model: Path,
-    baseline: Path,
+    model: Path | str,
+    baseline: Path | str,
     *,
     threads: Sequence[int] = (1, 2),
     iterations: int = 100,
@@ -99,6 +99,7 @@ def bench(
         ModelError: A model cannot be read or run, or the two differ in inputs or in their outputs' shapes.
         RuntimeUnavailable: ORT, the library or a provider is missing.
     """
+    model, baseline = Path(model), Path(baseline)
     for name, least, values in (("threads", 1, threads), ("iterations", 1, [iterations]), ("warmup", 0, [warmup])):
         if not values or min(values) < least:
             raise InvalidArgument("bench", f"{name} is {', '.join(map(str, values))}, and must be at least {least}")

@@ -82,10 +82,10 @@ class ConversionReport:
 
 
 def convert(
-    model: Path,
-    calibration: Path,
-    fit: Path,
-    output: Path,
+    model: Path | str,
+    calibration: Path | str,
+    fit: Path | str,
+    output: Path | str,
     *,
     epsilon: float | None = None,
     mac_saving: float | None = None,
@@ -111,6 +111,7 @@ def convert(
         OutputError: The system does not let the file be written.
         RuntimeUnavailable: ONNX Runtime, which the check needs, is not installed.
     """
+    model, calibration, fit, output = Path(model), Path(calibration), Path(fit), Path(output)
     _check_budget(epsilon, mac_saving)
     data_files = external_files(model, "convert")
     check_model_output(output, "convert", [model, *data_files, calibration, fit])

@@ -85,7 +85,7 @@ class Evaluation:
 
 
 def eval(
-    models: Sequence[Path],
+    models: Sequence[Path | str],
     data: str,
     *,
     samples: int | None = None,
@@ -123,7 +123,7 @@ def eval(
         raise InvalidArgument("eval", "no model is given")
     results = []
     seen: list[int] = []  # samples, by model
-    for path in models:
+    for path in map(Path, models):
         model = load_model(path, "eval")
         source = open_data(
             data, model, split=split, samples=samples, batch_size=batch_size, preprocess=preprocess, seed=0
@@ -188,13 +188,15 @@ def _run(session: Any, source: DataSource, counters: Sequence[Counter], path: Pa
 
 
 def _correct(scores: npt.NDArray[Any], labels: npt.NDArray[np.int64], path: Path) -> npt.NDArray[np.int64]:
-    """How many labels are the first, and among the first five, by descending score; ties and NaN count as ranked."""
+    """How many labels are the first, and among the first five, by descending score; ties count as ranked."""
     if scores.ndim < 2 or scores[0].size != scores.shape[1] or len(scores) != len(labels):
         problem = f"its first output has shape {list(scores.shape)}, not one score per class"
         raise ModelError("eval", problem, where=str(path), remedy="evaluate it on data without labels")
     if labels.min() < 0 or labels.max() >= scores.shape[1]:
         problem = f"label {labels.max() if labels.min() >= 0 else labels.min()} is none of {scores.shape[1]} classes"
         raise DataError("eval", problem, where=str(path))
+    if np.isnan(scores).any():
+        raise DataError("eval", "its scores are not numbers", where=str(path), remedy="check the data and the model")
     ranked = np.argsort(-scores.reshape(len(scores), -1), axis=1, kind="stable")[:, :5]
     hits = ranked == labels[:, None]
     return np.array([hits[:, 0].sum(), hits.sum()], np.int64)

@@ -76,12 +76,13 @@ class Inspection:
         return result
 
 
-def inspect(model: Path) -> Inspection:
+def inspect(model: Path | str) -> Inspection:
     """Lists the convolutions of a model, converted or not.
 
     Raises:
         ModelError: The model cannot be read.
     """
+    model = Path(model)
     proto = load_model(model, "inspect")
     opset = opset_version(proto, "inspect")
     converted = is_converted(proto)
