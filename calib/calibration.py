@@ -93,7 +93,9 @@ def calibrate(
     samples = PRESETS[preset].samples if samples is None else samples
     if epochs < 1:
         raise InvalidArgument("calibrate", f"epochs is {epochs}, and must be at least 1")
-    check_output(output, "calibrate", [model, *external_files(model, "calibrate"), Path(data.partition(":")[2])])
+    argument = data.partition(":")[2]  # a file, or a script's file and its function
+    inputs = [model, *external_files(model, "calibrate"), Path(argument), Path(argument.rpartition(":")[0])]
+    check_output(output, "calibrate", inputs)
     tile = Pattern.parse(pattern)
     dense = load_model(model, "calibrate")
     sites = selected_sites(dense, include, exclude, include_first)

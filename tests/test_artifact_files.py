@@ -123,6 +123,15 @@ def test_missing_files_and_directories_are_refused(tmp_path: Path, load: Callabl
             load(path)
 
 
+def test_a_refusal_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"\x89PNG" * 9)
+    with pytest.raises(ArtifactError, match=r"; give the file that zaponnx calibrate wrote, or run it again$"):
+        load_calibration(path)
+    with pytest.raises(ArtifactError, match=r"; give the file that zaponnx fit wrote, or run it again$"):
+        load_fit(path)
+
+
 def test_every_truncation_is_refused(calibration: Calibration, fit: Fit, tmp_path: Path) -> None:
     path = tmp_path / "file"
     for save, load in ((save_calibration, load_calibration), (save_fit, load_fit)):

@@ -139,6 +139,7 @@ def test_budget_and_goal_exclude_each_other(invoke, small, tmp_path: Path) -> No
         (["bench", "MODEL", "--baseline", "MODEL", "--input-shapes", "1,3,12,12"], "no input's name and shape"),
         (["export", "digits", "-o", "out", "--input-shape", "1x3"], "no list of integers"),
         (["calibrate", "MODEL", "--data", "random", "-o", "out", "--samples", "0"], "--samples"),
+        (["calibrate", "MODEL", "--data", "random", "-o", "out", "--seed", "-1"], "--seed"),
         (["transmogrify"], "No such command"),
     ],
 )
@@ -254,3 +255,11 @@ def test_debug_shows_the_traceback(invoke, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "Traceback" in result.stderr
     assert ModelError.__name__ in result.stderr
+
+
+def test_a_data_script_is_not_overwritten(invoke, small, tmp_path: Path) -> None:
+    script = tmp_path / "data.py"
+    script.write_text("def batches(): ...\n")
+    result = invoke("calibrate", small.model, "--data", f"py:{script}:batches", "-o", script)
+    assert_fails(result, 2, "the output is also an input")
+    assert script.read_text() == "def batches(): ...\n"

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,17 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
         temporary.write_bytes(content)
 
 
+@contextmanager
+def _written_by(command: str) -> Iterator[None]:
+    """Adds the remedy to errors about a file that the command writes."""
+    try:
+        yield
+    except ArtifactError as error:
+        remedy = f"give the file that zaponnx {command} wrote, or run it again"
+        raise ArtifactError(error.phase, error.problem, where=error.where, remedy=remedy) from error
+
+
+@_written_by("calibrate")
 def load_calibration(path: Path, phase: str = "calibration") -> Calibration:
     """Reads a calibration.
 
@@ -114,6 +126,7 @@ def save_fit(fit: Fit, path: Path) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+@_written_by("fit")
 def load_fit(path: Path, phase: str = "fit") -> Fit:
     """Reads a fit; arguments and errors as in `load_calibration`."""
     _check_file(path, phase)

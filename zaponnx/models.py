@@ -17,6 +17,9 @@ from zaponnx.files import check_output, flush, sha256, writing
 _PROTOBUF_LIMIT = 2**31 - 2**24
 """Bytes of tensor data that fit a protobuf file, which ends at 2 GiB; the rest is left for the graph itself."""
 
+_NO_MODEL = "not an ONNX model, or a truncated one"
+_ANOTHER = "give an .onnx file, or export or copy it again"
+
 
 def load_model(path: Path, phase: str) -> onnx.ModelProto:
     """Reads a model with its external data and checks it with onnx.checker.
@@ -178,9 +181,9 @@ def _read(path: Path, phase: str) -> onnx.ModelProto:
     except OSError as error:
         raise ModelError(phase, f"cannot be read: {error.strerror}", where=str(path)) from error
     except DecodeError as error:
-        raise ModelError(phase, "not an ONNX model, or a truncated one", where=str(path)) from error
+        raise ModelError(phase, _NO_MODEL, where=str(path), remedy=_ANOTHER) from error
     if not model.ir_version or not model.HasField("graph"):
-        raise ModelError(phase, "not an ONNX model, or a truncated one", where=str(path))
+        raise ModelError(phase, _NO_MODEL, where=str(path), remedy=_ANOTHER)
     return model
 
 
