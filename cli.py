@@ -195,13 +195,18 @@ def fit_command(**options: Any) -> Any:
     return zaponnx.fit(**options)
 
 
-@main.command("convert", cls=_Command, show=tables.convert)
+@main.command("convert", cls=_Command, show=tables.convert, progress=True)
 @click.argument("model", type=_FILE)
 @click.option("--calibration", type=_FILE, required=True, help="What calibrate wrote.")
 @click.option("--fit", type=_FILE, required=True, help="What fit wrote.")
 @_output
 @click.option("--epsilon", type=float, help="Budget: a limit for the sum of the layers' measured errors.")
 @click.option("--mac-saving", type=float, help="Goal: the share of the calibrated layers' MACs to save, from 0 to 1.")
+@click.option("--tune", is_flag=True, help="Measure the layers here and leave those dense that do not get faster.")
+@click.option("--data", metavar="SPEC", help=f"To tune with: {_SPECS}")
+@click.option("--batch-size", type=_COUNT, help="Samples per run when tuning; 1 if not given.")
+@_preprocess
+@click.option("--threads", type=_COUNT, help="Threads to tune for; all cores if not given.")
 def convert_command(**options: Any) -> Any:
     """Write the model with its predictors at one operating point."""
     return zaponnx.convert(**options)

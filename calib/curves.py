@@ -8,12 +8,14 @@ as in ECCV 2020, for each site alone.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from zaponnx.artifacts import Floats, SiteCalibration
+from zaponnx.artifacts import Floats, OperatingPoint, SiteCalibration
 
 Doubles = npt.NDArray[np.float64]
 
@@ -56,4 +58,15 @@ def measured_curve(site: SiteCalibration, edges: Floats) -> Curve:
         error=np.concatenate([[0.0], lost / site.total_value if site.total_value > 0 else np.zeros_like(lost)]),
         saved=np.concatenate([[0.0], skipped * (site.macs / site.outputs)]),
         macs=site.macs,
+    )
+
+
+def operating_point(curves: Sequence[Curve], epsilon: float, thresholds: Sequence[float]) -> OperatingPoint:
+    """The operating point with one threshold per curve, and its error and saving on these."""
+    measured = [curve.at(threshold) for curve, threshold in zip(curves, thresholds, strict=True)]
+    return OperatingPoint(
+        epsilon=epsilon,
+        error=math.fsum(error for error, _ in measured),
+        mac_saved=math.fsum(saved for _, saved in measured) / math.fsum(curve.macs for curve in curves),
+        thresholds={curve.site: threshold for curve, threshold in zip(curves, thresholds, strict=True)},
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from zaponnx.artifact_files import load_calibration, save_fit
 from zaponnx.artifacts import Fit, OperatingPoint
-from zaponnx.calib.curves import Curve, measured_curve
+from zaponnx.calib.curves import Curve, measured_curve, operating_point
 from zaponnx.calib.exact import LagrangianPath
 from zaponnx.calib.sigmoid import SmoothCurve, minimize_macs, smooth_curve
 from zaponnx.errors import InvalidArgument
@@ -60,7 +60,7 @@ def _exact(curves: Sequence[Curve]) -> tuple[list[OperatingPoint], Mapping[str, 
     between = np.interp(levels, path.saved, path.budgets)
     points: list[OperatingPoint] = []
     for epsilon in sorted({*_grid(curves), *map(float, between)}):
-        point = _point(curves, epsilon, path.thresholds(epsilon))
+        point = operating_point(curves, epsilon, path.thresholds(epsilon))
         # A smaller budget's point keeps to this one too: filling a budget up must not make it save less.
         if points and points[-1].mac_saved > point.mac_saved:
             point = replace(points[-1], epsilon=epsilon)
@@ -71,11 +71,11 @@ def _exact(curves: Sequence[Curve]) -> tuple[list[OperatingPoint], Mapping[str, 
 def _sigmoid(curves: Sequence[Curve]) -> tuple[list[OperatingPoint], Mapping[str, Mapping[str, Any]]]:
     smooth = [smooth_curve(curve) for curve in curves]
     lossless = LagrangianPath(curves).thresholds(0)
-    points = [_point(curves, 0.0, lossless)]
+    points = [operating_point(curves, 0.0, lossless)]
     epsilons = _grid(curves)[1:]
     for epsilon, solution in zip(epsilons, minimize_macs(smooth, epsilons), strict=True):
         thresholds = lossless if solution is None else [float(np.float32(threshold)) for threshold in solution]
-        points.append(_point(curves, epsilon, thresholds))
+        points.append(operating_point(curves, epsilon, thresholds))
     sources = {curve.site: _source(fitted) for curve, fitted in zip(curves, smooth, strict=True)}
     return [*points, _patterns_only(curves)], sources
 
@@ -93,16 +93,5 @@ def _grid(curves: Sequence[Curve]) -> list[float]:
 
 
 def _patterns_only(curves: Sequence[Curve]) -> OperatingPoint:
-    point = _point(curves, 0.0, [math.inf] * len(curves))
+    point = operating_point(curves, 0.0, [math.inf] * len(curves))
     return replace(point, epsilon=max(_PAPER_EPSILONS[-1], point.error))
-
-
-def _point(curves: Sequence[Curve], epsilon: float, thresholds: Sequence[float]) -> OperatingPoint:
-    """The operating point with its error and saving on the measured curves."""
-    measured = [curve.at(threshold) for curve, threshold in zip(curves, thresholds, strict=True)]
-    return OperatingPoint(
-        epsilon=epsilon,
-        error=math.fsum(error for error, _ in measured),
-        mac_saved=math.fsum(saved for _, saved in measured) / math.fsum(curve.macs for curve in curves),
-        thresholds={curve.site: threshold for curve, threshold in zip(curves, thresholds, strict=True)},
-    )

@@ -109,10 +109,10 @@ def bench(
     runs = []
     for done, count in enumerate(threads):
         progress(f"timing with {count} thread{'s' * (count > 1)}", done, len(threads))
-        sessions = [_session(path, count, providers) for path in paths]
+        sessions = [open_session(path, timing_options(count), providers, "bench") for path in paths]
         inputs = _random_inputs(sessions[0], input_shapes or {}, seed)
         _check_alike(sessions, inputs, paths)
-        baseline_ms, model_ms = _interleaved(sessions, inputs, iterations, warmup)
+        baseline_ms, model_ms = map(median, interleaved_times(sessions, [inputs], iterations, warmup))
         runs.append(BenchmarkRun(count, baseline_ms, model_ms, baseline_ms / model_ms))
     return Benchmark(
         model=model,
@@ -128,12 +128,33 @@ def bench(
     )
 
 
-def _session(path: Path, threads: int, providers: Sequence[Provider] | None) -> Any:
+def timing_options(threads: int) -> Any:
+    """Session options for sessions that are timed in turn, with zaponnx's operators."""
     options = session_options(threads=threads)
     # The idle session's threads would otherwise go on spinning for a while on the cores of the one that is timed.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     register(options)
-    return open_session(path, options, providers, "bench")
+    return options
+
+
+def interleaved_times(
+    sessions: Sequence[Any], feeds: Sequence[Mapping[str, npt.NDArray[Any]]], iterations: int, warmup: int
+) -> tuple[list[float], list[float]]:
+    """Milliseconds of each run of two sessions, run in turn, the first of each pair alternating.
+
+    Args:
+        sessions: The two.
+        feeds: The inputs; each pair of runs takes the next ones, over and over.
+        iterations: Runs of each session that are timed.
+        warmup: Runs of each before those.
+    """
+    times: tuple[list[float], list[float]] = ([], [])
+    for iteration in range(warmup + iterations):
+        for index in (0, 1) if iteration % 2 else (1, 0):
+            start = time.perf_counter()
+            sessions[index].run(None, feeds[iteration % len(feeds)])
+            times[index].append((time.perf_counter() - start) * 1e3)
+    return times[0][warmup:], times[1][warmup:]
 
 
 def _random_inputs(session: Any, shapes: Mapping[str, Sequence[int]], seed: int) -> Inputs:
@@ -179,14 +200,3 @@ def _check_alike(sessions: Sequence[Any], inputs: Inputs, paths: Sequence[Path])
     if signatures[0] != signatures[1]:
         problem = f"gives outputs {signatures[1]}, and the baseline {signatures[0]}"
         raise ModelError("bench", problem, where=str(paths[1]))
-
-
-def _interleaved(sessions: Sequence[Any], inputs: Inputs, iterations: int, warmup: int) -> tuple[float, float]:
-    """Median milliseconds of the two sessions, run in turn, the first of each pair alternating."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for iteration in range(warmup + iterations):
-        for index in (0, 1) if iteration % 2 else (1, 0):
-            start = time.perf_counter()
-            sessions[index].run(None, inputs)
-            times[index].append((time.perf_counter() - start) * 1e3)
-    return median(times[0][warmup:]), median(times[1][warmup:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,15 +14,17 @@ import onnx
 
 from zaponnx.artifact_files import load_calibration, load_fit
 from zaponnx.artifacts import Calibration, Fit, OperatingPoint
-from zaponnx.errors import ArtifactError, InvalidArgument, ModelError
-from zaponnx.files import sha256
+from zaponnx.calibrated_sites import CalibratedSite, calibrated_sites, check_provenance
+from zaponnx.errors import InvalidArgument, ModelError
 from zaponnx.graph.converted import is_converted, write_metadata
-from zaponnx.graph.finding import find_matches
 from zaponnx.graph.rewriting import Replacement, rewrite
 from zaponnx.graph.site import Refusal
 from zaponnx.graph.surgery import display_name
 from zaponnx.graph.upgrading import upgrade
 from zaponnx.models import check_model_output, external_files, load_model, model_sha256, staged_model
+from zaponnx.patterns import Pattern
+from zaponnx.progress import Progress, silent
+from zaponnx.tuning import Tuning, TuningSettings, tuned_point
 from zaponnx.verification import Verification, verify
 
 _RECORDED_SETTINGS = ("data", "samples", "seed")
@@ -52,12 +55,13 @@ class ConversionReport:
     Attributes:
         model, output: The model read and the model written.
         pattern: The pattern's name or tile.
-        epsilon, error, mac_saved: The operating point, as `fit` predicted it from the calibration. The saving is a
+        epsilon, error, mac_saved: The operating point that was written, as measured in calibration. The saving is a
             share of all calibrated sites' MACs, those that stay dense included; `eval` gives that of the ZapConvs.
         budget_missed: Why the budget that was asked for could not be met, "" if it was.
         upgraded: What had to be upgraded, as in "opset 9 to 13", "" if nothing.
         converted: The sites that became ZapConvs, in the model's order.
         dense: The Convs that stay dense, and why.
+        tuning: What was measured to choose them; None without `tune`.
         verification: How the written model was checked.
     """
 
@@ -71,6 +75,7 @@ class ConversionReport:
     upgraded: str
     converted: tuple[ConvertedSite, ...]
     dense: tuple[Refusal, ...]
+    tuning: Tuning | None
     verification: Verification
 
     def to_json(self) -> dict[str, Any]:
@@ -89,6 +94,12 @@ def convert(
     *,
     epsilon: float | None = None,
     mac_saving: float | None = None,
+    tune: bool = False,
+    data: str | None = None,
+    batch_size: int | None = None,
+    preprocess: str | None = None,
+    threads: int | None = None,
+    progress: Progress = silent,
 ) -> ConversionReport:
     """Writes a model in which the calibrated sites are ZapConvs, at an operating point of the fit.
 
@@ -100,34 +111,57 @@ def convert(
         output: The file to write.
         epsilon: Takes the last point whose error, as measured in calibration, is not above this budget.
         mac_saving: Takes the first point that saves this share, 0 to 1, of the calibrated sites' MACs.
+        tune: Measures on this machine's CPU which sites are faster as ZapConvs, leaves the others dense and spends
+            their part of the budget on the rest; see `zaponnx.tuning`. If nothing pays, the model stays dense.
+        data: The SPEC of the data to measure with, since what is skipped depends on them. For `tune`, as all below.
+        batch_size: Samples per run, 1 if None, unless the model prescribes its batch.
+        preprocess: Normalisation of images, as in `calibrate`.
+        threads: ORT's threads within an operator; all cores if None.
+        progress: Told about every measurement.
 
-    If no point does so, the nearest one is written, and the report says that the budget was missed.
+    If no point keeps to the budget or reaches the goal, the nearest one is written, and the report says that the budget
+    was missed; so it does where the sites that pay save less than `mac_saving`.
 
     Raises:
-        InvalidArgument: Not exactly one of `epsilon` and `mac_saving` is given, or it is out of range; the output
-            cannot be written or is one of the inputs.
-        ModelError: The model cannot be read or is converted already, or the check of the result failed.
+        InvalidArgument: Not exactly one of `epsilon` and `mac_saving` is given, or an argument is out of range; data
+            are missing or given in vain, or the SPEC is unknown; the output cannot be written or is one of the inputs.
+        ModelError: The model cannot be read or run or is converted already, or the check of the result failed.
         ArtifactError: An artifact cannot be read or belongs to another model, or the fit to another calibration.
+        DataError: The data cannot be read or do not suit the model.
         OutputError: The system does not let the file be written.
-        RuntimeUnavailable: ONNX Runtime, which the check needs, is not installed.
+        RuntimeUnavailable: ONNX Runtime, which the check needs, or the library, which tuning needs, is not installed.
     """
     model, calibration, fit, output = Path(model), Path(calibration), Path(fit), Path(output)
     _check_budget(epsilon, mac_saving)
+    settings = TuningSettings.of(tune, data, batch_size, preprocess, threads)
     data_files = external_files(model, "convert")
-    check_model_output(output, "convert", [model, *data_files, calibration, fit])
+    argument = (data or "").partition(":")[2]  # a file, or a script's file and its function
+    inputs = [model, *data_files, calibration, fit, Path(argument), Path(argument.rpartition(":")[0])]
+    check_model_output(output, "convert", inputs)
     proto = load_model(model, "convert")
     if is_converted(proto):
         raise ModelError("convert", "it is already converted", where=str(model), remedy="convert the original model")
     calibrated, fitted = load_calibration(calibration, "convert"), load_fit(fit, "convert")
-    _check_provenance(model_sha256(model, "convert"), calibrated, calibration, fitted, fit)
+    check_provenance(model_sha256(model, "convert"), calibrated, calibration, fitted, fit)
     point, budget_missed = select_point(fitted, epsilon=epsilon, mac_saving=mac_saving)
     proto, upgraded = upgrade(proto)
-    replacements, dense = _plan(proto, calibrated, point, calibration)
-    rewrite(proto, replacements, calibrated.pattern)
-    write_metadata(proto, _provenance(calibrated, fitted, point))
-    with staged_model(proto, output, "convert", external_data=bool(data_files)) as staged:
+    sites, dense = calibrated_sites(proto, calibrated, calibration)
+
+    def build(chosen: OperatingPoint) -> onnx.ModelProto:
+        return _converted(proto, sites, chosen, calibrated.pattern)
+
+    tuning = None
+    if settings is not None:
+        # A point of smoothed curves may cost more than the epsilon that it was made for.
+        budget = max(point.epsilon, point.error) if epsilon is None else epsilon
+        tensors = {match.output: [node.outputs[0].name for node in match.nodes] for match, _ in sites}
+        tuned, tuning = tuned_point(model, proto, tensors, build, point, budget, calibrated, settings, progress)
+        if tuned is not point:
+            point, budget_missed = tuned, _missed_goal(tuned, mac_saving)
+    result = build(point)
+    write_metadata(result, _provenance(calibrated, fitted, point, tuning))
+    with staged_model(result, output, "convert", external_data=bool(data_files)) as staged:
         verification = verify(model, staged)
-    macs = {site.output: site.macs for site in calibrated.sites}
     return ConversionReport(
         model=model,
         output=output,
@@ -138,15 +172,12 @@ def convert(
         budget_missed=budget_missed,
         upgraded=upgraded,
         converted=tuple(
-            ConvertedSite(
-                name=display_name(found.match.conv),
-                output=found.match.output,
-                threshold=found.threshold[0],
-                macs=macs[found.match.output],
-            )
-            for found in replacements
+            ConvertedSite(display_name(match.conv), match.output, point.thresholds[match.output], site.macs)
+            for match, site in sites
+            if point.thresholds[match.output] > -math.inf
         ),
-        dense=tuple(dense),
+        dense=(*dense, *_left_dense(sites, point, tuning)),
+        tuning=tuning,
         verification=verification,
     )
 
@@ -175,50 +206,43 @@ def _check_budget(epsilon: float | None, mac_saving: float | None) -> None:
         raise InvalidArgument("convert", f"the MAC saving is {mac_saving}", remedy="use a share from 0 to 1")
 
 
-def _check_provenance(
-    model_hash: str, calibration: Calibration, calibration_path: Path, fit: Fit, fit_path: Path
-) -> None:
-    for artifact, path, command in ((calibration, calibration_path, "calibrate"), (fit, fit_path, "fit")):
-        if artifact.model_sha256 != model_hash:
-            remedy = f"run zaponnx {command} for this model"
-            raise ArtifactError("convert", "it belongs to another model", where=str(path), remedy=remedy)
-    outputs = {site.output for site in calibration.sites}
-    if fit.calibration_sha256 != sha256(calibration_path) or fit.curves.keys() != outputs:
-        remedy = f"run zaponnx fit {calibration_path}"
-        raise ArtifactError("convert", "it was fitted to another calibration", where=str(fit_path), remedy=remedy)
+def _converted(
+    model: onnx.ModelProto, sites: Sequence[CalibratedSite], point: OperatingPoint, pattern: Pattern
+) -> onnx.ModelProto:
+    """A copy of the model in which the sites are ZapConvs at the point's thresholds; −∞ leaves one dense."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    replacements = [
+        Replacement(match, site.predictor, (point.thresholds[match.output],))
+        for match, site in sites
+        if point.thresholds[match.output] > -math.inf
+    ]
+    rewrite(copy, replacements, pattern)
+    return copy
 
 
-def _plan(
-    model: onnx.ModelProto, calibration: Calibration, point: OperatingPoint, path: Path
-) -> tuple[list[Replacement], list[Refusal]]:
-    """Which sites to rewrite and how, and which Convs stay dense and why.
-
-    Raises:
-        ArtifactError: The calibration has a site that the model does not have.
-    """
-    calibrated = {site.output: site for site in calibration.sites}
-    matches, dense = find_matches(model)
-    if not calibrated.keys() <= {match.output for match in matches}:
-        # Then it was made with the first convolution included.
-        matches, dense = find_matches(model, include_first=True)
-    replacements = []
-    for match in matches:
-        name, site = display_name(match.conv), calibrated.pop(match.output, None)
-        if site is None:
-            dense.append(Refusal(name, "it was not calibrated"))
-        elif (site.channels, site.macs_per_output) != (match.weights.shape[0], match.macs_per_output):
-            raise ArtifactError("convert", f"site '{name}' is another one in the model", where=str(path))
-        elif point.thresholds[match.output] == -math.inf:
-            dense.append(Refusal(name, "nothing to skip at this operating point"))
-        else:
-            replacements.append(Replacement(match, site.predictor, (point.thresholds[match.output],)))
-    for site in calibrated.values():
-        raise ArtifactError("convert", f"its site '{site.name}' is no site of the model", where=str(path))
-    return replacements, dense
+def _left_dense(sites: Sequence[CalibratedSite], point: OperatingPoint, tuning: Tuning | None) -> list[Refusal]:
+    """The calibrated sites that stay dense, and why."""
+    measured = {site.output: site for site in tuning.sites} if tuning else {}
+    return [
+        Refusal(
+            display_name(match.conv),
+            measured[match.output].reason if match.output in measured else "nothing to skip at this operating point",
+        )
+        for match, _ in sites
+        if point.thresholds[match.output] == -math.inf
+    ]
 
 
-def _provenance(calibration: Calibration, fit: Fit, point: OperatingPoint) -> dict[str, str]:
-    """What the model's metadata record: the artifacts and the operating point, numbers as in JSON."""
+def _missed_goal(point: OperatingPoint, mac_saving: float | None) -> str:
+    """Why a tuned model misses the goal, "" if it does not; budgets are kept by tuning."""
+    if mac_saving is None or point.mac_saved >= mac_saving:
+        return ""
+    return f"the layers that pay save {point.mac_saved:.2%} of the MACs, and not {mac_saving:.2%}"
+
+
+def _provenance(calibration: Calibration, fit: Fit, point: OperatingPoint, tuning: Tuning | None) -> dict[str, str]:
+    """What the model's metadata record: the artifacts, the operating point and the tuning, numbers as in JSON."""
     settings = {name: calibration.settings[name] for name in _RECORDED_SETTINGS if name in calibration.settings}
     return {
         "version": version("zaponnx"),
@@ -230,6 +254,7 @@ def _provenance(calibration: Calibration, fit: Fit, point: OperatingPoint) -> di
         "epsilon": _text(point.epsilon),
         "error": _text(point.error),
         "mac_saved": _text(point.mac_saved),
+        **({"tuned": "true", "tuned_cpu": tuning.cpu, "tuned_threads": _text(tuning.threads)} if tuning else {}),
     }
 
 

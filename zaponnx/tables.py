@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zaponnx.evaluation import Evaluation
     from zaponnx.inspection import Inspection
     from zaponnx.self_check import SelfCheck
+    from zaponnx.tuning import Tuning
 
 _SHOWN_EPSILONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
@@ -83,10 +84,21 @@ def convert(report: ConversionReport) -> str:
         f"checked with thresholds at −∞ ({', '.join(report.verification.ran)}): differs from the dense model by "
         f"{report.verification.difference:.1e}, at most {report.verification.tolerance:.1e} allowed",
     ]
-    lines.append("not every layer gains time by what it saves: see with zaponnx bench whether the model is faster")
+    lines.append(_gain(report.tuning))
     if report.budget_missed:
         lines.append(f"BUDGET MISSED: {report.budget_missed}")
     return "\n".join(lines)
+
+
+def _gain(tuning: Tuning | None) -> str:
+    """What is known of the converted model's time."""
+    if tuning is None:
+        return "not every layer gains time by what it saves: see with zaponnx bench whether the model is faster"
+    machine = f"with {tuning.threads} thread{'s' * (tuning.threads > 1)} on {tuning.cpu}, batch {tuning.batch_size}"
+    if tuning.model is None:
+        return f"NOTHING PAYS {machine}: the model stays dense"
+    times = tuning.model
+    return f"{times.dense_ms:.3f} ms dense, {times.converted_ms:.3f} ms converted, {machine}"
 
 
 def evaluate(evaluation: Evaluation) -> str:

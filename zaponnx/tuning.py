@@ -1,0 +1,139 @@
+"""convert's --tune: reads a model, its sites and real inputs, gives the operating point that pays on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import onnx
+
+from zaponnx.artifacts import Calibration, OperatingPoint
+from zaponnx.errors import InvalidArgument
+from zaponnx.machine import cpu_cores, cpu_name, versions
+from zaponnx.progress import Progress
+from zaponnx.site_choice import TunedSite, choose, redistribute
+from zaponnx.stopwatch import PAIRS, PairedTimes, Stopwatch, read_feeds
+
+
+@dataclass(frozen=True)
+class TuningSettings:
+    """What to measure with.
+
+    Attributes:
+        data: The data's SPEC; its calibration split is taken, where it has one.
+        batch_size: Samples per run, unless the model prescribes its batch.
+        preprocess: Normalisation of images, as in `calibrate`.
+        threads: ORT's threads within an operator.
+
+    Raises:
+        InvalidArgument: A number below 1.
+    """
+
+    data: str
+    batch_size: int
+    preprocess: str | None
+    threads: int
+
+    def __post_init__(self) -> None:
+        for name, value in (("batch size", self.batch_size), ("number of threads", self.threads)):
+            if value < 1:
+                raise InvalidArgument("convert", f"the {name} is {value}, and must be at least 1")
+
+    @classmethod
+    def of(
+        cls, tune: bool, data: str | None, batch_size: int | None, preprocess: str | None, threads: int | None
+    ) -> TuningSettings | None:
+        """The settings that `convert`'s arguments give, None without `tune`.
+
+        Raises:
+            InvalidArgument: There are no data to tune with, or other arguments without `tune`; a number below 1.
+        """
+        if not tune:
+            given = {"data": data, "batch size": batch_size, "preprocessing": preprocess, "threads": threads}
+            for name, value in given.items():
+                if value is not None:
+                    raise InvalidArgument("convert", f"{name} are given, but nothing to tune", remedy="add --tune")
+            return None
+        if data is None:
+            problem = "tuning needs data, since what a layer skips depends on them"
+            raise InvalidArgument("convert", problem, remedy="give --data, as for calibrate")
+        cores = cpu_cores() if threads is None else threads
+        return cls(data, 1 if batch_size is None else batch_size, preprocess, cores)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How a model was tuned.
+
+    Attributes:
+        cpu, cores: The machine.
+        threads: ORT's threads within an operator.
+        data, batch_size, batches: The inputs: their SPEC, samples per run, and how many of these were taken in turn.
+        pairs: Timed runs of each model, per measurement.
+        sites: The sites that were measured, with their times.
+        model: The times of the whole models; None if nothing pays.
+        versions: Of Python and the packages.
+    """
+
+    cpu: str
+    cores: int
+    threads: int
+    data: str
+    batch_size: int
+    batches: int
+    pairs: int
+    sites: tuple[TunedSite, ...]
+    model: PairedTimes | None
+    versions: Mapping[str, str]
+
+
+def tuned_point(
+    path: Path,
+    dense: onnx.ModelProto,
+    tensors: Mapping[str, Sequence[str]],
+    build: Callable[[OperatingPoint], onnx.ModelProto],
+    point: OperatingPoint,
+    epsilon: float,
+    calibration: Calibration,
+    settings: TuningSettings,
+    progress: Progress,
+) -> tuple[OperatingPoint, Tuning]:
+    """Measures, and chooses the sites that stay dense.
+
+    Args:
+        path: The dense model as the user has it.
+        dense: The same, upgraded as its conversions are.
+        tensors: A site's output → the tensors that its nodes write in the dense model, the output among them.
+        build: Makes the converted model at an operating point.
+        point: The operating point to begin with.
+        epsilon: The budget that sites left dense leave to the others.
+        calibration: With the curves of all sites.
+        settings: What to measure with.
+        progress: Told about every measurement.
+
+    Returns:
+        The operating point, with a threshold of −∞ for each site that stays dense; and what was measured.
+
+    Raises:
+        InvalidArgument: An unknown SPEC or option.
+        DataError: The data cannot be read, do not suit the model, or are less than a batch.
+        ModelError: The model cannot be run.
+        RuntimeUnavailable: ONNX Runtime or the library is not installed.
+    """
+    feeds = read_feeds(settings.data, dense, settings.batch_size, settings.preprocess)
+    stopwatch = Stopwatch(path, dense, tensors, feeds, settings.threads)
+    choice = choose(point, partial(redistribute, calibration, epsilon), build, stopwatch, progress)
+    return choice.point, Tuning(
+        cpu=cpu_name(),
+        cores=cpu_cores(),
+        threads=settings.threads,
+        data=settings.data,
+        batch_size=len(next(iter(feeds[0].values()))),
+        batches=len(feeds),
+        pairs=PAIRS,
+        sites=choice.sites,
+        model=choice.model,
+        versions=versions(),
+    )
