@@ -26,6 +26,7 @@ struct TapRuns {
 struct ChunkWeights {
   const float* data;
   int64_t stride;
+  bool prefetch;  // the layer's weights do not stay in L2: fetch the next channels' ahead
 };
 
 // out[out_pixel[i] * out_stride + m] (+)= Σ patch[pixel[i] + tap] · weights[m, tap] for
@@ -44,7 +45,8 @@ struct PatternPixelsArgs {
 };
 
 // The same for lists of single outputs: channel m's outputs are the pixels list[start[m]] ... list[start[m + 1] - 1],
-// and sums[k] (+)= the output that list[k] names.
+// and sums[k] (+)= the output that list[k] names. Of a pair of channels 2k and 2k + 1, the last shared[k] pixels of the
+// first are the first shared[k] pixels of the second.
 struct SparseOutputsArgs {
   const float* patch;
   const int32_t* pixel;  // offset in the patch of the first tap of each pixel of the tile
@@ -53,6 +55,7 @@ struct SparseOutputsArgs {
   int32_t channels;
   const uint8_t* list;
   const int32_t* start;
+  const int32_t* shared;
   float* sums;
   bool accumulate;
 };

@@ -18,6 +18,13 @@ namespace zaponnx {
 // Floats that dot_block writes to `sums`: the products, rounded up to a multiple of 8.
 constexpr int dot_block_sums(int count) { return (count + 7) / 8 * 8; }
 
+// Fetches one of `parts` equal parts of so many floats into L2.
+inline void prefetch_part(const float* data, int64_t floats, int32_t part, int32_t parts) {
+  constexpr int64_t kLine = 16;
+  for (int64_t i = floats * part / parts; i < floats * (part + 1) / parts; i += kLine)
+    __builtin_prefetch(data + i, 0, 2);
+}
+
 template <typename Isa, int Pixels, int Channels>
 [[gnu::always_inline]] inline void dot_block(const float* const (&x)[Pixels], const TapRuns& taps, const float* w,
                                              int64_t stride, float* sums) {
@@ -31,15 +38,30 @@ template <typename Isa, int Pixels, int Channels>
     // One index for all pixels, or the compiler keeps a pointer for each and runs out of registers.
     const int64_t end = taps.offset[run] + taps.length;
     for (int64_t at = taps.offset[run]; at < end; at += Isa::kLanes, w += Isa::kLanes) {
-      Vector pixel[Pixels];
+      // Of pixels and weights, the fewer are held in registers while the others are loaded one by one.
+      if constexpr (Channels <= 2) {
+        Vector weight[Channels];
 #pragma GCC unroll 32
-      for (int p = 0; p < Pixels; ++p) pixel[p] = Isa::load(x[p] + at);
-#pragma GCC unroll 32
-      for (int q = 0; q < Channels; ++q) {
-        const Vector weight = Isa::load(w + q * stride);
+        for (int q = 0; q < Channels; ++q) weight[q] = Isa::load(w + q * stride);
 #pragma GCC unroll 32
         for (int p = 0; p < Pixels; ++p) {
-          total[p * Channels + q] = Isa::fma(pixel[p], weight, total[p * Channels + q]);
+          const Vector pixel = Channels == 1 ? Isa::load(x[p] + at) : Isa::load_once(x[p] + at);
+#pragma GCC unroll 32
+          for (int q = 0; q < Channels; ++q) {
+            total[p * Channels + q] = Isa::fma(pixel, weight[q], total[p * Channels + q]);
+          }
+        }
+      } else {
+        Vector pixel[Pixels];
+#pragma GCC unroll 32
+        for (int p = 0; p < Pixels; ++p) pixel[p] = Isa::load(x[p] + at);
+#pragma GCC unroll 32
+        for (int q = 0; q < Channels; ++q) {
+          const Vector weight = Isa::load(w + q * stride);
+#pragma GCC unroll 32
+          for (int p = 0; p < Pixels; ++p) {
+            total[p * Channels + q] = Isa::fma(pixel[p], weight, total[p * Channels + q]);
+          }
         }
       }
     }

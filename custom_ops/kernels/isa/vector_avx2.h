@@ -13,11 +13,18 @@ struct Avx2 {
   using Vector = __m256;
   static constexpr int kLanes = 8;
   static constexpr int kPatternPixels = 3;  // x 4 channels: 12 accumulators, 3 pixels, 1 weight
-  static constexpr int kSparsePixels = 8;   // 12 measured the same within noise
+  static constexpr int kSparsePixels = 8;   // of one channel
+  static constexpr int kSharedPixels = 6;   // x 2 channels: 12 accumulators, 2 weights, 1 pixel
 
   static Vector zero() { return _mm256_setzero_ps(); }
   static Vector broadcast(float value) { return _mm256_set1_ps(value); }
   static Vector load(const float* from) { return _mm256_loadu_ps(from); }
+  // In a register: gcc would load a value that two instructions use twice.
+  static Vector load_once(const float* from) {
+    Vector v = load(from);
+    asm("" : "+x"(v));
+    return v;
+  }
   static void store(float* to, Vector v) { _mm256_storeu_ps(to, v); }
   static Vector add(Vector a, Vector b) { return _mm256_add_ps(a, b); }
   static Vector fma(Vector a, Vector b, Vector c) { return _mm256_fmadd_ps(a, b, c); }

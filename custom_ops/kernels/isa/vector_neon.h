@@ -12,11 +12,18 @@ struct Neon {
   using Vector = float32x4_t;
   static constexpr int kLanes = 4;
   static constexpr int kPatternPixels = 6;  // x 4 channels: 24 accumulators, 6 pixels, 1 weight
-  static constexpr int kSparsePixels = 8;
+  static constexpr int kSparsePixels = 8;   // of one channel
+  static constexpr int kSharedPixels = 8;   // x 2 channels: 16 accumulators, 2 weights, 1 pixel
 
   static Vector zero() { return vdupq_n_f32(0.0f); }
   static Vector broadcast(float value) { return vdupq_n_f32(value); }
   static Vector load(const float* from) { return vld1q_f32(from); }
+  // In a register: gcc would load a value that two instructions use twice.
+  static Vector load_once(const float* from) {
+    Vector v = load(from);
+    asm("" : "+w"(v));
+    return v;
+  }
   static void store(float* to, Vector v) { vst1q_f32(to, v); }
   static Vector add(Vector a, Vector b) { return vaddq_f32(a, b); }
   static Vector fma(Vector a, Vector b, Vector c) { return vfmaq_f32(c, a, b); }

@@ -38,6 +38,10 @@ void pattern_channels(const PatternPixelsArgs& args, int32_t channel, std::integ
   const int32_t blocks = (args.pixels + Isa::kPatternPixels - 1) / Isa::kPatternPixels;
   for (int32_t block = 0, pixel = 0; block < blocks; ++block) {  // of sizes that differ by one at most
     const int32_t size = (args.pixels - pixel) / (blocks - block);
+    if (args.weights.prefetch) {
+      const float* next = args.weights.data + (channel + Channels) * args.weights.stride;
+      prefetch_part(next, Channels * args.weights.stride, block, blocks);
+    }
     kBlocks[size - 1](args, pixel, channel);
     pixel += size;
   }

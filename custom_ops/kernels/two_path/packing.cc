@@ -20,7 +20,8 @@ PackedWeights::PackedWeights(const LayerAttributes& attributes, const LayerWeigh
   taps_ = kernel_height * kernel_width;
   chunks_ = static_cast<int32_t>(divide_up(in_channels, kLargestChunk));
   chunk_ = static_cast<int32_t>(divide_up(divide_up(in_channels, chunks_), lanes) * lanes);
-  float* to = data_.reserve(groups * chunks_ * group_channels_ * taps_ * chunk_);
+  size_ = groups * chunks_ * group_channels_ * taps_ * chunk_;
+  float* to = data_.reserve(size_);
   for (int64_t group = 0; group < groups; ++group) {
     for (int64_t chunk = 0; chunk < chunks_; ++chunk) {
       for (int64_t m = 0; m < group_channels_; ++m) {

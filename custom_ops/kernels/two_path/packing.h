@@ -23,18 +23,21 @@ class PackedWeights {
  public:
   PackedWeights(const LayerAttributes& attributes, const LayerWeights& weights, int32_t lanes);
 
-  int32_t chunk() const { return chunk_; }    // channels in a chunk, a multiple of the vector length
-  int32_t chunks() const { return chunks_; }  // of a group
-  int64_t taps() const { return taps_; }      // kH * kW
+  int32_t chunk() const { return chunk_; }      // channels in a chunk, a multiple of the vector length
+  int32_t chunks() const { return chunks_; }    // of a group
+  int64_t taps() const { return taps_; }        // kH * kW
+  bool large() const { return size_ > kInL2; }  // they come from L3 or memory
   // The weights of a chunk of a group, from the group's output channel `channel` on.
   ChunkWeights at(int64_t group, int32_t chunk_index, int64_t channel) const {
     const int64_t stride = taps_ * chunk_;
-    return {data_.data() + ((group * chunks_ + chunk_index) * group_channels_ + channel) * stride, stride};
+    return {data_.data() + ((group * chunks_ + chunk_index) * group_channels_ + channel) * stride, stride, large()};
   }
 
  private:
+  static constexpr int64_t kInL2 = 256 << 10;  // floats
+
   int32_t chunk_, chunks_;
-  int64_t taps_, group_channels_;
+  int64_t taps_, group_channels_, size_;
   Buffer<float> data_;  // [group][chunk][output channel][tap][channel in chunk]
 };
 

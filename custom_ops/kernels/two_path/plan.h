@@ -14,8 +14,11 @@ struct TileGrid {
   int64_t tile_rows, tile_columns;  // of a tile, in outputs
   int64_t columns, count;           // of the grid, in tiles
 
-  TileGrid(const Geometry& g, const LayerAttributes& attributes) : height(g.out_height), width(g.out_width) {
-    tile_rows = even_share(height, std::max<int64_t>(1, kLargestRows / attributes.strides[0]));
+  // large_weights: they pass once per tile from L3 or memory, so tiles are larger than L1 would have them.
+  TileGrid(const Geometry& g, const LayerAttributes& attributes, bool large_weights)
+      : height(g.out_height), width(g.out_width) {
+    const int64_t most_rows = large_weights ? 2 * kLargestRows : kLargestRows;
+    tile_rows = even_share(height, std::max<int64_t>(1, most_rows / attributes.strides[0]));
     tile_columns = even_share(width, std::max<int64_t>(1, kLargestColumns / attributes.strides[1]));
     columns = divide_up(width, tile_columns);
     count = divide_up(height, tile_rows) * columns;
@@ -32,7 +35,7 @@ struct TileGrid {
   // Keep a 3 x 3 layer's patch of 64 channels near L1's size at stride 1.
   static constexpr int64_t kLargestRows = 8;
   static constexpr int64_t kLargestColumns = 16;
-  static_assert(kLargestRows * kLargestColumns <= kLargestTile);
+  static_assert(2 * kLargestRows * kLargestColumns <= kLargestTile);
 
   // The largest part when `extent` is cut in as few parts as `most` allows, all of nearly one size.
   static int64_t even_share(int64_t extent, int64_t most) { return divide_up(extent, divide_up(extent, most)); }
@@ -83,7 +86,7 @@ struct Plan {
   int64_t unit_patches;  // patches of a unit: one for each group and chunk of input channels
 
   Plan(const Geometry& g, const LayerAttributes& attributes, const PackedWeights& weights)
-      : grid(g, attributes),
+      : grid(g, attributes, weights.large()),
         layout(attributes, g, grid.tile_rows, grid.tile_columns, weights.chunk()),
         pattern(attributes.pattern, g.out_height, g.out_width),
         groups(attributes.group),

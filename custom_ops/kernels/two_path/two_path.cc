@@ -21,7 +21,7 @@ struct PixelTable {
 struct Workspace {
   PixelTable pixels;
   Buffer<float> residual, scratch, sums;
-  Buffer<int32_t> start;
+  Buffer<int32_t> start, shared;
   Buffer<uint8_t> list;
   uint16_t mask[kLargestTile];
 };
@@ -197,8 +197,8 @@ class TwoPath final : public PreparedLayer {
     if (start[task.channels] == 0) return;
     float* sums = space.sums.reserve(start[task.channels]);
     for_each_chunk(call, task, [&](const float* patch, const ChunkWeights& weights, bool accumulate) {
-      kernels_.sparse_outputs(
-          {patch, pixels.patch, call.plan.layout.taps(), weights, task.channels, list, start, sums, accumulate});
+      kernels_.sparse_outputs({patch, pixels.patch, call.plan.layout.taps(), weights, task.channels, list, start,
+                               space.shared.data(), sums, accumulate});
     });
     const float* bias = bias_.data() + first_channel(call, task);
     const float* residual =
@@ -223,6 +223,7 @@ class TwoPath final : public PreparedLayer {
     float* parameters = space.scratch.reserve(parameter_count + predictor_scratch(tile.rows, tile.columns, lanes));
     uint8_t* list = space.list.reserve(static_cast<size_t>(pixels.count) * task.channels + kListSlack);
     int32_t* start = space.start.reserve(task.channels + 1);
+    int32_t* shared = space.shared.reserve(divide_up(task.channels, 2));
     std::fill(space.mask, space.mask + kLargestTile, uint16_t{0});
     start[0] = 0;
     for (int32_t c = 0; c < task.channels; c += lanes) {
@@ -231,7 +232,7 @@ class TwoPath final : public PreparedLayer {
       kernels_.predict({known + c, g.out_channels, g.out_height, g.out_width, tile.top, tile.left, tile.rows,
                         tile.columns, call.plan.pattern.at(tile.top - 2, tile.left - 2), call.plan.pattern.stride(),
                         pixels.tile, pixels.count, channels, parameters, parameters + parameter_count, space.mask});
-      append_pixel_lists(space.mask, pixels.count, channels, list, start + c);
+      append_pixel_lists(space.mask, pixels.count, channels, list, start + c, shared + c / 2);
     }
   }
 

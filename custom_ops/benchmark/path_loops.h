@@ -1,0 +1,201 @@
+// The loops of the two paths over one layer, apart from all else that the layer does.
+#pragma once
+
+#include <cmath>
+#include <random>
+
+#include "benchmark/team.h"
+#include "kernels/two_path/plan.h"
+
+namespace zaponnx {
+
+// The vector loops of a kernel, or null if it has none.
+inline const VectorKernels* vector_kernels_of(const std::string& isa) {
+#if defined(__x86_64__)
+  if (isa == "avx2") return &kAvx2Kernels;
+  if (isa == "avx512") return &kAvx512Kernels;
+#elif defined(__aarch64__)
+  if (isa == "neon") return &kNeonKernels;
+#endif
+  return nullptr;
+}
+
+inline std::vector<float> random_floats(int64_t count, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::uniform_real_distribution<float> values(-1, 1);
+  std::vector<float> floats(count);
+  for (float& value : floats) value = values(generator);
+  return floats;
+}
+
+// A square layer with random weights.
+struct Layer {
+  const VectorKernels& kernels;
+  LayerAttributes attributes;
+  std::vector<float> W, depthwise, bias;
+  LayerWeights weights;
+  Geometry geometry;
+
+  Layer(const char* isa, int64_t in, int64_t out, int64_t size, int64_t kernel, int64_t stride, int64_t pad,
+        char pattern)
+      : kernels(*vector_kernels_of(isa)),
+        W(random_floats(out * in * kernel * kernel, 1)),
+        depthwise(random_floats(out * 9, 2)),
+        bias(out, 0.0f) {
+    attributes.strides = {stride, stride};
+    attributes.dilations = {1, 1};
+    attributes.pads = {pad, pad, pad, pad};
+    attributes.channels = out;
+    if (pattern == 'B') {
+      attributes.pattern = {2, 2, {1, 0, 0, 1}};
+    } else {
+      attributes.pattern = {3, 3, {0, 0, 1, 0, 1, 0, 1, 0, 0}};
+    }
+    attributes.threshold = {0};
+    attributes.bound = INFINITY;
+    weights = {{out, in, kernel, kernel}, W.data(),   bias.data(), depthwise.data(), bias.data(),
+               depthwise.data(),          bias.data()};
+    geometry = make_geometry(attributes, weights.shape, {1, in, size, size});
+  }
+};
+
+class PathLoops {
+ public:
+  struct TaskPixels {
+    std::vector<int32_t> pattern, pattern_map, rest;
+  };
+
+  explicit PathLoops(const Layer& layer)
+      : layer_(layer),
+        packed_(layer.attributes, layer.weights, layer.kernels.lanes),
+        plan_(layer.geometry, layer.attributes, packed_),
+        x_(random_floats(layer.geometry.in_channels * layer.geometry.in_height * layer.geometry.in_width, 3)) {
+    const Geometry& g = layer.geometry;
+    float* patches = patches_.reserve(plan_.grid.count * plan_.unit_patches * plan_.layout.size());
+    known_.reserve(g.out_channels * g.out_height * g.out_width);
+    for (int64_t unit = 0; unit < plan_.grid.count; ++unit) {
+      const Tile tile = plan_.grid[unit];
+      for (int64_t chunk = 0; chunk < packed_.chunks(); ++chunk) {
+        const int64_t first = chunk * packed_.chunk();
+        plan_.layout.pack(layer.kernels, x_.data() + first * g.in_height * g.in_width,
+                          std::min<int64_t>(packed_.chunk(), g.in_channels - first), tile,
+                          patches + (unit * packed_.chunks() + chunk) * plan_.layout.size());
+      }
+      TaskPixels pixels;
+      for (int32_t row = 0; row < tile.rows; ++row) {
+        for (int32_t column = 0; column < tile.columns; ++column) {
+          const bool known = layer.attributes.pattern.at(tile.top + row, tile.left + column);
+          (known ? pixels.pattern : pixels.rest).push_back(plan_.layout.pixel_offset(row, column));
+          if (known) {
+            pixels.pattern_map.push_back(static_cast<int32_t>((tile.top + row) * g.out_width + tile.left + column));
+          }
+        }
+      }
+      known_pixels_ += static_cast<int64_t>(pixels.pattern.size());
+      pixels_.push_back(std::move(pixels));
+    }
+  }
+
+  double output_macs() const {
+    const Geometry& g = layer_.geometry;
+    return static_cast<double>(g.in_channels * g.kernel_height * g.kernel_width);
+  }
+  double pattern_macs() const { return known_pixels_ * layer_.geometry.out_channels * output_macs(); }
+  const Plan& plan() const { return plan_; }
+  const TaskPixels& pixels(int64_t unit) const { return pixels_[unit]; }
+  int64_t tasks() const { return plan_.tasks(band()); }
+  Plan::Task task(int64_t index) const { return plan_.task(band(), index); }
+
+  void pattern(const Team& team) const {
+    team(tasks(), [&](size_t i) {
+      const Plan::Task task = this->task(static_cast<int64_t>(i));
+      const TaskPixels& pixels = pixels_[task.unit];
+      for_each_chunk(task, [&](const float* patch, const ChunkWeights& weights, bool accumulate) {
+        layer_.kernels.pattern_pixels({patch, pixels.pattern.data(), static_cast<int32_t>(pixels.pattern.size()),
+                                       plan_.layout.taps(), weights, task.channels,
+                                       const_cast<float*>(known_.data()) + task.first_channel,
+                                       pixels.pattern_map.data(), layer_.geometry.out_channels, accumulate});
+      });
+    });
+  }
+
+  template <typename Masks>
+  void sparse(const Masks& masks, const Team& team) const {
+    team(tasks(), [&](size_t i) {
+      static thread_local Buffer<float> sums;
+      const Plan::Task task = this->task(static_cast<int64_t>(i));
+      const auto& lists = masks.task(static_cast<int64_t>(i));
+      if (lists.start.back() == 0) return;
+      sums.reserve(lists.start.back());
+      for_each_chunk(task, [&](const float* patch, const ChunkWeights& weights, bool accumulate) {
+        layer_.kernels.sparse_outputs({patch, pixels_[task.unit].rest.data(), plan_.layout.taps(), weights,
+                                       task.channels, lists.list.data(), lists.start.data(), lists.shared.data(),
+                                       sums.data(), accumulate});
+      });
+    });
+  }
+
+ private:
+  Band band() const { return {0, plan_.grid.count}; }
+
+  template <typename Compute>
+  void for_each_chunk(const Plan::Task& task, const Compute& compute) const {
+    for (int32_t chunk = 0; chunk < packed_.chunks(); ++chunk) {
+      compute(patches_.data() + (task.unit * packed_.chunks() + chunk) * plan_.layout.size(),
+              packed_.at(0, chunk, task.first_channel), chunk > 0);
+    }
+  }
+
+  const Layer& layer_;
+  PackedWeights packed_;
+  Plan plan_;
+  std::vector<float> x_;
+  Buffer<float> patches_;
+  Buffer<float> known_;
+  std::vector<TaskPixels> pixels_;
+  int64_t known_pixels_ = 0;
+};
+
+// Independent random masks: each output outside the pattern is computed with a probability of `density`.
+class Masks {
+ public:
+  struct Lists {
+    std::vector<uint8_t> list;
+    std::vector<int32_t> start, shared;
+  };
+
+  Masks(const PathLoops& loops, double density) {
+    std::mt19937 generator(4);
+    std::bernoulli_distribution computed(density);
+    int64_t outputs = 0;
+    for (int64_t i = 0; i < loops.tasks(); ++i) {
+      const Plan::Task task = loops.task(i);
+      const auto pixels = static_cast<int32_t>(loops.pixels(task.unit).rest.size());
+      Lists lists;
+      lists.list.resize(pixels * task.channels + kListSlack);
+      lists.start.resize(task.channels + 1);
+      lists.shared.resize(divide_up(task.channels, 2));
+      for (int32_t channel = 0; channel < task.channels; channel += 16) {
+        const int32_t channels = std::min(16, task.channels - channel);
+        uint16_t mask[kLargestTile] = {};
+        for (int32_t pixel = 0; pixel < pixels; ++pixel) {
+          for (int32_t c = 0; c < channels; ++c) mask[pixel] |= static_cast<uint16_t>(computed(generator)) << c;
+        }
+        append_pixel_lists(mask, pixels, channels, lists.list.data(), &lists.start[channel],
+                           &lists.shared[channel / 2]);
+      }
+      outputs += lists.start.back();
+      tasks_.push_back(std::move(lists));
+    }
+    macs_ = static_cast<double>(outputs) * loops.output_macs();
+  }
+
+  double macs() const { return macs_; }
+  const Lists& task(int64_t index) const { return tasks_[index]; }
+
+ private:
+  std::vector<Lists> tasks_;
+  double macs_;
+};
+
+}  // namespace zaponnx
