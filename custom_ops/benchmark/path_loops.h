@@ -78,6 +78,7 @@ class PathLoops {
       for (int64_t chunk = 0; chunk < packed_.chunks(); ++chunk) {
         const int64_t first = chunk * packed_.chunk();
         plan_.layout.pack(layer.kernels, x_.data() + first * g.in_height * g.in_width,
+                          {Layout::kNchw, g.in_channels, g.in_height * g.in_width},
                           std::min<int64_t>(packed_.chunk(), g.in_channels - first), tile,
                           patches + (unit * packed_.chunks() + chunk) * plan_.layout.size());
       }

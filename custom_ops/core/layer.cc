@@ -83,22 +83,25 @@ void check_weight_shape(const LayerAttributes& attributes, const std::vector<int
 
 Geometry make_geometry(const LayerAttributes& attributes, const std::array<int64_t, 4>& w_shape,
                        const std::vector<int64_t>& x_shape) {
+  const bool nchw = attributes.layout == Layout::kNchw;
   if (x_shape.size() != 4) {
-    refuse("input X has the shape " + shape_text(x_shape) + "; it must have 4 dimensions (N, C, H, W).");
+    refuse("input X has the shape " + shape_text(x_shape) + "; it must have 4 dimensions " +
+           (nchw ? "(N, C, H, W)." : "(N, H, W, C)."));
   }
   for (size_t i = 1; i < 4; ++i) {
     if (x_shape[i] < 1) refuse("input X has the shape " + shape_text(x_shape) + "; only the batch may be 0.");
   }
-  if (x_shape[1] != w_shape[1] * attributes.group) {
-    refuse("input X has " + std::to_string(x_shape[1]) + " channels, but W with the shape " +
+  const int64_t channels = x_shape[nchw ? 1 : 3];
+  if (channels != w_shape[1] * attributes.group) {
+    refuse("input X has " + std::to_string(channels) + " channels, but W with the shape " +
            shape_text({w_shape.begin(), w_shape.end()}) + " and group " + std::to_string(attributes.group) +
            " asks for " + std::to_string(w_shape[1] * attributes.group) + ".");
   }
   Geometry g{};
   g.batch = x_shape[0];
-  g.in_channels = x_shape[1];
-  g.in_height = x_shape[2];
-  g.in_width = x_shape[3];
+  g.in_channels = channels;
+  g.in_height = x_shape[nchw ? 2 : 1];
+  g.in_width = x_shape[nchw ? 3 : 2];
   g.out_channels = w_shape[0];
   g.kernel_height = w_shape[2];
   g.kernel_width = w_shape[3];
@@ -119,6 +122,11 @@ Geometry make_geometry(const LayerAttributes& attributes, const std::array<int64
            std::to_string(kLargest) + " pixels.");
   }
   return g;
+}
+
+std::vector<int64_t> output_shape(const LayerAttributes& attributes, const Geometry& g) {
+  if (attributes.layout == Layout::kNchw) return {g.batch, g.out_channels, g.out_height, g.out_width};
+  return {g.batch, g.out_height, g.out_width, g.out_channels};
 }
 
 }  // namespace zaponnx

@@ -17,7 +17,19 @@ struct Pattern {
   bool at(int64_t row, int64_t column) const { return tile[(row % rows) * columns + column % columns] != 0; }
 };
 
+// Of X, Z and Y.
+enum class Layout { kNchw, kNhwc };
+
+// Between neighbours in an activation of so many channels and pixels; images are contiguous.
+struct ImageStrides {
+  int64_t channel, pixel;
+
+  ImageStrides(Layout layout, int64_t channels, int64_t pixels)
+      : channel(layout == Layout::kNchw ? pixels : 1), pixel(layout == Layout::kNchw ? 1 : channels) {}
+};
+
 struct LayerAttributes {
+  Layout layout = Layout::kNchw;
   std::array<int64_t, 2> strides;
   std::array<int64_t, 2> dilations;
   std::array<int64_t, 4> pads;  // top, left, bottom, right
@@ -51,8 +63,11 @@ struct Geometry {
 void check_attributes(const LayerAttributes& attributes);
 void check_weight_shape(const LayerAttributes& attributes, const std::vector<int64_t>& w_shape);
 void check_shape(const char* input, const std::vector<int64_t>& actual, const std::vector<int64_t>& expected);
+// x_shape is in the layer's layout.
 Geometry make_geometry(const LayerAttributes& attributes, const std::array<int64_t, 4>& w_shape,
                        const std::vector<int64_t>& x_shape);
+// Of Y and Z.
+std::vector<int64_t> output_shape(const LayerAttributes& attributes, const Geometry& g);
 
 std::string shape_text(const std::vector<int64_t>& shape);
 

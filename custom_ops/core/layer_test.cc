@@ -10,7 +10,9 @@ namespace zaponnx::testing {
 namespace {
 
 LayerAttributes good() {
-  return {{1, 1}, {1, 1}, {1, 1, 1, 1}, 1, 8, {2, 2, {1, 0, 0, 1}}, {0.0f}, std::numeric_limits<float>::infinity()};
+  return {Layout::kNchw,        {1, 1}, {1, 1},
+          {1, 1, 1, 1},         1,      8,
+          {2, 2, {1, 0, 0, 1}}, {0.0f}, std::numeric_limits<float>::infinity()};
 }
 
 void check_refused(const std::function<void()>& body, const std::vector<std::string>& words) {
@@ -47,6 +49,20 @@ TEST(bad_attributes_are_named) {
   check_refused(with([](auto& a) { a.threshold.clear(); }), {"threshold", "0 values"});
   check_refused(with([](auto& a) { a.bound = -1.0f; }), {"bound"});
   check_refused(with([](auto& a) { a.bound = std::numeric_limits<float>::quiet_NaN(); }), {"bound"});
+}
+
+TEST(shapes_follow_the_layout) {
+  LayerAttributes a = good();
+  a.strides = {2, 1};
+  a.layout = Layout::kNhwc;
+  const Geometry g = make_geometry(a, {8, 4, 3, 3}, {2, 10, 7, 4});
+  CHECK(g.in_channels == 4 && g.in_height == 10 && g.in_width == 7 && g.out_height == 5 && g.out_width == 7);
+  CHECK(output_shape(a, g) == (std::vector<int64_t>{2, 5, 7, 8}));
+  a.layout = Layout::kNchw;
+  CHECK(output_shape(a, make_geometry(a, {8, 4, 3, 3}, {2, 4, 10, 7})) == (std::vector<int64_t>{2, 8, 5, 7}));
+  a.layout = Layout::kNhwc;
+  check_refused([&] { make_geometry(a, {8, 4, 3, 3}, {2, 4, 10, 7}); }, {"X", "7 channels", "4"});
+  check_refused([&] { make_geometry(a, {8, 4, 3, 3}, {2, 4, 10}); }, {"(N, H, W, C)"});
 }
 
 TEST(bad_shapes_are_named) {

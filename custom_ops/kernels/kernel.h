@@ -12,11 +12,11 @@
 
 namespace zaponnx {
 
-// Activations of one call, all float32 NCHW, contiguous, not overlapping.
+// Activations of one call, all float32 in the layer's layout, contiguous, not overlapping.
 struct Activations {
-  const float* x;         // N x C x H x W
-  const float* residual;  // N x M x oH x oW, or null
-  float* y;               // N x M x oH x oW
+  const float* x;
+  const float* residual;  // null if there is none
+  float* y;
 };
 
 // A layer made ready by a kernel. Immutable, shared by concurrent calls.

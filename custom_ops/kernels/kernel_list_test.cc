@@ -22,8 +22,8 @@ const Pattern kRare{7, 3, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 Case make_case(int64_t batch, int64_t in_channels, int64_t height, int64_t width, int64_t out_channels, int64_t kernel,
                const Pattern& pattern) {
   Case c;
-  c.attributes = {{1, 1}, {1, 1},   {kernel / 2, kernel / 2, kernel / 2, kernel / 2}, 1, out_channels, pattern,
-                  {0.5f}, kInfinity};
+  c.attributes = {Layout::kNchw, {1, 1}, {1, 1},   {kernel / 2, kernel / 2, kernel / 2, kernel / 2}, 1, out_channels,
+                  pattern,       {0.5f}, kInfinity};
   c.w_shape = {out_channels, in_channels, kernel, kernel};
   c.x_shape = {batch, in_channels, height, width};
   return c;
@@ -62,6 +62,7 @@ TEST(every_shape) {
       make_case(3, 8, 1, 1, 4, 1, kCheckerboard),     make_case(1, 5, 17, 18, 33, 5, kRow),
       make_case(1, 4, 12, 40, 3, 1, kRare),           make_case(1, 1, 11, 3, 1, 3, kDiagonal),
       make_case(1, 20, 10, 10, 18, 2, kSparse),       make_case(1, 6, 30, 33, 7, 7, kDiagonal),
+      make_case(1, 400, 17, 5, 80, 3, kCheckerboard),  // weights beyond L2's size
   };
   Case strided = make_case(2, 12, 21, 19, 10, 3, kCheckerboard);
   strided.attributes.strides = {2, 2};
@@ -107,7 +108,8 @@ TEST(random_shapes) {
     const int64_t out_channels = group * pick(1, 20);
     Pattern pattern{pick(1, 4), pick(1, 4), {}};
     for (int64_t i = 0; i < pattern.rows * pattern.columns; ++i) pattern.tile.push_back(pick(0, 1));
-    c.attributes = {{pick(1, 3), pick(1, 3)},
+    c.attributes = {Layout::kNchw,
+                    {pick(1, 3), pick(1, 3)},
                     {pick(1, 2), pick(1, 2)},
                     {pick(0, 2), pick(0, 2), pick(0, 2), pick(0, 2)},
                     group,

@@ -22,8 +22,10 @@ OrtCustomOpDomain* domain_of(const Kernel& kernel) {
   auto found = domains.find(&kernel);
   if (found == domains.end()) {
     Ort::CustomOpDomain domain("zaponnx");
-    domain.Add(new ZapConvOp<false>(kernel));
-    domain.Add(new ZapConvOp<true>(kernel));
+    domain.Add(new ZapConvOp<false, Layout::kNchw>(kernel));
+    domain.Add(new ZapConvOp<true, Layout::kNchw>(kernel));
+    domain.Add(new ZapConvOp<false, Layout::kNhwc>(kernel));
+    domain.Add(new ZapConvOp<true, Layout::kNhwc>(kernel));
     found = domains.emplace(&kernel, std::move(domain)).first;
   }
   return found->second;

@@ -99,7 +99,7 @@ T read(const char* name, T (Ort::ConstKernelInfo::*get)(const char*) const, cons
   }
 }
 
-LayerAttributes read_attributes(const Ort::ConstKernelInfo& info) {
+LayerAttributes read_attributes(const Ort::ConstKernelInfo& info, Layout layout) {
   auto integers = [&](const char* name) {
     return read<std::vector<int64_t>>(name, &Ort::ConstKernelInfo::GetAttributes<int64_t>, info);
   };
@@ -107,6 +107,7 @@ LayerAttributes read_attributes(const Ort::ConstKernelInfo& info) {
     return read<int64_t>(name, &Ort::ConstKernelInfo::GetAttribute<int64_t>, info);
   };
   LayerAttributes attributes;
+  attributes.layout = layout;
   attributes.strides = exactly<int64_t, 2>("strides", integers("strides"));
   attributes.dilations = exactly<int64_t, 2>("dilations", integers("dilations"));
   attributes.pads = exactly<int64_t, 4>("pads", integers("pads"));
@@ -149,7 +150,7 @@ LayerWeights check_weights(const LayerAttributes& attributes, const std::vector<
 // Y has X's batch, W's output channels, and the spatial extents of Conv, if these are known and the batch is or has a
 // name; ORT has no way to say that an extent is unknown. What is wrong is left to the kernel, which says it: ORT
 // ignores an error from here.
-void infer_output_shape(OrtShapeInferContext* raw_context) {
+void infer_output_shape(OrtShapeInferContext* raw_context, Layout layout) {
   const OrtApi& api = Ort::GetApi();
   Ort::ShapeInferContext context(&api, raw_context);
   const auto x = context.GetInputShape(0);
@@ -158,15 +159,18 @@ void infer_output_shape(OrtShapeInferContext* raw_context) {
   const auto dilations = exactly<int64_t, 2>("dilations", context.GetAttrInts("dilations"));
   const auto pads = exactly<int64_t, 4>("pads", context.GetAttrInts("pads"));
   if (x.size() != 4 || w.size() != 4 || !w[0].IsInt() || (x[0].IsInt() && x[0].AsInt() < 0)) return;
-  std::array<int64_t, 4> extents{x[0].IsInt() ? x[0].AsInt() : -1, w[0].AsInt(), 0, 0};
+  const size_t channel_axis = layout == Layout::kNchw ? 1 : 3;
+  const size_t first_spatial_axis = layout == Layout::kNchw ? 2 : 1;
+  std::array<int64_t, 4> extents{x[0].IsInt() ? x[0].AsInt() : -1};
+  extents[channel_axis] = w[0].AsInt();
   const std::array<const char*, 4> names{x[0].IsInt() ? "" : x[0].AsSym(), "", "", ""};
   for (size_t axis = 0; axis < 2; ++axis) {
-    const auto extent = x[axis + 2];
+    const auto extent = x[axis + first_spatial_axis];
     const auto kernel = w[axis + 2];
     if (!extent.IsInt() || !kernel.IsInt() || extent.AsInt() < 0) return;
     const int64_t room = extent.AsInt() + pads[axis] + pads[axis + 2] - dilations[axis] * (kernel.AsInt() - 1) - 1;
     if (strides[axis] < 1 || room < 0) return;
-    extents[axis + 2] = room / strides[axis] + 1;
+    extents[axis + first_spatial_axis] = room / strides[axis] + 1;
   }
   // By hand: the headers' SetOutputShape writes -2 for a dimension with a name, which later versions of ORT refuse.
   OrtTensorTypeAndShapeInfo* info = nullptr;
@@ -180,10 +184,10 @@ void infer_output_shape(OrtShapeInferContext* raw_context) {
 
 }  // namespace
 
-ZapConvNode::ZapConvNode(const OrtKernelInfo* kernel_info, const Kernel& kernel, bool residual)
+ZapConvNode::ZapConvNode(const OrtKernelInfo* kernel_info, const Kernel& kernel, bool residual, Layout layout)
     : residual_(residual), kernel_(&kernel) {
   const Ort::ConstKernelInfo info(kernel_info);
-  attributes_ = read_attributes(info);
+  attributes_ = read_attributes(info, layout);
   std::vector<Ort::ConstValue> values;
   for (size_t i = 0; i < kWeights; ++i) {
     int is_constant = 0;
@@ -215,7 +219,7 @@ void ZapConvNode::compute(OrtKernelContext* raw_context) const {
   }
   const Ort::ConstValue x = context.GetInput(0);
   const Geometry g = make_geometry(attributes_, w_shape, x.GetTensorTypeAndShapeInfo().GetShape());
-  const std::vector<int64_t> y_shape{g.batch, g.out_channels, g.out_height, g.out_width};
+  const std::vector<int64_t> y_shape = output_shape(attributes_, g);
   Activations activations{x.GetTensorData<float>(), nullptr, nullptr};
   if (residual_) {
     const Ort::ConstValue z = context.GetInput(kFirstWeight + kWeights);
@@ -228,20 +232,23 @@ void ZapConvNode::compute(OrtKernelContext* raw_context) const {
   layer->run(g, activations, OrtParallel(raw_context), memory);
 }
 
-template <bool Residual>
-ZapConvOp<Residual>::ZapConvOp(const Kernel& kernel) : kernel_(&kernel) {
+template <bool Residual, Layout layout>
+ZapConvOp<Residual, layout>::ZapConvOp(const Kernel& kernel) : kernel_(&kernel) {
   this->version = kApiVersion;
   this->InferOutputShapeFn = [](const OrtCustomOp*, OrtShapeInferContext* context) -> OrtStatusPtr {
-    return guard([&] { infer_output_shape(context); });
+    return guard([&] { infer_output_shape(context, layout); });
   };
 }
 
-template <bool Residual>
-OrtStatusPtr ZapConvOp<Residual>::CreateKernelV2(const OrtApi&, const OrtKernelInfo* info, void** kernel) const {
-  return guard([&] { *kernel = new ZapConvNode(info, *kernel_, Residual); });
+template <bool Residual, Layout layout>
+OrtStatusPtr ZapConvOp<Residual, layout>::CreateKernelV2(const OrtApi&, const OrtKernelInfo* info,
+                                                         void** kernel) const {
+  return guard([&] { *kernel = new ZapConvNode(info, *kernel_, Residual, layout); });
 }
 
-template struct ZapConvOp<false>;
-template struct ZapConvOp<true>;
+template struct ZapConvOp<false, Layout::kNchw>;
+template struct ZapConvOp<true, Layout::kNchw>;
+template struct ZapConvOp<false, Layout::kNhwc>;
+template struct ZapConvOp<true, Layout::kNhwc>;
 
 }  // namespace zaponnx

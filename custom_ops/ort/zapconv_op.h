@@ -1,4 +1,4 @@
-// ZapConv and ZapConvResidual as ONNX Runtime custom operators, float32, on the CPU.
+// ZapConv, ZapConvResidual and their NHWC forms as ONNX Runtime custom operators, float32, on the CPU.
 #pragma once
 
 #include <memory>
@@ -12,7 +12,7 @@ namespace zaponnx {
 // One node. Immutable after construction: ORT shares it between concurrent runs.
 class ZapConvNode {
  public:
-  ZapConvNode(const OrtKernelInfo* info, const Kernel& kernel, bool residual);
+  ZapConvNode(const OrtKernelInfo* info, const Kernel& kernel, bool residual, Layout layout);
   OrtStatusPtr ComputeV2(OrtKernelContext* context);  // called by ORT's CustomOpBase
 
  private:
@@ -25,11 +25,14 @@ class ZapConvNode {
   std::unique_ptr<PreparedLayer> layer_;  // null where a weight is not constant; then prepared call by call
 };
 
-template <bool Residual>
-struct ZapConvOp : Ort::CustomOpBase<ZapConvOp<Residual>, ZapConvNode, /*WithStatus=*/true> {
+template <bool Residual, Layout layout>
+struct ZapConvOp : Ort::CustomOpBase<ZapConvOp<Residual, layout>, ZapConvNode, /*WithStatus=*/true> {
   explicit ZapConvOp(const Kernel& kernel);
   OrtStatusPtr CreateKernelV2(const OrtApi& api, const OrtKernelInfo* info, void** kernel) const;
-  const char* GetName() const { return Residual ? "ZapConvResidual" : "ZapConv"; }
+  const char* GetName() const {
+    if (layout == Layout::kNhwc) return Residual ? "ZapConvResidualNhwc" : "ZapConvNhwc";
+    return Residual ? "ZapConvResidual" : "ZapConv";
+  }
   const char* GetExecutionProviderType() const { return "CPUExecutionProvider"; }
   size_t GetInputTypeCount() const { return Residual ? 8 : 7; }
   ONNXTensorElementDataType GetInputType(size_t) const { return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT; }

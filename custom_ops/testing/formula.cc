@@ -37,6 +37,17 @@ Bounded depthwise(const std::vector<Bounded>& map, int64_t height, int64_t width
   return {sum, error + 10 * kEpsilon * magnitude};
 }
 
+// [image][row][column] as [image][column][row].
+std::vector<float> swap_axes(const std::vector<float>& from, int64_t images, int64_t rows, int64_t columns) {
+  std::vector<float> to(from.size());
+  for (int64_t n = 0; n < images; ++n) {
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < columns; ++j) to[(n * columns + j) * rows + i] = from[(n * rows + i) * columns + j];
+    }
+  }
+  return to;
+}
+
 double relu(double v) { return v < 0 ? 0 : v; }
 
 }  // namespace
@@ -123,14 +134,22 @@ Expected evaluate(const Case& c) {
   return expected;
 }
 
-std::vector<float> run_kernel(const Kernel& kernel, const Case& c, const Parallel& parallel) {
+std::vector<float> run_kernel(const Kernel& kernel, const Case& c, const Parallel& parallel, Layout layout) {
   const Geometry g = c.geometry();
+  const int64_t in_pixels = g.in_height * g.in_width;
+  const int64_t out_pixels = g.out_height * g.out_width;
+  const bool nchw = layout == Layout::kNchw;
+  const std::vector<float> x = nchw ? c.x : swap_axes(c.x, g.batch, g.in_channels, in_pixels);
+  const std::vector<float> z =
+      nchw || !c.has_residual ? c.residual : swap_axes(c.residual, g.batch, g.out_channels, out_pixels);
   // A value that no kernel would write, to see that every output is written.
-  std::vector<float> y(g.batch * g.out_channels * g.out_height * g.out_width, -12345.0f);
+  std::vector<float> y(g.batch * g.out_channels * out_pixels, -12345.0f);
+  LayerAttributes attributes = c.attributes;
+  attributes.layout = layout;
   Heap heap;
-  kernel.prepare(c.attributes, c.weights())
-      ->run(g, {c.x.data(), c.has_residual ? c.residual.data() : nullptr, y.data()}, parallel, heap);
-  return y;
+  kernel.prepare(attributes, c.weights())
+      ->run(g, {x.data(), c.has_residual ? z.data() : nullptr, y.data()}, parallel, heap);
+  return nchw ? y : swap_axes(y, g.batch, out_pixels, g.out_channels);
 }
 
 void check_kernel(const Kernel& kernel, const Case& c, const Parallel& parallel, const std::string& what) {
@@ -147,6 +166,8 @@ void check_kernel(const Kernel& kernel, const Case& c, const Parallel& parallel,
     CHECK(right, kernel.name, " ", what, ", output ", i, ": ", y[i], ", expected ", v, " +- ", expected.tolerance[i],
           expected.compute[i] == Expected::kNo ? " skipped" : "");
   }
+  const std::vector<float> nhwc = run_kernel(kernel, c, parallel, Layout::kNhwc);
+  CHECK(std::memcmp(y.data(), nhwc.data(), y.size() * sizeof(float)) == 0, kernel.name, " ", what, ", NHWC");
 }
 
 }  // namespace zaponnx::testing

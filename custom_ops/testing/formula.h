@@ -31,10 +31,11 @@ struct Expected {
 
 Expected evaluate(const Case& c);
 
-// Runs a kernel over the case and checks all outputs.
+// Runs a kernel over the case, in both layouts, and checks all outputs.
 void check_kernel(const Kernel& kernel, const Case& c, const Parallel& parallel, const std::string& what);
 
-// The kernel's outputs for the case.
-std::vector<float> run_kernel(const Kernel& kernel, const Case& c, const Parallel& parallel);
+// The kernel's outputs for the case in NCHW, whatever the layout that the layer works in.
+std::vector<float> run_kernel(const Kernel& kernel, const Case& c, const Parallel& parallel,
+                              Layout layout = Layout::kNchw);
 
 }  // namespace zaponnx::testing

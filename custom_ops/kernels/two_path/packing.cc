@@ -88,11 +88,10 @@ PatchLayout::PatchLayout(const LayerAttributes& attributes, const Geometry& g, i
   }
 }
 
-void PatchLayout::pack(const VectorKernels& kernels, const float* planes, int64_t channels, const Tile& tile,
-                       float* patch) const {
+void PatchLayout::pack(const VectorKernels& kernels, const float* image, const ImageStrides& strides, int64_t channels,
+                       const Tile& tile, float* patch) const {
   const int64_t top = tile.top * rows_.stride - rows_.pad;
   const int64_t left = tile.left * columns_.stride - columns_.pad;
-  const int64_t plane = image_height_ * image_width_;
   // Columns that are neighbours in the image as well: all of them, or a span at a time.
   const int64_t part = columns_.pitch == columns_.dilation ? columns_.size : columns_.span;
   for (int64_t row = 0; row < rows_.size; ++row) {
@@ -110,8 +109,14 @@ void PatchLayout::pack(const VectorKernels& kernels, const float* planes, int64_
         std::memset(patch + end * chunk_, 0, (part - end) * chunk_ * sizeof(float));
       }
       if (inside == end) continue;
-      kernels.transpose(planes + image_row * image_width_ + image_column + inside, plane, patch + inside * chunk_,
-                        chunk_, channels, end - inside);
+      const float* from = image + (image_row * image_width_ + image_column + inside) * strides.pixel;
+      if (strides.pixel == 1) {
+        kernels.transpose(from, strides.channel, patch + inside * chunk_, chunk_, channels, end - inside);
+      } else {
+        for (int64_t column = inside; column < end; ++column, from += strides.pixel) {
+          std::memcpy(patch + column * chunk_, from, channels * sizeof(float));
+        }
+      }
     }
   }
 }

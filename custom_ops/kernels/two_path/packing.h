@@ -80,8 +80,9 @@ class PatchLayout {
     return static_cast<int32_t>((row * rows_.stride * columns_.size + column * columns_.stride) * chunk_);
   }
   TapRuns taps() const { return {run_offsets_.data(), static_cast<int32_t>(run_offsets_.size()), run_length_}; }
-  // planes: `channels` (at most the chunk's) planes of the image, H x W each; tile: whose patch it is.
-  void pack(const VectorKernels& kernels, const float* planes, int64_t channels, const Tile& tile, float* patch) const;
+  // image: its pixel (0, 0) at the chunk's first channel; channels: at most the chunk's; tile: whose patch it is.
+  void pack(const VectorKernels& kernels, const float* image, const ImageStrides& strides, int64_t channels,
+            const Tile& tile, float* patch) const;
 
  private:
   PatchAxis rows_, columns_;

@@ -33,7 +33,7 @@ struct Call {
   const Activations& activations;
   Band band;
   float* patches;  // [unit in the band][group][chunk]
-  float* known;    // NHWC maps of the pattern's outputs, of as many images as are computed at a time
+  float* known;    // NHWC maps of the pattern's outputs, of as many images as are computed at a time; Y if it is NHWC
   int64_t first_image;
 };
 
@@ -53,10 +53,12 @@ class TwoPath final : public PreparedLayer {
     const int64_t images = std::clamp<int64_t>(limit / plan.grid.count, 1, g.batch);
     const int64_t band = std::min(limit, images * plan.grid.count);
     Array<float> patches(memory, band * plan.unit_patches * plan.layout.size());
-    Array<float> known(memory, images * g.out_channels * g.out_height * g.out_width);
+    const int64_t map_size = g.out_channels * g.out_height * g.out_width;
+    Array<float> known(memory, nhwc() ? 0 : images * map_size);
     for (int64_t n = 0; n < g.batch; n += images) {
       const int64_t end = std::min(n + images, g.batch) * plan.grid.count;
-      Call call{g, plan, activations, {n * plan.grid.count, 0}, patches.data(), known.data(), n};
+      Call call{g, plan, activations, {n * plan.grid.count, 0}, patches.data(), nullptr, n};
+      call.known = nhwc() ? activations.y + n * map_size : known.data();
       const bool whole = end - call.band.first <= band;
       for (bool rest : {false, true}) {
         for (int64_t unit = n * plan.grid.count; unit < end; unit += band) {
@@ -70,6 +72,8 @@ class TwoPath final : public PreparedLayer {
 
  private:
   using Task = Plan::Task;
+
+  bool nhwc() const { return attributes_.layout == Layout::kNhwc; }
 
   void pack(const Call& call, const Parallel& parallel) const {
     parallel(call.band.count * call.plan.unit_patches, [&](size_t i) { pack_patch(call, static_cast<int64_t>(i)); });
@@ -96,9 +100,10 @@ class TwoPath final : public PreparedLayer {
     const int64_t first = index % weights_.chunks() * weights_.chunk();
     const int64_t group = index % plan.unit_patches / weights_.chunks();
     const int64_t unit = call.band.first + index / plan.unit_patches;
-    const int64_t channel = unit / plan.grid.count * g.in_channels + group * g.group_in_channels + first;
+    const ImageStrides strides(attributes_.layout, g.in_channels, g.in_height * g.in_width);
+    const float* image = call.activations.x + unit / plan.grid.count * g.in_channels * g.in_height * g.in_width;
     const int64_t channels = std::min<int64_t>(g.group_in_channels - first, weights_.chunk());
-    plan.layout.pack(kernels_, call.activations.x + channel * g.in_height * g.in_width, channels,
+    plan.layout.pack(kernels_, image + (group * g.group_in_channels + first) * strides.channel, strides, channels,
                      plan.grid[unit % plan.grid.count], call.patches + index * plan.layout.size());
   }
 
@@ -107,10 +112,15 @@ class TwoPath final : public PreparedLayer {
     return task.group * call.g.group_out_channels + task.first_channel;
   }
 
-  // Where the task's first channel begins in an NCHW tensor of outputs.
-  static int64_t first_plane(const Call& call, const Task& task) {
+  ImageStrides output_strides(const Call& call) const {
+    return {attributes_.layout, call.g.out_channels, call.g.out_height * call.g.out_width};
+  }
+
+  // Where Y and Z have the task's first channel of pixel (0, 0).
+  int64_t first_output(const Call& call, const Task& task) const {
     const Geometry& g = call.g;
-    return (task.image * g.out_channels + first_channel(call, task)) * g.out_height * g.out_width;
+    return task.image * g.out_channels * g.out_height * g.out_width +
+           first_channel(call, task) * output_strides(call).channel;
   }
 
   // The map's pixel (0, 0) at the task's first channel.
@@ -153,22 +163,23 @@ class TwoPath final : public PreparedLayer {
       kernels_.pattern_pixels({patch, pixels.patch, pixels.count, call.plan.layout.taps(), weights, task.channels,
                                known, pixels.map, call.g.out_channels, accumulate});
     });
-    const float* residual = call.activations.residual == nullptr ? nullptr : residual_tile(call, task, space);
+    const float* residual = call.activations.residual;
+    if (residual != nullptr) residual = nhwc() ? residual + first_output(call, task) : residual_tile(call, task, space);
     const float* bias = bias_.data() + first_channel(call, task);
     for (int32_t i = 0; i < pixels.count; ++i) {
-      const TilePixel pixel = pixels.tile[i];
-      const float* added =
-          residual == nullptr ? nullptr : residual + (pixel.row * task.tile.columns + pixel.column) * task.channels;
-      kernels_.activate({known + pixels.map[i] * call.g.out_channels, bias, added, task.channels, attributes_.bound});
+      const int64_t at = pixels.map[i] * call.g.out_channels;
+      const int64_t in_tile = (pixels.tile[i].row * task.tile.columns + pixels.tile[i].column) * task.channels;
+      const float* added = residual == nullptr ? nullptr : residual + (nhwc() ? at : in_tile);
+      kernels_.activate({known + at, bias, added, task.channels, attributes_.bound});
     }
   }
 
-  // The task's part of Z as [row][column][channel].
+  // The task's part of an NCHW Z as [row][column][channel].
   const float* residual_tile(const Call& call, const Task& task, Workspace& space) const {
     const Tile& tile = task.tile;
     const int64_t plane = call.g.out_height * call.g.out_width;
     float* to = space.residual.reserve(tile.rows * tile.columns * task.channels);
-    const float* from = call.activations.residual + first_plane(call, task) + tile.top * call.g.out_width + tile.left;
+    const float* from = call.activations.residual + first_output(call, task) + tile.top * call.g.out_width + tile.left;
     for (int32_t row = 0; row < tile.rows; ++row) {
       kernels_.transpose(from + row * call.g.out_width, plane, to + row * tile.columns * task.channels, task.channels,
                          task.channels, tile.columns);
@@ -180,17 +191,17 @@ class TwoPath final : public PreparedLayer {
     const Geometry& g = call.g;
     const Tile& tile = task.tile;
     const PixelTable& pixels = list_pixels(call, tile, false, space.pixels);
-    const int64_t plane = g.out_height * g.out_width;
+    const ImageStrides strides = output_strides(call);
     float* known = known_outputs(call, task);
-    float* y = call.activations.y + first_plane(call, task);
+    float* y = call.activations.y + first_output(call, task);
     predict(call, task, known, space);
     for (int32_t i = 0; i < pixels.count; ++i) {
       std::memset(known + pixels.map[i] * g.out_channels, 0, task.channels * sizeof(float));
     }
-    for (int64_t row = tile.top; row < tile.top + tile.rows; ++row) {
+    for (int64_t row = tile.top; row < tile.top + tile.rows && !nhwc(); ++row) {
       const int64_t first_pixel = row * g.out_width + tile.left;
-      kernels_.transpose(known + first_pixel * g.out_channels, g.out_channels, y + first_pixel, plane, tile.columns,
-                         task.channels);
+      kernels_.transpose(known + first_pixel * g.out_channels, g.out_channels, y + first_pixel, strides.channel,
+                         tile.columns, task.channels);
     }
     const uint8_t* list = space.list.data();
     const int32_t* start = space.start.data();
@@ -202,10 +213,10 @@ class TwoPath final : public PreparedLayer {
     });
     const float* bias = bias_.data() + first_channel(call, task);
     const float* residual =
-        call.activations.residual == nullptr ? nullptr : call.activations.residual + first_plane(call, task);
+        call.activations.residual == nullptr ? nullptr : call.activations.residual + first_output(call, task);
     for (int32_t c = 0; c < task.channels; ++c) {
       for (int32_t i = start[c]; i < start[c + 1]; ++i) {
-        const int64_t at = c * plane + pixels.map[list[i]];
+        const int64_t at = c * strides.channel + pixels.map[list[i]] * strides.pixel;
         float v = sums[i] + bias[c];
         if (residual != nullptr) v += residual[at];
         y[at] = clipped(v, attributes_.bound);
