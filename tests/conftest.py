@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -51,8 +52,8 @@ def program() -> Path:
 def run(program: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a command in a process of its own."""
 
-    def run_program(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
+    def run_program(*arguments: object, **keywords: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False, **keywords)
 
     return run_program
 

@@ -12,6 +12,7 @@ other neighbours and its weights in the cache, and the difference of two whole m
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import defaultdict
@@ -29,7 +30,8 @@ from zaponnx.models import graphs, save_model
 from zaponnx.runtime import open_session
 
 _CONVERSIONS = ("ReorderInput", "ReorderOutput", "Transpose")
-_NUMBER = re.compile(r"zaponnx\.site(\d+):")
+_PREFIX = "zaponnx.site{}:"
+_NUMBER = re.compile(_PREFIX.format(r"(\d+)"))
 _KERNEL_TIME = "_kernel_time"
 
 Series = npt.NDArray[np.float64]
@@ -85,17 +87,18 @@ def numbered(model: onnx.ModelProto, sites: Sequence[Sequence[str]]) -> onnx.Mod
         model: The model.
         sites: Each site's tensors; those that the model does not have are passed over.
     """
-    names = {tensor: f"zaponnx.site{site}:{tensor}" for site, tensors in enumerate(sites) for tensor in tensors}
+    names = {tensor: f"{_PREFIX.format(site)}{tensor}" for site, tensors in enumerate(sites) for tensor in tensors}
+    count = itertools.count()
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     for graph in graphs(copy.graph):
         for value in (*graph.output, *graph.value_info):
             value.name = names.get(value.name, value.name)
-        for index, node in enumerate(graph.node):
+        for node in graph.node:
             node.input[:] = [names.get(name, name) for name in node.input]
             node.output[:] = [names.get(name, name) for name in node.output]
             site = _site(next(iter(node.output), ""))
-            node.name = f"node{index}" if site is None else f"zaponnx.site{site}:node{index}"
+            node.name = f"{'' if site is None else _PREFIX.format(site)}node{next(count)}"
     return copy
 
 

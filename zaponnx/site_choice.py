@@ -89,28 +89,27 @@ def choose(
         timer: Measures.
         progress: Told about every measurement, with the number of sites that were decided to stay dense.
     """
-    dense: dict[str, PairedTimes] = {}
-    times: Mapping[str, PairedTimes] = {}
-    whole: PairedTimes | None = None
+    measured: dict[str, PairedTimes] = {}
+    dense: set[str] = set()
+    whole = None
     while outputs := [output for output, threshold in point.thresholds.items() if threshold > -math.inf]:
         model = build(point)
         progress(f"timing the layers, {len(outputs)} as ZapConv", len(dense), len(point.thresholds))
-        times = timer.sites(model, outputs)
-        by_gain = sorted(outputs, key=lambda output: times[output].gain_ms)
-        losing = [output for output in by_gain if not times[output].pays]
+        measured |= timer.sites(model, outputs)
+        by_gain = sorted(outputs, key=lambda output: measured[output].gain_ms)
+        losing = [output for output in by_gain if not measured[output].pays]
         if not losing:
             progress(f"timing the model, {len(outputs)} layers as ZapConv", len(dense), len(point.thresholds))
             whole = timer.model(model)
             if whole.pays:
                 break
             losing = by_gain[:1]
-        dense |= {output: times[output] for output in losing[: math.ceil(len(losing) / 2)]}
-        point = redistributed(dense.keys())
-    kept = {output: times[output] for output in outputs}
+        dense.update(losing[: math.ceil(len(losing) / 2)])
+        point = redistributed(dense)
     sites = tuple(
-        TunedSite(output, output in kept, (kept | dense)[output])
+        TunedSite(output, output in outputs, measured[output])
         for output in point.thresholds
-        if output in kept or output in dense
+        if output in outputs or output in dense
     )
     return Choice(point, sites, whole if outputs else None)
 

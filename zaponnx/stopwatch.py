@@ -21,10 +21,10 @@ from zaponnx.profiling import ProfiledSession
 from zaponnx.runtime import open_session, ort_errors
 
 BATCHES = 5
-"""Odd, so that each batch is run by either model first equally often."""
+"""Batches to measure with; odd, so that each of them is run by either model first equally often."""
 
 PAIRS = 60
-"""Timed runs of each model: at least 50, so that one in ten disturbed by other processes leaves the median alone."""
+"""Timed runs of each model, a multiple of BATCHES."""
 
 Feed = Mapping[str, npt.NDArray[Any]]
 

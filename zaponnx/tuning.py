@@ -51,10 +51,10 @@ class TuningSettings:
             InvalidArgument: There are no data to tune with, or other arguments without `tune`; a number below 1.
         """
         if not tune:
-            given = {"data": data, "batch size": batch_size, "preprocessing": preprocess, "threads": threads}
+            given = {"data": data, "batch-size": batch_size, "preprocess": preprocess, "threads": threads}
             for name, value in given.items():
                 if value is not None:
-                    raise InvalidArgument("convert", f"{name} are given, but nothing to tune", remedy="add --tune")
+                    raise InvalidArgument("convert", f"--{name} is for tuning only", remedy="add --tune")
             return None
         if data is None:
             problem = "tuning needs data, since what a layer skips depends on them"

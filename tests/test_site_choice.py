@@ -1,0 +1,169 @@
+"""The choice of sites, with times that the tests make up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import numpy as np
+import onnx
+import pytest
+
+from zaponnx.artifacts import Calibration, OperatingPoint, Predictor, SiteCalibration
+from zaponnx.patterns import Pattern
+from zaponnx.progress import silent
+from zaponnx.site_choice import Choice, choose, redistribute
+from zaponnx.stopwatch import PairedTimes
+
+
+def times(gain: float, noise: float = 0.0) -> PairedTimes:
+    return PairedTimes(1.0, 1.0 - gain, gain, noise)
+
+
+def operating_point(thresholds: Mapping[str, float]) -> OperatingPoint:
+    return OperatingPoint(1.0, 1.0, 0.5, thresholds)
+
+
+class Tuner:
+    """Four sites: those that are converted share 12 in equal parts, as their thresholds.
+
+    Args:
+        gain: A site's gain at its threshold, in milliseconds.
+        whole: The whole model's gain with a number of ZapConvs.
+        noise: The noise of all times.
+    """
+
+    def __init__(
+        self, gain: Callable[[str, float], float], whole: Callable[[int], float] = lambda sites: 1.0, noise: float = 0.0
+    ) -> None:
+        self.gain, self.whole, self.noise = gain, whole, noise
+        self.measured: list[tuple[str, ...]] = []
+        self.start = self.redistributed(())
+
+    def redistributed(self, dense: Collection[str]) -> OperatingPoint:
+        share = 12 / max(1, 4 - len(dense))
+        return operating_point({site: -math.inf if site in dense else share for site in "abcd"})
+
+    def build(self, point: OperatingPoint) -> onnx.ModelProto:
+        model = onnx.ModelProto()
+        model.metadata_props.add(key="thresholds", value=repr(list(point.thresholds.values())))
+        self.point = point
+        return model
+
+    def sites(self, converted: onnx.ModelProto, outputs: Sequence[str]) -> dict[str, PairedTimes]:
+        assert converted == self.build(self.point)
+        self.measured.append(tuple(outputs))
+        return {site: times(self.gain(site, self.point.thresholds[site]), self.noise) for site in outputs}
+
+    def model(self, converted: onnx.ModelProto) -> PairedTimes:
+        sites = sum(threshold > -math.inf for threshold in self.point.thresholds.values())
+        return times(self.whole(sites), self.noise)
+
+    def choose(self) -> Choice:
+        return choose(self.start, self.redistributed, self.build, self, silent)
+
+
+def converted(choice: Choice) -> list[str]:
+    """The sites that become ZapConvs, by the report as by the thresholds."""
+    found = [site.output for site in choice.sites if site.converted]
+    assert found == [site for site, threshold in choice.point.thresholds.items() if threshold > -math.inf]
+    return found
+
+
+def test_where_all_pay_nothing_changes() -> None:
+    tuner = Tuner(lambda site, threshold: 0.1)
+    choice = tuner.choose()
+    assert choice.point is tuner.start
+    assert converted(choice) == ["a", "b", "c", "d"]
+    assert choice.model == times(1.0)
+    assert tuner.measured == [("a", "b", "c", "d")]
+
+
+def test_the_worse_half_of_those_that_do_not_pay_goes_dense_and_the_others_get_its_budget() -> None:
+    """At the threshold of 3 that all four get, "a" alone pays; at the 6 that two get, "b" as well."""
+    needs = {"a": 1.0, "b": 3.5, "c": 5.0, "d": 3.8}
+    tuner = Tuner(lambda site, threshold: threshold - needs[site])
+    choice = tuner.choose()
+    assert tuner.measured == [("a", "b", "c", "d"), ("a", "b")]
+    assert converted(choice) == ["a", "b"]
+    assert choice.point.thresholds == {"a": 6.0, "b": 6.0, "c": -math.inf, "d": -math.inf}
+    left = choice.sites[2]
+    assert left.times.gain_ms == 3.0 - needs["c"]
+    assert left.reason.startswith("it does not pay on this machine: 1.000 ms dense, 3.000 ms as ZapConv")
+
+
+def test_a_gain_within_noise_is_none() -> None:
+    gains = {"a": 0.21, "b": 0.2, "c": 0.19, "d": -1.0}
+    choice = Tuner(lambda site, threshold: gains[site], noise=0.1).choose()
+    assert converted(choice) == ["a"]
+
+
+def test_while_the_whole_model_is_not_faster_the_least_profitable_site_goes_dense() -> None:
+    """Although each of them pays; what is left is measured again."""
+    gains = {"a": 0.3, "b": 0.1, "c": 0.4, "d": 0.2}
+    tuner = Tuner(lambda site, threshold: gains[site], whole=lambda sites: 2.5 - sites)
+    choice = tuner.choose()
+    assert tuner.measured == [("a", "b", "c", "d"), ("a", "c", "d"), ("a", "c")]
+    assert converted(choice) == ["a", "c"]
+    assert choice.model == times(0.5)
+    assert choice.sites[1].reason.startswith("the model is not faster with it: 1.000 ms dense, 0.900 ms as ZapConv")
+
+
+@pytest.mark.parametrize("gain", [-0.1, 0.1])
+def test_the_dense_model_may_be_left(gain: float) -> None:
+    """Whether no site pays, or each does and the model never."""
+    choice = Tuner(lambda site, threshold: gain, whole=lambda sites: 0.0).choose()
+    assert converted(choice) == []
+    assert [site.output for site in choice.sites] == ["a", "b", "c", "d"]
+    assert choice.model is None
+
+
+def test_sites_with_nothing_to_skip_are_not_measured() -> None:
+    tuner = Tuner(lambda site, threshold: 0.1)
+    tuner.start = operating_point({"a": -math.inf, "b": 1.0, "c": -math.inf, "d": 2.0})
+    choice = tuner.choose()
+    assert tuner.measured == [("b", "d")]
+    assert [site.output for site in choice.sites] == ["b", "d"]
+
+
+def test_every_measurement_is_told() -> None:
+    told: list[tuple[int, int | None]] = []
+    tuner = Tuner(lambda site, threshold: 0.1 if site == "a" else -0.1)
+    choose(tuner.start, tuner.redistributed, tuner.build, tuner, lambda step, done, total: told.append((done, total)))
+    assert told == [(0, 4), (2, 4), (3, 4), (3, 4)]
+
+
+def site(output: str, values: Sequence[float]) -> SiteCalibration:
+    """100 MACs per sample in 10 outputs, of which each bin has two; `values` are their shares of the total."""
+    zeros = np.zeros((1, 1, 3, 3), np.float32)
+    predictor = Predictor(zeros, np.zeros(1, np.float32), zeros, np.zeros(1, np.float32))
+    counts = np.full((1, len(values)), 2, np.int64)
+    return SiteCalibration(output, output, 1, 10, predictor, counts, np.array([values], np.float64), 1.0, 10, 1)
+
+
+CALIBRATION = Calibration(
+    "0" * 64,
+    Pattern.parse("B"),
+    np.array([0.0, 1.0], np.float32),
+    (site("a", [0.01, 0.1, 0.3]), site("b", [0.02, 0.1, 0.3]), site("c", [0.0, 0.05, 0.3])),
+)
+
+
+@pytest.mark.parametrize(
+    ("dense", "thresholds", "error", "saved"),
+    [
+        ((), {"a": 1.0, "b": 0.0, "c": 1.0}, 0.11 + 0.02 + 0.05, 100),
+        (("c",), {"a": 1.0, "b": 0.0, "c": -math.inf}, 0.13, 60),
+        (("a", "c"), {"a": -math.inf, "b": 1.0, "c": -math.inf}, 0.12, 40),
+        (("a", "b", "c"), dict.fromkeys("abc", -math.inf), 0.0, 0),
+    ],
+)
+def test_a_budget_is_spent_on_the_sites_that_are_left(
+    dense: tuple[str, ...], thresholds: dict[str, float], error: float, saved: float
+) -> None:
+    """The saving is a share of the 300 MACs of all sites, the dense ones included."""
+    found = redistribute(CALIBRATION, 0.2, dense)
+    assert found.thresholds == thresholds
+    assert found.error == pytest.approx(error)
+    assert found.mac_saved == pytest.approx(saved / 300)
+    assert found.epsilon == 0.2
