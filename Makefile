@@ -1,5 +1,5 @@
-# make demo: the whole flow on real images.    make test: all tests.
-# Both create .venv, install what they need and build the package; a second run starts at once.
+# make demo: the whole flow on real images.    make test: all tests.    make bench: the speed, beside other runtimes.
+# They create .venv, install what they need and build the package; a second run starts at once.
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +10,7 @@ NATIVE_SOURCES := CMakeLists.txt $(shell find cmake custom_ops -type f)
 CXX_SOURCES := $(shell find custom_ops -name '*.cc' -o -name '*.h')
 ORT := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
 
-.PHONY: demo test lint sanitize aarch64 build clean
+.PHONY: demo test bench lint sanitize aarch64 build clean
 
 demo: $(VENV)/.package
 	$(BIN)/zaponnx demo --output demo
@@ -19,13 +19,19 @@ test: $(VENV)/.dev
 	$(BIN)/ctest --test-dir $(NATIVE_BUILD) --output-on-failure
 	$(BIN)/python -m pytest
 
+# Less of it: make bench BENCH='--networks resnet18 --parts networks --threads 2'
+bench: $(VENV)/.bench
+	$(BIN)/cmake --build $(NATIVE_BUILD) --target zaponnx_kernel_benchmark
+	$(BIN)/python -m benchmarks $(BENCH)
+
 # mypy reads the package as it is installed: calib/ and cli.py inside zaponnx/.
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	rm -rf build/types && mkdir -p build/types
 	cp -rs $(CURDIR)/zaponnx build/types/ && cp -rs $(CURDIR)/calib $(CURDIR)/cli.py build/types/zaponnx/
-	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p zaponnx
+	cp -rs $(CURDIR)/benchmarks build/types/
+	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p zaponnx -p benchmarks
 	$(BIN)/clang-format --dry-run --Werror $(CXX_SOURCES)
 
 # The C++ tests under the address and undefined behaviour sanitizers.
@@ -67,4 +73,9 @@ $(VENV)/.package: $(VENV)/.dependencies pyproject.toml $(NATIVE_SOURCES)
 
 $(VENV)/.dev: $(VENV)/.package
 	@$(PIP) --group dev
+	@touch $@
+
+# What cannot be installed on a machine is reported as not measured.
+$(VENV)/.bench: $(VENV)/.package
+	@$(PIP) --group bench || echo "not all peers can be installed" >&2
 	@touch $@

@@ -1,0 +1,233 @@
+"""Writes results as JSON and as Markdown tables: ratios to every peer, targets, shares of the peak and of the ideal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.environment import Environment
+from benchmarks.kernels import peak_gmacs
+from benchmarks.measuring import ORT, Measurement
+from benchmarks.memory import SessionCost
+from benchmarks.peers import PEERS
+from benchmarks.points import Point
+from zaponnx.files import atomic_path
+
+TARGET_THREADS = 2
+"""The number of threads that the points' targets are for."""
+
+PEAK_MEMORY_TARGET = 1.3
+CREATION_TARGET = 2.0
+"""What a converted model's session may take at most, relative to the dense one's."""
+
+_NAMES = {"onnxruntime": "ORT", "openvino": "OpenVINO", "ncnn": "ncnn"}
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that was measured, as it accumulates.
+
+    Attributes:
+        environment: On what.
+        networks: Networks, batch 1.
+        layers: Their layers.
+        batches: Larger batches.
+        concurrent: Sessions that ran at the same time.
+        sessions: Network → "dense" or a point's name → what a session of it takes.
+        kernels: What `benchmarks.kernels` read.
+    """
+
+    environment: Environment
+    networks: list[Measurement] = field(default_factory=list)
+    layers: list[Measurement] = field(default_factory=list)
+    batches: list[Measurement] = field(default_factory=list)
+    concurrent: list[Measurement] = field(default_factory=list)
+    sessions: dict[str, dict[str, SessionCost]] = field(default_factory=dict)
+    kernels: list[Mapping[str, Any]] = field(default_factory=list)
+
+
+def write_report(results: Results, points: Mapping[str, Sequence[Point]], directory: Path, name: str) -> list[Path]:
+    """Writes NAME.json and NAME.md.
+
+    Args:
+        results: What to write.
+        points: Network → its points, for the targets.
+        directory, name: Where to.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    texts = {".json": json.dumps(asdict(results), indent=1) + "\n", ".md": markdown(results, points)}
+    for suffix, text in texts.items():
+        with atomic_path(directory / f"{name}{suffix}", "bench") as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return [directory / f"{name}{suffix}" for suffix in texts]
+
+
+def markdown(results: Results, points: Mapping[str, Sequence[Point]]) -> str:
+    """The report for people."""
+    targets = {(point.network, point.name): point.targets for entries in points.values() for point in entries}
+    small = {measurement.subject.network: measurement.subject.part for measurement in results.networks}  # the last part
+    judged = [
+        measurement
+        for measurement in results.networks
+        if measurement.threads == TARGET_THREADS and measurement.subject.part == small[measurement.subject.network]
+    ]
+    others = [measurement for measurement in results.networks if measurement not in judged]
+    parts = [
+        _environment(results.environment),
+        _section("Networks, against the targets", _times(judged, results.kernels, targets)),
+        _section("Networks, other", _times(others, results.kernels, {})),
+        _section("Layers", _times(results.layers, results.kernels, {})),
+        _section("Batches", _times(results.batches, results.kernels, {})),
+        _section("Sessions at the same time", _concurrent(results.concurrent)),
+        _section("Memory and creation of a session", _sessions(results.sessions)),
+        _section("Kernels", _kernels(results.kernels)),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _section(title: str, table: str) -> str:
+    return f"## {title}\n\n{table}" if table else ""
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, the first column to the left and the others to the right; "" without rows."""
+    rows = list(rows)
+    rule = ["---", *["--:"] * (len(header) - 1)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows)) if rows else ""
+
+
+def _environment(found: Environment) -> str:
+    packages = ", ".join(f"{name} {version}" for name, version in found.versions.items())
+    lines = [
+        "# Benchmark",
+        f"{found.cpu}, {found.cores} cores, {' '.join(found.flags)}; zaponnx's kernels use {found.isa}.",
+        f"{packages}.",
+        f"`{found.command}`, {found.date}, commit {found.commit}.",
+        *(
+            f"{_NAMES[peer]} was not measured: {', '.join(packages)} not installed."
+            for peer, packages in found.missing.items()
+        ),
+        "Milliseconds are medians of runs in turn; ratios are times faster than the peer, all on the dense model. "
+        "Saved is the share of the predicted layers' MACs that was skipped on the timed input, beside the goal. "
+        "Of ideal: the ratio to ORT by 1/(1 − saved). Of peak: MACs that are really computed, in convolutions, by the "
+        "time and by the machine's multiply-add peak; ORT's dense model / the converted one.",
+    ]
+    return "\n\n".join(lines)
+
+
+def _times(
+    measurements: Sequence[Measurement],
+    kernels: Sequence[Mapping[str, Any]],
+    targets: Mapping[tuple[str, str], Mapping[str, float]],
+) -> str:
+    """A row per measurement and operating point."""
+    peers = [peer for peer in PEERS if any(peer in measurement.dense for measurement in measurements)]
+    header = ["", "pattern and goal", "saved", "threads", *(f"{_NAMES[peer]} ms" for peer in peers), "zaponnx ms"]
+    header += [f"× {_NAMES[peer]}" for peer in peers] + ["of ideal", "of peak"]
+    rows = []
+    for measurement in measurements:
+        subject = measurement.subject
+        for name, times in measurement.converted.items():
+            saving = measurement.savings[name]
+            ratios = {peer: measurement.dense[peer].median_ms / times.median_ms for peer in peers}
+            aims = targets.get((subject.network, name), {})
+            peak = peak_gmacs(kernels, measurement.threads)
+            computed = (subject.macs, subject.macs - saving * subject.predicted_macs)
+            spent = (measurement.dense[ORT].median_ms, times.median_ms)
+            shares = [f"{macs / ms / peak / 1e6:.2f}" for macs, ms in zip(computed, spent, strict=True)] if peak else []
+            rows.append(
+                [
+                    _label(measurement),
+                    name.replace("-", " ") + " %",
+                    f"{saving:.1%}",
+                    str(measurement.threads),
+                    *(f"{measurement.dense[peer].median_ms:.2f}" for peer in peers),
+                    f"{times.median_ms:.2f}",
+                    *(_at_least(ratio, aims.get(peer)) for peer, ratio in ratios.items()),
+                    f"{ratios[ORT] * (1 - saving):.2f}",
+                    " / ".join(shares) or "?",
+                ]
+            )
+    return _table(header, rows)
+
+
+def _label(measurement: Measurement) -> str:
+    subject = measurement.subject
+    part = " features" if subject.part == "features" and not subject.layer else ""
+    layer = f" {subject.layer} (of {subject.count})" if subject.layer else ""
+    batch = f" batch {subject.batch}" if subject.batch > 1 else ""
+    return f"{subject.network}{part}{layer}{batch}"
+
+
+def _at_least(ratio: float, target: float | None) -> str:
+    """The ratio beside its target, in bold if it is missed."""
+    if target is None:
+        return f"{ratio:.2f}"
+    return f"{ratio:.2f} ≥ {target:.2f}" if ratio >= target else f"**{ratio:.2f} < {target:.2f}**"
+
+
+def _at_most(ratio: float, target: float) -> str:
+    return f"{ratio:.2f} ≤ {target:.2f}" if ratio <= target else f"**{ratio:.2f} > {target:.2f}**"
+
+
+def _concurrent(measurements: Sequence[Measurement]) -> str:
+    rows = [
+        [
+            _label(measurement),
+            name,
+            str(measurement.sessions),
+            f"{measurement.dense[ORT].median_ms:.2f}",
+            f"{times.median_ms:.2f}",
+            f"{measurement.dense[ORT].median_ms / times.median_ms:.2f}",
+        ]
+        for measurement in measurements
+        for name, times in measurement.converted.items()
+    ]
+    return _table(["", "pattern and goal", "sessions of one thread", "ORT ms", "zaponnx ms", "× ORT"], rows)
+
+
+def _sessions(costs: Mapping[str, Mapping[str, SessionCost]]) -> str:
+    rows = []
+    for network, by_model in costs.items():
+        dense, *others = by_model.items()
+        for name, cost in others:
+            memory, creation = (cost.peak_mb / dense[1].peak_mb, cost.creation_ms / dense[1].creation_ms)
+            rows.append(
+                [
+                    network,
+                    name,
+                    f"{dense[1].peak_mb:.0f}",
+                    f"{cost.peak_mb:.0f}",
+                    _at_most(memory, PEAK_MEMORY_TARGET),
+                    f"{dense[1].creation_ms:.0f}",
+                    f"{cost.creation_ms:.0f}",
+                    _at_most(creation, CREATION_TARGET),
+                ]
+            )
+    header = ["", "pattern and goal", "dense MiB", "zaponnx MiB", "ratio", "dense ms", "zaponnx ms", "ratio"]
+    return _table(header, rows)
+
+
+def _kernels(kernels: Sequence[Mapping[str, Any]]) -> str:
+    """The peaks, and how near to them the paths come."""
+    peaks = [
+        [f"{result['isa']}, multiply-add peak", str(result["threads"]), "", "", f"{result['gmacs']:.1f}", "1.00"]
+        for result in kernels
+        if result["kind"] == "peak"
+    ]
+    layers = [
+        [
+            f"{result['isa']}, {result['shape']}",
+            str(result["threads"]),
+            result["path"],
+            f"{result['density']:.2f}",
+            f"{result['gmacs']:.1f}",
+            f"{result['share_of_peak']:.2f}",
+        ]
+        for result in kernels
+        if result["kind"] == "layer"
+    ]
+    return _table(["", "threads", "path", "density", "GMAC/s", "of peak"], peaks + layers)
