@@ -72,9 +72,15 @@ def fit(result: Fit) -> str:
 
 
 def convert(report: ConversionReport) -> str:
-    """The operating point, the layers with their thresholds, and what stays dense."""
+    """The operating point, the layers with their thresholds and, if tuned, their times, and what stays dense."""
+    header = ["layer", "MACs", "threshold"]
     rows = [[site.name, mega(site.macs), f"{site.threshold:.4f}"] for site in report.converted]
-    lines = [table(["layer", "MACs", "threshold"], rows), ""]
+    if report.tuning is not None:
+        header += ["dense ms", "ZapConv ms"]
+        times = {site.output: site.times for site in report.tuning.sites}
+        for row, site in zip(rows, report.converted, strict=True):
+            row += [f"{times[site.output].dense_ms:.3f}", f"{times[site.output].converted_ms:.3f}"]
+    lines = [table(header, rows), ""]
     lines += [f"{refusal.name} stays dense: {refusal.reason}" for refusal in report.dense]
     if report.upgraded:
         lines.append(f"upgraded from {report.upgraded}")
