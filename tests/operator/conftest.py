@@ -37,12 +37,13 @@ class Case:
     threshold: tuple[float, ...] = (0.1,)
     bound: float = math.inf
     residual: bool = False
+    nhwc: bool = False
     opset: int = 17
     poison: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def operator(self) -> str:
-        return "ZapConvResidual" if self.residual else "ZapConv"
+        return f"ZapConv{'Residual' * self.residual}{'Nhwc' * self.nhwc}"
 
     def attributes(self) -> dict[str, Any]:
         pattern = Pattern.parse(self.pattern)
@@ -68,7 +69,7 @@ class Case:
         return height, width
 
     def inputs(self) -> dict[str, Array]:
-        """By name; the weights depend neither on the batch nor on the size."""
+        """By name, X and Z in NCHW; the weights depend neither on the batch nor on the size."""
         rng = np.random.default_rng(7)
         m = self.channels
         shapes: dict[str, tuple[int, ...]] = {
@@ -88,17 +89,23 @@ class Case:
             del arrays["Z"]
         return arrays
 
+    def fed(self) -> dict[str, Array]:
+        """X and Z in the operator's layout."""
+        arrays = {name: array for name, array in self.inputs().items() if name in ("X", "Z")}
+        return {name: array.transpose(0, 2, 3, 1) for name, array in arrays.items()} if self.nhwc else arrays
+
     def model(self, *, body: bool = True) -> onnx.ModelProto:
         """The operator alone; X (and Z) of dynamic batch and size are inputs, the rest are initializers."""
         arrays = self.inputs()
-        fed = [name for name in ("X", "Z") if name in arrays]
+        fed = list(self.fed())
         node = helper.make_node(
             self.operator, [*INPUTS, RESIDUAL][: len(arrays)], ["Y"], "zap", domain=DOMAIN, **self.attributes()
         )
-        values = {
-            name: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", channels, f"{name}h", f"{name}w"])
-            for name, channels in (("X", self.in_channels), ("Z", self.channels), ("Y", self.channels))
-        }
+        values = {}
+        for name, channels in (("X", self.in_channels), ("Z", self.channels), ("Y", self.channels)):
+            height, width = f"{name}h", f"{name}w"
+            shape = ["N", height, width, channels] if self.nhwc else ["N", channels, height, width]
+            values[name] = helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
         initializers = [numpy_helper.from_array(array, name) for name, array in arrays.items() if name not in fed]
         graph = helper.make_graph([node], "zap", [values[name] for name in fed], [values["Y"]], initializers)
         return helper.make_model(

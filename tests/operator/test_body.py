@@ -69,8 +69,7 @@ def test_body_is_the_formula(
     make_case: Callable[..., Any], expect: Callable[..., Any], run: Callable[..., Array], arguments: dict[str, Any]
 ) -> None:
     case = make_case(**arguments)
-    inputs = {name: array for name, array in case.inputs().items() if name in ("X", "Z")}
-    expect(case).assert_matches(run(case.model(), inputs))
+    expect(case).assert_matches(run(case.model(), case.fed()))
 
 
 def test_the_cases_skip_some_outputs_and_keep_others(make_case: Callable[..., Any], expect: Callable[..., Any]) -> None:
@@ -83,8 +82,17 @@ def test_the_cases_skip_some_outputs_and_keep_others(make_case: Callable[..., An
 def test_runtime_and_reference_agree(make_case: Callable[..., Any], residual: bool) -> None:
     """Sums in another order: a few roundings of values up to about 4; no threshold is near a predicted value."""
     case = make_case(batch=3, size=(17, 16), residual=residual)
-    inputs = {name: array for name, array in case.inputs().items() if name in ("X", "Z")}
+    inputs = case.fed()
     np.testing.assert_allclose(run_ort(case.model(), inputs), run_reference(case.model(), inputs), rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("run", RUNNERS)
+@pytest.mark.parametrize("name", ["plain", "relu6 and residual", "strides", "groups", "opset 13", "opset 23"])
+def test_the_nhwc_bodies_are_the_formula_of_the_transposes(
+    make_case: Callable[..., Any], expect: Callable[..., Any], run: Callable[..., Array], name: str
+) -> None:
+    case = make_case(**CASES[name], nhwc=True)
+    expect(case).assert_matches(run(case.model(), case.fed()).transpose(0, 3, 1, 2))
 
 
 @pytest.mark.parametrize("run", RUNNERS)

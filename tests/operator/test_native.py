@@ -66,10 +66,6 @@ def run(model: onnx.ModelProto, inputs: dict[str, Array], **options: Any) -> Arr
     return np.asarray(open_session(model, **options).run(None, inputs)[0])
 
 
-def fed(case: Any) -> dict[str, Array]:
-    return {name: array for name, array in case.inputs().items() if name in ("X", "Z")}
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_kernels_are_the_formula(
     name: str, isa: str, make_case: Callable[..., Any], expect: Callable[..., Any]
@@ -77,7 +73,15 @@ def test_kernels_are_the_formula(
     case = make_case(**CASES[name])
     with np.errstate(invalid="ignore"):  # infinity minus infinity
         expected = expect(case)
-    expected.assert_matches(run(case.model(body=False), fed(case)))
+    expected.assert_matches(run(case.model(body=False), case.fed()))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nhwc_gives_the_same_bits(name: str, isa: str, make_case: Callable[..., Any]) -> None:
+    case = make_case(**CASES[name])
+    nhwc = dataclasses.replace(case, nhwc=True)
+    actual = run(nhwc.model(body=False), nhwc.fed())
+    np.testing.assert_array_equal(actual.transpose(0, 3, 1, 2), run(case.model(body=False), case.fed()))
 
 
 def test_batch_and_size_may_change_between_runs(
@@ -86,7 +90,7 @@ def test_batch_and_size_may_change_between_runs(
     session = open_session(make_case().model())
     for batch, size in ((1, (9, 8)), (3, (20, 35)), (2, (1, 4))):
         case = make_case(batch=batch, size=size)
-        expect(case).assert_matches(np.asarray(session.run(None, fed(case))[0]))
+        expect(case).assert_matches(np.asarray(session.run(None, case.fed())[0]))
 
 
 @pytest.mark.parametrize(
@@ -106,12 +110,12 @@ def test_the_library_infers_shapes(given: list[Any], inferred: list[Any], make_c
     model.graph.output[0].type.tensor_type.ClearField("shape")
     session = open_session(model)
     assert session.get_outputs()[0].shape == inferred
-    assert session.run(None, fed(case))[0].shape == (2, 6, 4, 9)
+    assert session.run(None, case.fed())[0].shape == (2, 6, 4, 9)
 
 
 def test_an_empty_batch_gives_an_empty_output(isa: str, make_case: Callable[..., Any]) -> None:
     case = make_case(batch=0)
-    assert run(case.model(), fed(case)).shape == (0, 6, 9, 8)
+    assert run(case.model(), case.fed()).shape == (0, 6, 9, 8)
 
 
 @pytest.mark.parametrize("fed_weights", [("W",), ("B", "P1", "p1", "P2", "p2"), INPUTS[1:]])
@@ -135,15 +139,15 @@ def test_the_environment_at_registration_chooses_the_kernel(
 ) -> None:
     """Sums in another order differ in some last bit, which tells the kernels apart."""
     case = make_case(in_channels=40, channels=24, size=(20, 20))
-    best = run(case.model(), fed(case))
+    best = run(case.model(), case.fed())
     monkeypatch.setenv("ZAPONNX_ISA", "scalar")
-    scalar = run(case.model(), fed(case))
+    scalar = run(case.model(), case.fed())
     options = onnxruntime.SessionOptions()
     zaponnx.register(options)
     assert options.get_session_config_entry("zaponnx.isa") == "scalar"
     monkeypatch.delenv("ZAPONNX_ISA")
     session = onnxruntime.InferenceSession(case.model().SerializeToString(), options)
-    np.testing.assert_array_equal(session.run(None, fed(case))[0], scalar)
+    np.testing.assert_array_equal(session.run(None, case.fed())[0], scalar)
     assert not np.array_equal(best, scalar)
 
 
@@ -155,7 +159,7 @@ def test_weights_that_are_not_finite_are_refused(value: float, make_case: Callab
 
 def test_sessions_and_threads_agree_bit_for_bit(isa: str, make_case: Callable[..., Any]) -> None:
     case = make_case(batch=2, in_channels=40, channels=24, size=(30, 30), residual=True)
-    model, inputs = case.model(), fed(case)
+    model, inputs = case.model(), case.fed()
     expected = run(model, inputs, threads=1)
     sessions = [open_session(model, threads=threads) for threads in (1, 2, 3)] * 2
     with ThreadPoolExecutor(6) as pool:
@@ -261,7 +265,7 @@ def test_registering_twice_and_in_many_sessions_works(
         options.register_custom_ops_library(str(zaponnx.library_path()))
         sessions.append(onnxruntime.InferenceSession(case.model().SerializeToString(), options))
     for session in sessions:
-        expect(case).assert_matches(np.asarray(session.run(None, fed(case))[0]))
+        expect(case).assert_matches(np.asarray(session.run(None, case.fed())[0]))
 
 
 def test_an_entry_of_the_user_does_not_prevent_registration(make_case: Callable[..., Any]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from onnx import checker, defs, shape_inference
 from onnx.shape_inference import InferenceError
 
-from zaponnx.operator import ATTRIBUTES, DOMAIN, INPUTS, OPERATORS, RESIDUAL
+from zaponnx.operator import ATTRIBUTES, DOMAIN, INPUTS, NHWC_OPERATORS, OPERATORS, RESIDUAL, RESIDUAL_OPERATORS
 from zaponnx.operator.schema import build_schema, register_schemas
 
 
@@ -47,17 +47,20 @@ def test_registering_again_does_nothing() -> None:
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_schema_and_body_agree(make_case: Callable[..., Any], operator: str) -> None:
     schema = defs.get_schema(operator, domain=DOMAIN)
-    body = make_case(residual=operator == "ZapConvResidual").model().functions[0]
+    case = make_case(residual=operator in RESIDUAL_OPERATORS, nhwc=operator in NHWC_OPERATORS)
+    body = case.model().functions[0]
+    assert body.name == operator
     assert [value.name for value in schema.inputs] == list(body.input)
     assert list(body.input) == [*INPUTS, RESIDUAL][: len(body.input)]
     assert set(schema.attributes) == set(body.attribute) == set(ATTRIBUTES)
     assert all(attribute.required for attribute in schema.attributes.values())
 
 
+@pytest.mark.parametrize("nhwc", [False, True])
 @pytest.mark.parametrize("residual", [False, True])
-def test_full_check(make_case: Callable[..., Any], residual: bool) -> None:
+def test_full_check(make_case: Callable[..., Any], residual: bool, nhwc: bool) -> None:
     for opset in (13, 17, defs.onnx_opset_version()):
-        checker.check_model(make_case(residual=residual, opset=opset).model(), full_check=True)
+        checker.check_model(make_case(residual=residual, nhwc=nhwc, opset=opset).model(), full_check=True)
 
 
 def test_files_pass_the_checker_where_nothing_is_registered(make_case: Callable[..., Any], tmp_path: Path) -> None:
@@ -79,6 +82,15 @@ def test_output_shape(make_case: Callable[..., Any]) -> None:
     assert not {"Xh", "Xw"} & set(size)
     # Stride 1 and pads that make up for the kernel keep even an unknown size.
     assert infer(make_case().model()) == ["N", 6, "Xh", "Xw"]
+
+
+def test_output_shape_in_nhwc(make_case: Callable[..., Any]) -> None:
+    case = make_case(strides=(2, 3), pads=(0, 1, 2, 3), size=(12, 13), residual=True, nhwc=True)
+    assert infer(set_input_shapes(case.model(), X=("N", 12, 13, 4))) == ["N", *case.output_size(), 6]
+    assert infer(make_case(nhwc=True).model()) == ["N", "Xh", "Xw", 6]
+    for shapes in ({"X": ("N", 4, 12, 13)}, {"X": ("N", 12, 13, 4), "Z": ("N", 6, *case.output_size())}):
+        with pytest.raises(InferenceError, match="ZapConv: "):
+            infer(set_input_shapes(case.model(), **shapes))
 
 
 ATTRIBUTE_DAMAGE: dict[str, tuple[str, Any]] = {

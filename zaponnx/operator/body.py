@@ -1,4 +1,4 @@
-"""The function bodies of ZapConv and ZapConvResidual: the operators' formula in ONNX operators, as a FunctionProto.
+"""The operators' function bodies: their formula in ONNX operators, as a FunctionProto.
 
     R = min(relu(Conv(X, W, B) [+ Z]), bound)
     S = R where pattern, else 0                          pattern tiled from (0, 0) over oH × oW
@@ -6,21 +6,31 @@
     compute = pattern or not (V <= threshold)            a NaN is computed, never hidden
     Y = R where compute, else 0
 
-Every converted model ships its bodies, so any ONNX runtime can run it. All shapes may be dynamic; the operators used
-mean the same in every opset from 13 on. The attributes have no defaults: each node carries every one of them.
+The NHWC forms transpose X, Z and Y. Every converted model ships its bodies, so any ONNX runtime can run it. All shapes
+may be dynamic; the operators used mean the same in every opset from 13 on. The attributes have no defaults: each node
+carries every one of them.
 """
 
 from __future__ import annotations
 
 from onnx import FunctionProto, parser
 
-from zaponnx.operator import ATTRIBUTES, DOMAIN, INPUTS, RESIDUAL, ZAP_CONV_RESIDUAL
+from zaponnx.operator import (
+    ATTRIBUTES,
+    DOMAIN,
+    INPUTS,
+    NHWC_OPERATORS,
+    RESIDUAL,
+    RESIDUAL_OPERATORS,
+    TO_NCHW,
+    TO_NHWC,
+)
 
 _RESULT = """
     convolved = Conv <strides: ints = @strides, pads: ints = @pads, dilations: ints = @dilations, group: int = @group>
-        (X, W, B)
-    ADD_RESIDUAL
-    rectified = Relu (summed)
+        ({x}, W, B)
+    {add_residual}
+    rectified = Relu ({summed})
     bound = Constant <value_float: float = @bound> ()
     result = Min (rectified, bound)
 """
@@ -59,7 +69,7 @@ COMPUTE = """
 """
 
 _OUTPUT = """
-    Y = Where (compute, result, zero)
+    {y} = Where (compute, result, zero)
 """
 
 
@@ -67,15 +77,27 @@ def build_body(operator: str, opset: int) -> FunctionProto:
     """The body of an operator, for a model of a given opset.
 
     Args:
-        operator: "ZapConv" or "ZapConvResidual".
+        operator: One of `zaponnx.operator.OPERATORS`.
         opset: The model's version of the ONNX domain, at least 13. A runtime reads the body in it.
     """
-    if operator == ZAP_CONV_RESIDUAL:
-        inputs = ", ".join((*INPUTS, RESIDUAL))
-        result = _RESULT.replace("ADD_RESIDUAL", f"summed = Add (convolved, {RESIDUAL})")
-    else:
-        inputs = ", ".join(INPUTS)
-        result = _RESULT.replace("ADD_RESIDUAL", "").replace("summed", "convolved")
+    residual, nhwc = operator in RESIDUAL_OPERATORS, operator in NHWC_OPERATORS
+    inputs = [*INPUTS, RESIDUAL] if residual else INPUTS
+    x, z, y = (f"{name}_nchw" if nhwc else name for name in ("X", RESIDUAL, "Y"))
+    nodes = [
+        _RESULT.format(x=x, add_residual=f"summed = Add (convolved, {z})", summed="summed")
+        if residual
+        else _RESULT.format(x=x, add_residual="", summed="convolved"),
+        COMPUTE,
+        _OUTPUT.format(y=y),
+    ]
+    if nhwc:
+        entering = [transpose(name, TO_NCHW, f"{name}_nchw") for name in inputs if name in ("X", RESIDUAL)]
+        nodes = [*entering, *nodes, transpose(y, TO_NHWC, "Y")]
     header = f'<domain: "{DOMAIN}", opset_import: ["": {opset}]>'
-    signature = f"{operator} <{', '.join(ATTRIBUTES)}> ({inputs}) => (Y)"
-    return parser.parse_function(f"{header} {signature} {{ {result} {COMPUTE} {_OUTPUT} }}")
+    signature = f"{operator} <{', '.join(ATTRIBUTES)}> ({', '.join(inputs)}) => (Y)"
+    return parser.parse_function(f"{header} {signature} {{ {' '.join(nodes)} }}")
+
+
+def transpose(tensor: str, axes: tuple[int, ...], to: str) -> str:
+    """A Transpose in ONNX's text syntax."""
+    return f"{to} = Transpose <perm = {list(axes)}> ({tensor})"

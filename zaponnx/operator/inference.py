@@ -1,4 +1,4 @@
-"""Type and shape inference of ZapConv and ZapConvResidual: the shape of Y from the inputs and the attributes."""
+"""Type and shape inference of the operators: the shape of Y from the inputs and the attributes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ import onnx
 from onnx import TensorProto, TensorShapeProto, TypeProto
 from onnx.shape_inference import InferenceContext, InferenceError
 
-from zaponnx.operator import ATTRIBUTES, INPUTS, RESIDUAL
+from zaponnx.operator import ATTRIBUTES, INPUTS, RESIDUAL, TO_NCHW, TO_NHWC
 
 _Dims = Sequence[TensorShapeProto.Dimension]
 
 _RANKS = {"X": 4, "W": 4, "B": 1, "P1": 4, "p1": 1, "P2": 4, "p2": 1, "Z": 4}
 
 
-def infer_output(context: InferenceContext) -> None:
+def infer_output(context: InferenceContext, *, nhwc: bool) -> None:
     """Sets the type of Y, and its shape as far as it is known, as for Conv.
+
+    Args:
+        context: The node.
+        nhwc: Whether X, Z and Y are in NHWC.
 
     Raises:
         InferenceError: Shapes or attributes contradict each other.
@@ -37,6 +41,8 @@ def infer_output(context: InferenceContext) -> None:
     for name, sizes in expected.items():
         _check_shape(name, shapes[name], sizes)
     x, w = shapes["X"], shapes["W"]
+    if nhwc and x is not None:
+        x = [x[axis] for axis in TO_NCHW]
     output = TypeProto()
     output.tensor_type.elem_type = TensorProto.FLOAT
     dims = [TensorShapeProto.Dimension() for _ in range(4)]
@@ -48,6 +54,8 @@ def infer_output(context: InferenceContext) -> None:
             _fail(f"X has {_size(x[1])} channels, W takes {_size(w[1])} in each of {attributes['group']} groups")
         for axis in range(2):
             _set_output_size(dims[2 + axis], x[2 + axis], w[2 + axis], axis, attributes)
+    if nhwc:
+        dims = [dims[axis] for axis in TO_NHWC]
     _check_shape(RESIDUAL, shapes[RESIDUAL], [_size(dim) for dim in dims])
     output.tensor_type.shape.dim.extend(dims)
     context.set_output_type(0, output)

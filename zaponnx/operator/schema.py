@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import atexit
+from functools import partial
 
 from onnx import defs
 from onnx.defs import OpSchema
 
-from zaponnx.operator import DOMAIN, OPERATORS, RESIDUAL, VERSION, ZAP_CONV_RESIDUAL
+from zaponnx.operator import DOMAIN, NHWC_OPERATORS, OPERATORS, RESIDUAL, RESIDUAL_OPERATORS, VERSION
 from zaponnx.operator.inference import infer_output
 
 _DOC = """Convolution{residual}, then ReLU, in which a small predictor tells which outputs are zero and need no
@@ -20,19 +21,23 @@ convolutions, gives a value V for every other output, which is computed where V 
     compute = pattern or not (V <= threshold)            a NaN is computed, never hidden
     Y = R where compute, else 0
 
-With threshold −∞ and finite V this is Conv{plus_residual_words} and ReLU; with +∞ only the pattern is computed.
+With threshold −∞ and finite V this is Conv{plus_residual_words} and ReLU; with +∞ only the pattern is computed.{layout}
 The formula is shipped in every converted model as the operator's function body.
 """
 
+_NHWC = """
+X{and_residual} and Y are in NHWC here, and the formula is that of their transposes. Neighbouring layers exchange
+activations so where that saves conversions: the kernels compute in NHWC."""
+
 _INPUTS = {
-    "X": "Input, (N, C, H, W).",
+    "X": "Input, {x}.",
     "W": "Weights, (M, C/group, kH, kW).",
     "B": "Bias, (M); zeros if the model has none.",
     "P1": "Weights of the predictor's first depthwise convolution, (M, 1, 3, 3), batch norm folded in.",
     "p1": "Its bias, (M).",
     "P2": "Weights of the predictor's second depthwise convolution, (M, 1, 3, 3), batch norm folded in.",
     "p2": "Its bias, (M).",
-    "Z": "Residual, (N, M, oH, oW), added before the ReLU. It is not broadcast.",
+    "Z": "Residual, {y}, added before the ReLU. It is not broadcast.",
 }
 
 _ATTRIBUTES = {
@@ -49,31 +54,35 @@ _ATTRIBUTES = {
 
 
 def build_schema(operator: str) -> OpSchema:
-    """The schema of "ZapConv" or "ZapConvResidual"."""
-    residual = operator == ZAP_CONV_RESIDUAL
+    """The schema of one of `zaponnx.operator.OPERATORS`."""
+    residual, nhwc = operator in RESIDUAL_OPERATORS, operator in NHWC_OPERATORS
     doc = _DOC.format(
         residual=" plus a residual" if residual else "",
         plus_residual=f" + {RESIDUAL}" if residual else "",
         plus_residual_words=", addition" if residual else "",
+        layout=_NHWC.format(and_residual=f", {RESIDUAL}" if residual else "") if nhwc else "",
     )
+    shapes = {"x": "(N, H, W, C)", "y": "(N, oH, oW, M)"} if nhwc else {"x": "(N, C, H, W)", "y": "(N, M, oH, oW)"}
     schema = OpSchema(
         operator,
         DOMAIN,
         VERSION,
         doc,
         inputs=[
-            OpSchema.FormalParameter(name, "T", text) for name, text in _INPUTS.items() if residual or name != RESIDUAL
+            OpSchema.FormalParameter(name, "T", text.format(**shapes))
+            for name, text in _INPUTS.items()
+            if residual or name != RESIDUAL
         ],
-        outputs=[OpSchema.FormalParameter("Y", "T", "Output, (N, M, oH, oW).")],
+        outputs=[OpSchema.FormalParameter("Y", "T", "Output, {y}.".format(**shapes))],
         type_constraints=[("T", ["tensor(float)"], "All tensors are float32.")],
         attributes=[OpSchema.Attribute(name, kind, text) for name, (kind, text) in _ATTRIBUTES.items()],
     )
-    schema.set_type_and_shape_inference_function(infer_output)
+    schema.set_type_and_shape_inference_function(partial(infer_output, nhwc=nhwc))
     return schema
 
 
 def register_schemas() -> None:
-    """Registers both schemas with onnx.defs, which is global to the process; doing it again does nothing."""
+    """Registers all schemas with onnx.defs, which is global to the process; doing it again does nothing."""
     for operator in OPERATORS:
         if not defs.has(operator, DOMAIN):
             defs.register_schema(build_schema(operator))
