@@ -19,6 +19,7 @@
 #include "benchmark/path_loops.h"
 #include "benchmark/peak.h"
 #include "benchmark/team.h"
+#include "benchmark/whole_layer.h"
 #include "kernels/kernel.h"
 
 namespace zaponnx {
@@ -44,7 +45,7 @@ constexpr Shape kShapes[] = {
 };
 
 struct Options {
-  std::string isa, shape;
+  std::string isa, shape, path;
   char pattern = 'B';
   int threads = 1;
   int rounds = 9;
@@ -70,7 +71,8 @@ struct Figure {
   std::vector<double> gmacs, share;
 };
 
-void measure(const char* isa, const Shape& shape, const Options& options, const Team& team) {
+void measure(const Kernel& kernel, const Shape& shape, const Options& options, const Team& team) {
+  const char* isa = kernel.name;
   const Layer layer(isa, shape.in, shape.out, shape.size, shape.kernel, shape.stride, shape.pad, options.pattern);
   const PathLoops loops(layer);
   std::vector<Figure> figures;
@@ -81,6 +83,22 @@ void measure(const char* isa, const Shape& shape, const Options& options, const 
     const Masks& mask = *masks.back();
     figures.push_back({"sparse", density, mask.macs(), [&] { loops.sparse(mask, team); }, {}, {}});
   }
+  std::vector<std::unique_ptr<WholeLayer>> layers;
+  for (Layout layout : {Layout::kNchw, Layout::kNhwc}) {
+    for (double density : {0.3, 0.5}) {
+      layers.push_back(std::make_unique<WholeLayer>(layer, kernel, layout, density));
+      const WholeLayer& whole = *layers.back();
+      figures.push_back({layout == Layout::kNchw ? "layer" : "layer-nhwc",
+                         density,
+                         loops.pattern_macs() + whole.computed_outside_pattern() * loops.output_macs(),
+                         [&] { whole.run(team); },
+                         {},
+                         {}});
+    }
+  }
+  figures.erase(std::remove_if(figures.begin(), figures.end(),
+                               [&](const Figure& f) { return std::strstr(f.path, options.path.c_str()) == nullptr; }),
+                figures.end());
   for (int round = -1; round < options.rounds; ++round) {
     for (Figure& figure : figures) {
       const double peak = peak_gmacs(isa, team);
@@ -114,7 +132,7 @@ int benchmark(const Options& options) {
     std::printf("{\"kind\": \"peak\", \"isa\": \"%s\", \"threads\": %d, \"gmacs\": %.1f}\n", kernel.name, team.size(),
                 median(peaks));
     for (const Shape& shape : kShapes) {
-      if (std::strstr(shape.name, options.shape.c_str()) != nullptr) measure(kernel.name, shape, options, team);
+      if (std::strstr(shape.name, options.shape.c_str()) != nullptr) measure(kernel, shape, options, team);
     }
   }
   return 0;
@@ -130,6 +148,7 @@ int main(int count, char** arguments) {
     const char* value = arguments[i + 1];
     if (name == "--isa") options.isa = value;
     if (name == "--shape") options.shape = value;
+    if (name == "--path") options.path = value;
     if (name == "--pattern") options.pattern = value[0];
     if (name == "--threads") options.threads = std::atoi(value);
     if (name == "--rounds") options.rounds = std::atoi(value);

@@ -6,6 +6,7 @@
 
 #include "benchmark/team.h"
 #include "kernels/two_path/plan.h"
+#include "kernels/two_path/two_path.h"
 
 namespace zaponnx {
 
@@ -57,6 +58,15 @@ struct Layer {
                depthwise.data(),          bias.data()};
     geometry = make_geometry(attributes, weights.shape, {1, in, size, size});
   }
+
+  // Of the map, those in the pattern.
+  int64_t known_pixels() const {
+    int64_t count = 0;
+    for (int64_t row = 0; row < geometry.out_height; ++row) {
+      for (int64_t column = 0; column < geometry.out_width; ++column) count += attributes.pattern.at(row, column);
+    }
+    return count;
+  }
 };
 
 class PathLoops {
@@ -68,7 +78,7 @@ class PathLoops {
   explicit PathLoops(const Layer& layer)
       : layer_(layer),
         packed_(layer.attributes, layer.weights, layer.kernels.lanes),
-        plan_(layer.geometry, layer.attributes, packed_),
+        plan_(layer.geometry, layer.attributes, packed_, kWaveFloats),
         x_(random_floats(layer.geometry.in_channels * layer.geometry.in_height * layer.geometry.in_width, 3)) {
     const Geometry& g = layer.geometry;
     float* patches = patches_.reserve(plan_.grid.count * plan_.unit_patches * plan_.layout.size());
@@ -92,7 +102,6 @@ class PathLoops {
           }
         }
       }
-      known_pixels_ += static_cast<int64_t>(pixels.pattern.size());
       pixels_.push_back(std::move(pixels));
     }
   }
@@ -101,11 +110,11 @@ class PathLoops {
     const Geometry& g = layer_.geometry;
     return static_cast<double>(g.in_channels * g.kernel_height * g.kernel_width);
   }
-  double pattern_macs() const { return known_pixels_ * layer_.geometry.out_channels * output_macs(); }
+  double pattern_macs() const { return layer_.known_pixels() * layer_.geometry.out_channels * output_macs(); }
   const Plan& plan() const { return plan_; }
   const TaskPixels& pixels(int64_t unit) const { return pixels_[unit]; }
-  int64_t tasks() const { return plan_.tasks(band()); }
-  Plan::Task task(int64_t index) const { return plan_.task(band(), index); }
+  int64_t tasks() const { return plan_.tasks(0) * (plan_.waves - 1) + plan_.tasks(plan_.waves - 1); }
+  Plan::Task task(int64_t index) const { return plan_.task(index / plan_.tasks(0), index % plan_.tasks(0)); }
 
   void pattern(const Team& team) const {
     team(tasks(), [&](size_t i) {
@@ -137,8 +146,6 @@ class PathLoops {
   }
 
  private:
-  Band band() const { return {0, plan_.grid.count}; }
-
   template <typename Compute>
   void for_each_chunk(const Plan::Task& task, const Compute& compute) const {
     for (int32_t chunk = 0; chunk < packed_.chunks(); ++chunk) {
@@ -154,7 +161,6 @@ class PathLoops {
   Buffer<float> patches_;
   Buffer<float> known_;
   std::vector<TaskPixels> pixels_;
-  int64_t known_pixels_ = 0;
 };
 
 // Independent random masks: each output outside the pattern is computed with a probability of `density`.

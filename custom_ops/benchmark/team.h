@@ -19,7 +19,7 @@ class Team final : public Parallel {
             if (stop_.load(std::memory_order_relaxed)) return;
           }
           ++seen;
-          work();
+          work_(data_);
           finished_.fetch_add(1, std::memory_order_release);
         }
       });
@@ -35,30 +35,22 @@ class Team final : public Parallel {
   int size() const { return size_; }
 
  protected:
-  void run(size_t count, void (*task)(void* data, size_t index), void* data) const override {
-    count_ = count;
-    task_ = task;
+  void run(size_t, void (*work)(void* data), void* data) const override {
+    work_ = work;
     data_ = data;
-    next_ = 0;
     finished_ = 0;
     generation_.fetch_add(1, std::memory_order_release);
-    work();
+    work(data);
     while (finished_.load(std::memory_order_acquire) != size_ - 1) {
     }
   }
 
  private:
-  void work() const {
-    for (size_t i = next_++; i < count_; i = next_++) task_(data_, i);
-  }
-
   int size_;
   std::vector<std::thread> threads_;
   mutable std::atomic<int> generation_{0}, finished_{0};
-  mutable std::atomic<size_t> next_{0};
   std::atomic<bool> stop_{false};
-  mutable size_t count_ = 0;
-  mutable void (*task_)(void*, size_t) = nullptr;
+  mutable void (*work_)(void*) = nullptr;
   mutable void* data_ = nullptr;
 };
 

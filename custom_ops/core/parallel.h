@@ -7,8 +7,9 @@
 
 namespace zaponnx {
 
-// Runs body(0) ... body(count - 1), in any order, on any number of threads, and returns when all are done; then throws
-// the first exception that a body threw. A body must not start another loop.
+// Runs body(0) ... body(count - 1) on any number of threads and returns when all are done; then throws the first
+// exception that a body threw. Bodies start in ascending order, as threads become free, so one may wait for an earlier
+// one. A body must not start another loop.
 class Parallel {
  public:
   virtual ~Parallel() = default;
@@ -17,31 +18,34 @@ class Parallel {
   void operator()(size_t count, const Body& body) const {
     struct Guarded {
       const Body& body;
+      const size_t count;
+      std::atomic<size_t> next;
       std::exception_ptr error;
-      std::atomic_flag failed = ATOMIC_FLAG_INIT;
-    } guarded{body, nullptr};
-    auto call = [](void* data, size_t index) noexcept {
+      std::atomic_flag failed;
+    } guarded{body, count, {}, {}, ATOMIC_FLAG_INIT};
+    auto work = [](void* data) noexcept {
       auto& g = *static_cast<Guarded*>(data);
-      try {
-        g.body(index);
-      } catch (...) {
-        if (!g.failed.test_and_set()) g.error = std::current_exception();
+      for (size_t index = g.next++; index < g.count; index = g.next++) {
+        try {
+          g.body(index);
+        } catch (...) {
+          if (!g.failed.test_and_set()) g.error = std::current_exception();
+        }
       }
     };
-    if (count > 0) run(count, call, &guarded);
+    if (count > 0) run(count, work, &guarded);
     if (guarded.error) std::rethrow_exception(guarded.error);
   }
 
  protected:
-  // Calls task(data, 0) ... task(data, count - 1); count is not 0, and task does not throw.
-  virtual void run(size_t count, void (*task)(void* data, size_t index), void* data) const = 0;
+  // Calls work(data), which does not throw, on the calling thread or on as many as there are, `most` at most; returns
+  // when all have returned.
+  virtual void run(size_t most, void (*work)(void* data), void* data) const = 0;
 };
 
 class Serial final : public Parallel {
  protected:
-  void run(size_t count, void (*task)(void* data, size_t index), void* data) const override {
-    for (size_t i = 0; i < count; ++i) task(data, i);
-  }
+  void run(size_t, void (*work)(void* data), void* data) const override { work(data); }
 };
 
 }  // namespace zaponnx

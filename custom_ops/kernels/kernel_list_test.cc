@@ -7,6 +7,7 @@
 #include "kernels/two_path/two_path.h"
 #include "testing/check.h"
 #include "testing/formula.h"
+#include "testing/threads.h"
 
 namespace zaponnx::testing {
 namespace {
@@ -28,20 +29,6 @@ Case make_case(int64_t batch, int64_t in_channels, int64_t height, int64_t width
   c.x_shape = {batch, in_channels, height, width};
   return c;
 }
-
-// Threads of its own, unlike ORT's pool started per loop: slow, but real concurrency.
-class Threads final : public Parallel {
- protected:
-  void run(size_t count, void (*task)(void*, size_t), void* data) const override {
-    std::vector<std::thread> threads;
-    for (size_t t = 0; t < 3; ++t) {
-      threads.emplace_back([=] {
-        for (size_t i = t; i < count; i += 3) task(data, i);
-      });
-    }
-    for (std::thread& thread : threads) thread.join();
-  }
-};
 
 template <typename Body>
 void for_each_kernel(const Body& body) {
@@ -182,7 +169,7 @@ TEST(threads_and_batch_do_not_change_a_bit) {
 }
 
 #if defined(__x86_64__) || defined(__aarch64__)
-TEST(memory_limits_do_not_change_a_bit) {
+TEST(waves_do_not_change_a_bit) {
 #if defined(__x86_64__)
   if (!kernel_list()[1].supported()) return;
   const VectorKernels& vectors = kAvx2Kernels;
@@ -195,15 +182,18 @@ TEST(memory_limits_do_not_change_a_bit) {
   c.randomize(rng);
   const Geometry g = c.geometry();
   Heap heap;
-  auto run = [&](int64_t patch_limit) {
+  auto run = [&](int64_t wave_floats, const Parallel& parallel) {
     std::vector<float> y(5 * 40 * 20 * 20);
-    prepare_two_path(vectors, c.attributes, c.weights(), patch_limit)
-        ->run(g, {c.x.data(), c.residual.data(), y.data()}, Serial(), heap);
+    prepare_two_path(vectors, c.attributes, c.weights(), wave_floats)
+        ->run(g, {c.x.data(), c.residual.data(), y.data()}, parallel, heap);
     return y;
   };
-  const std::vector<float> y = run(kPatchLimit);
-  // A tile at a time, some tiles, an image, two images.
-  for (int64_t patch_limit : {1, 200'000, 500'000, 800'000}) CHECK(y == run(patch_limit), patch_limit);
+  const std::vector<float> y = run(kWaveFloats, Serial());
+  // A row of tiles at a time, an image, two images, all.
+  for (int64_t wave_floats : {1, 100'000, 200'000, 10'000'000}) {
+    CHECK(y == run(wave_floats, Serial()), wave_floats);
+    CHECK(y == run(wave_floats, Threads()), wave_floats, " with threads");
+  }
 }
 #endif
 

@@ -6,6 +6,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 namespace zaponnx {
 namespace {
@@ -21,16 +22,18 @@ class OrtParallel final : public Parallel {
   explicit OrtParallel(OrtKernelContext* context) : context_(context) {}
 
  protected:
-  void run(size_t count, void (*task)(void* data, size_t index), void* data) const override {
-    struct Task {
-      void (*call)(void*, size_t);
+  void run(size_t most, void (*work)(void* data), void* data) const override {
+    struct Arguments {
+      void (*work)(void*);
       void* data;
-    } arguments{task, data};
-    auto call = [](void* user_data, size_t index) {
-      const auto& arguments = *static_cast<const Task*>(user_data);
-      arguments.call(arguments.data, index);
+    } arguments{work, data};
+    auto call = [](void* user_data, size_t) {
+      const auto& arguments = *static_cast<const Arguments*>(user_data);
+      arguments.work(arguments.data);
     };
-    Ort::KernelContext(context_).ParallelFor(call, count, 0, &arguments);
+    // ORT does not tell how many threads it has. More calls than these cost nothing: they find no work.
+    static const size_t cores = std::max(1u, std::thread::hardware_concurrency());
+    Ort::KernelContext(context_).ParallelFor(call, std::min(most, cores), 0, &arguments);
   }
 
  private:

@@ -46,6 +46,7 @@ void predict(const PredictArgs& args) {
         Isa::store(to, Isa::zero());
       } else if (args.channels == kLanes) {
         Isa::store(to, Isa::load(args.y + from));
+        __builtin_prefetch(args.y + from + kLanes);  // the next strip: a pixel's channels are far from its neighbour's
       } else {
         Isa::store(to, Isa::zero());
         for (int32_t i = 0; i < args.channels; ++i) to[i] = args.y[from + i];

@@ -65,12 +65,7 @@ class PatternMap {
   std::vector<uint8_t> marks_;
 };
 
-// Neighbouring units of a call. A unit is a tile of an image: unit = image * grid.count + tile.
-struct Band {
-  int64_t first, count;
-};
-
-// How a layer is computed for images of one size.
+// How a layer is computed for a batch of images.
 struct Plan {
   // Work is cut in tasks of one unit and one range of a group's output channels. A range's weights should stay in L2
   // while the units pass, and small maps should give a few tasks to every core; but a range is at least one strip of
@@ -78,28 +73,40 @@ struct Plan {
   static constexpr int64_t kEnoughTasks = 16;
   static constexpr int64_t kRangeMultiple = 16;
   static constexpr int64_t kWeightsInL2 = 64 << 10;  // floats
+  // One wave is packed and computed while the rest of the one before is computed and threads finish an older one.
+  static constexpr int64_t kSlots = 3;
 
   TileGrid grid;
   PatchLayout layout;
   PatternMap pattern;
   int64_t groups, group_channels, range, ranges;
   int64_t unit_patches;  // patches of a unit: one for each group and chunk of input channels
+  bool fused;            // a map is one tile: its predictions depend on its own tasks alone
+  int64_t units;         // of the call; unit = image * grid.count + tile
+  int64_t wave_units;    // of a wave but the last
+  int64_t waves;
+  int64_t slots;  // waves that are in work at a time
 
-  Plan(const Geometry& g, const LayerAttributes& attributes, const PackedWeights& weights)
+  // wave_floats: of the patches of a wave, if more than the least wave's fit in it.
+  Plan(const Geometry& g, const LayerAttributes& attributes, const PackedWeights& weights, int64_t wave_floats)
       : grid(g, attributes, weights.large()),
         layout(attributes, g, grid.tile_rows, grid.tile_columns, weights.chunk()),
         pattern(attributes.pattern, g.out_height, g.out_width),
         groups(attributes.group),
         group_channels(g.group_out_channels),
-        unit_patches(groups * weights.chunks()) {
-    const int64_t wanted = divide_up(kEnoughTasks, g.batch * groups * grid.count);
+        unit_patches(groups * weights.chunks()),
+        fused(grid.count == 1),
+        units(g.batch * grid.count) {
+    const int64_t wanted = divide_up(kEnoughTasks, groups * units);
     const int64_t most = std::max<int64_t>(1, kWeightsInL2 / (weights.taps() * weights.chunk() * weights.chunks()));
     range = round_up(std::min(divide_up(group_channels, wanted), most), kRangeMultiple);
     ranges = divide_up(group_channels, range);
+    // Whole rows of tiles, and at least two rows of outputs: as far as a prediction looks.
+    const int64_t row_floats = grid.columns * unit_patches * layout.size();
+    wave_units = grid.columns * std::max(wave_floats / row_floats, divide_up(2, grid.tile_rows));
+    waves = divide_up(units, wave_units);
+    slots = std::min(waves, kSlots);
   }
-
-  // How many units' patches fit in so many floats; at least one.
-  int64_t units_within(int64_t floats) const { return std::max<int64_t>(1, floats / layout.size() / unit_patches); }
 
   struct Task {
     int64_t unit, image, group;
@@ -108,20 +115,31 @@ struct Plan {
     int32_t channels;
   };
 
-  int64_t tasks(const Band& band) const { return groups * ranges * band.count; }
+  int64_t units_in(int64_t wave) const { return std::min(wave_units, units - wave * wave_units); }
+  int64_t patches(int64_t wave) const { return units_in(wave) * unit_patches; }
+  int64_t tasks(int64_t wave) const { return groups * ranges * units_in(wave); }
 
   // The range changes slowest.
-  Task task(const Band& band, int64_t index) const {
+  Task task(int64_t wave, int64_t index) const {
     Task task;
-    task.unit = band.first + index % band.count;
+    task.unit = wave * wave_units + index % units_in(wave);
     task.image = task.unit / grid.count;
     task.tile = grid[task.unit % grid.count];
-    index /= band.count;
+    index /= units_in(wave);
     task.first_channel = index % ranges * range;
     task.channels = static_cast<int32_t>(std::min(range, group_channels - task.first_channel));
     task.group = index / ranges;
     return task;
   }
+
+  // Where a patch of a unit is kept, in floats.
+  int64_t patch_offset(int64_t unit, int64_t patch) const {
+    return (unit % (slots * wave_units) * unit_patches + patch) * layout.size();
+  }
+  int64_t patch_floats() const { return std::min(units, slots * wave_units) * unit_patches * layout.size(); }
+
+  // Images that the waves in work may touch.
+  int64_t images() const { return std::min(divide_up(slots * wave_units, grid.count) + 1, units / grid.count); }
 };
 
 }  // namespace zaponnx

@@ -5,6 +5,7 @@
 
 #include "kernels/activate/clipped.h"
 #include "kernels/two_path/plan.h"
+#include "kernels/two_path/stages.h"
 
 namespace zaponnx {
 namespace {
@@ -26,48 +27,40 @@ struct Workspace {
   uint16_t mask[kLargestTile];
 };
 
-// What the tasks of one band share.
 struct Call {
   const Geometry& g;
   const Plan& plan;
   const Activations& activations;
-  Band band;
-  float* patches;  // [unit in the band][group][chunk]
-  float* known;    // NHWC maps of the pattern's outputs, of as many images as are computed at a time; Y if it is NHWC
-  int64_t first_image;
+  float* patches;  // as Plan::patch_offset has them
+  float* known;    // NHWC maps of the pattern's outputs, of as many images as are in work; Y itself if that is NHWC
 };
 
 class TwoPath final : public PreparedLayer {
  public:
-  TwoPath(const VectorKernels& kernels, const LayerAttributes& attributes, const LayerWeights& w, int64_t patch_limit)
+  TwoPath(const VectorKernels& kernels, const LayerAttributes& attributes, const LayerWeights& w, int64_t wave_floats)
       : kernels_(kernels),
         attributes_(attributes),
-        patch_limit_(patch_limit),
+        wave_floats_(wave_floats),
         bias_(w.B, w.B + w.shape[0]),
         weights_(attributes, w, kernels.lanes),
         predictors_(attributes, w, kernels.lanes) {}
 
   void run(const Geometry& g, const Activations& activations, const Parallel& parallel, Memory& memory) const override {
-    const Plan plan(g, attributes_, weights_);
-    const int64_t limit = plan.units_within(patch_limit_);
-    const int64_t images = std::clamp<int64_t>(limit / plan.grid.count, 1, g.batch);
-    const int64_t band = std::min(limit, images * plan.grid.count);
-    Array<float> patches(memory, band * plan.unit_patches * plan.layout.size());
+    const Plan plan(g, attributes_, weights_, wave_floats_);
+    Array<float> patches(memory, plan.patch_floats());
     const int64_t map_size = g.out_channels * g.out_height * g.out_width;
-    Array<float> known(memory, nhwc() ? 0 : images * map_size);
-    for (int64_t n = 0; n < g.batch; n += images) {
-      const int64_t end = std::min(n + images, g.batch) * plan.grid.count;
-      Call call{g, plan, activations, {n * plan.grid.count, 0}, patches.data(), nullptr, n};
-      call.known = nhwc() ? activations.y + n * map_size : known.data();
-      const bool whole = end - call.band.first <= band;
-      for (bool rest : {false, true}) {
-        for (int64_t unit = n * plan.grid.count; unit < end; unit += band) {
-          call.band = {unit, std::min(band, end - unit)};
-          if (!(rest && whole)) pack(call, parallel);
-          compute(call, rest, parallel);
-        }
-      }
-    }
+    Array<float> known(memory, nhwc() ? 0 : plan.images() * map_size);
+    const Call call{g, plan, activations, patches.data(), known.data()};
+    Stages stages(plan.waves, plan.slots, !plan.fused,
+                  [&](Step step, int64_t wave) { return step == Step::kPack ? plan.patches(wave) : plan.tasks(wave); });
+    parallel(stages.jobs(), [&](size_t job) {
+      stages.run(static_cast<int64_t>(job), [&](const Stage& stage, int64_t index) {
+        if (stage.step == Step::kPack) return pack(call, stage.wave, index);
+        const Task task = plan.task(stage.wave, index);
+        if (stage.step == Step::kPattern) compute_pattern(call, task, workspace());
+        if (stage.step == Step::kRest || plan.fused) compute_rest(call, task, workspace());
+      });
+    });
   }
 
  private:
@@ -75,36 +68,23 @@ class TwoPath final : public PreparedLayer {
 
   bool nhwc() const { return attributes_.layout == Layout::kNhwc; }
 
-  void pack(const Call& call, const Parallel& parallel) const {
-    parallel(call.band.count * call.plan.unit_patches, [&](size_t i) { pack_patch(call, static_cast<int64_t>(i)); });
-  }
-
-  void compute(const Call& call, bool rest, const Parallel& parallel) const {
-    const bool fused = call.plan.grid.count == 1;  // a prediction then depends on its own task alone
-    if (rest && fused) return;
-    parallel(call.plan.tasks(call.band), [&](size_t i) {
-      const Task task = call.plan.task(call.band, static_cast<int64_t>(i));
-      if (!rest) compute_pattern(call, task, workspace());
-      if (rest || fused) compute_rest(call, task, workspace());
-    });
-  }
-
   static Workspace& workspace() {
     thread_local Workspace workspace;
     return workspace;
   }
 
-  void pack_patch(const Call& call, int64_t index) const {
+  void pack(const Call& call, int64_t wave, int64_t index) const {
     const Geometry& g = call.g;
     const Plan& plan = call.plan;
-    const int64_t first = index % weights_.chunks() * weights_.chunk();
-    const int64_t group = index % plan.unit_patches / weights_.chunks();
-    const int64_t unit = call.band.first + index / plan.unit_patches;
+    const int64_t patch = index % plan.unit_patches;
+    const int64_t unit = wave * plan.wave_units + index / plan.unit_patches;
+    const int64_t first = patch % weights_.chunks() * weights_.chunk();
+    const int64_t group = patch / weights_.chunks();
     const ImageStrides strides(attributes_.layout, g.in_channels, g.in_height * g.in_width);
     const float* image = call.activations.x + unit / plan.grid.count * g.in_channels * g.in_height * g.in_width;
     const int64_t channels = std::min<int64_t>(g.group_in_channels - first, weights_.chunk());
     plan.layout.pack(kernels_, image + (group * g.group_in_channels + first) * strides.channel, strides, channels,
-                     plan.grid[unit % plan.grid.count], call.patches + index * plan.layout.size());
+                     plan.grid[unit % plan.grid.count], call.patches + plan.patch_offset(unit, patch));
   }
 
   // The task's first channel within all output channels.
@@ -124,9 +104,10 @@ class TwoPath final : public PreparedLayer {
   }
 
   // The map's pixel (0, 0) at the task's first channel.
-  static float* known_outputs(const Call& call, const Task& task) {
+  float* known_outputs(const Call& call, const Task& task) const {
     const Geometry& g = call.g;
-    return call.known + (task.image - call.first_image) * g.out_height * g.out_width * g.out_channels +
+    if (nhwc()) return call.activations.y + first_output(call, task);
+    return call.known + task.image % call.plan.images() * g.out_height * g.out_width * g.out_channels +
            first_channel(call, task);
   }
 
@@ -148,11 +129,9 @@ class TwoPath final : public PreparedLayer {
   // compute(patch, weights, accumulate) for each chunk of input channels.
   template <typename Compute>
   void for_each_chunk(const Call& call, const Task& task, const Compute& compute) const {
-    const Plan& plan = call.plan;
-    const int64_t first = (task.unit - call.band.first) * plan.unit_patches + task.group * weights_.chunks();
     for (int32_t chunk = 0; chunk < weights_.chunks(); ++chunk) {
-      compute(call.patches + (first + chunk) * plan.layout.size(), weights_.at(task.group, chunk, task.first_channel),
-              chunk > 0);
+      compute(call.patches + call.plan.patch_offset(task.unit, task.group * weights_.chunks() + chunk),
+              weights_.at(task.group, chunk, task.first_channel), chunk > 0);
     }
   }
 
@@ -249,7 +228,7 @@ class TwoPath final : public PreparedLayer {
 
   const VectorKernels& kernels_;
   LayerAttributes attributes_;
-  int64_t patch_limit_;
+  int64_t wave_floats_;
   std::vector<float> bias_;
   PackedWeights weights_;
   PackedPredictors predictors_;
@@ -258,8 +237,8 @@ class TwoPath final : public PreparedLayer {
 }  // namespace
 
 std::unique_ptr<PreparedLayer> prepare_two_path(const VectorKernels& kernels, const LayerAttributes& attributes,
-                                                const LayerWeights& weights, int64_t patch_limit) {
-  return std::make_unique<TwoPath>(kernels, attributes, weights, patch_limit);
+                                                const LayerWeights& weights, int64_t wave_floats) {
+  return std::make_unique<TwoPath>(kernels, attributes, weights, wave_floats);
 }
 
 }  // namespace zaponnx

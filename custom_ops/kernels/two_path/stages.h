@@ -1,0 +1,98 @@
+// The order of a call's work, and what waits for what.
+//
+// The map is computed in waves, a few rows of tiles at a time, so that a wave's patches and its part of the map are
+// still in a cache when they are read again:
+//
+//   pack(0)  pattern(0)   pack(1)  pattern(1)  rest(0)   pack(2)  pattern(2)  rest(1)  ...
+//
+// All jobs of all stages are one parallel loop. Jobs start in this order and wait only for earlier ones, so they cannot
+// wait for each other. rest(w) predicts from the pattern's outputs up to two pixels beyond its wave: it waits for
+// pattern(w - 1), pattern(w), pattern(w + 1). pack(w) writes over the patches of wave w - slots, so it waits for the
+// last stage of that wave; and for pack(w - 1), so that whatever waits for pack(w) has all waves up to w - slots behind
+// it.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+#include <vector>
+
+namespace zaponnx {
+
+enum class Step { kPack, kPattern, kRest };
+
+struct Stage {
+  Step step;
+  int64_t wave;
+  int64_t first_job, jobs;
+  std::vector<size_t> after;  // the stages that it waits for
+};
+
+class Stages {
+ public:
+  // jobs(step, wave): how many; without `rest`, the pattern's jobs do the rest as well.
+  template <typename Jobs>
+  Stages(int64_t waves, int64_t slots, bool rest, const Jobs& jobs) {
+    std::vector<size_t> pack, pattern, last;
+    auto add = [&](Step step, int64_t wave, std::vector<size_t> after) {
+      stages_.push_back({step, wave, count_, jobs(step, wave), std::move(after)});
+      count_ += stages_.back().jobs;
+      return stages_.size() - 1;
+    };
+    auto add_rest = [&](int64_t wave) {
+      const int64_t first = std::max<int64_t>(wave - 1, 0);
+      const int64_t end = std::min(wave + 2, waves);
+      last.push_back(add(Step::kRest, wave, {pattern.begin() + first, pattern.begin() + end}));
+    };
+    for (int64_t wave = 0; wave < waves; ++wave) {
+      std::vector<size_t> after;
+      if (wave >= slots) after.push_back(last[wave - slots]);
+      if (wave >= 1) after.push_back(pack.back());
+      pack.push_back(add(Step::kPack, wave, std::move(after)));
+      pattern.push_back(add(Step::kPattern, wave, {pack.back()}));
+      if (!rest) last.push_back(pattern.back());
+      if (rest && wave >= 1) add_rest(wave - 1);
+    }
+    if (rest) add_rest(waves - 1);
+    done_ = std::vector<std::atomic<int64_t>>(stages_.size());
+  }
+
+  int64_t jobs() const { return count_; }
+
+  // Runs job `index`: body(stage, index within the stage), once the stages before it are done.
+  template <typename Body>
+  void run(int64_t index, const Body& body) {
+    const auto next = std::upper_bound(stages_.begin(), stages_.end(), index,
+                                       [](int64_t job, const Stage& stage) { return job < stage.first_job; });
+    const Stage& stage = *(next - 1);
+    for (size_t before : stage.after) {
+      if (!wait(before)) return;
+    }
+    try {
+      body(stage, index - stage.first_job);
+    } catch (...) {
+      failed_ = true;
+      throw;
+    }
+    done_[&stage - stages_.data()].fetch_add(1, std::memory_order_release);
+  }
+
+ private:
+  // False if a job has failed, whose stage will never be done.
+  bool wait(size_t stage) const {
+    constexpr int kSpins = 1000;
+    for (int spin = 0; done_[stage].load(std::memory_order_acquire) < stages_[stage].jobs; ++spin) {
+      if (failed_) return false;
+      // On a machine with more threads than cores, the awaited one may need this core.
+      if (spin >= kSpins) std::this_thread::yield();
+    }
+    return true;
+  }
+
+  std::vector<Stage> stages_;
+  std::vector<std::atomic<int64_t>> done_;  // jobs of each stage
+  std::atomic<bool> failed_{false};
+  int64_t count_ = 0;
+};
+
+}  // namespace zaponnx
