@@ -10,7 +10,9 @@ from onnx.utils import Extractor
 
 def cut(model: onnx.ModelProto, inputs: Sequence[str], output: str) -> onnx.ModelProto:
     """The part of a model that computes one tensor from others; names stay, weights are embedded."""
-    part: onnx.ModelProto = Extractor(model).extract_model(list(inputs), [output])
+    # The extractor wants the shapes of all tensors that become inputs or outputs.
+    shaped = onnx.shape_inference.infer_shapes(model)
+    part: onnx.ModelProto = Extractor(shaped).extract_model(list(inputs), [output])
     return part
 
 

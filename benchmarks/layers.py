@@ -82,7 +82,7 @@ def distinct_layers(prepared: Prepared, directory: Path) -> list[Layer]:
 
 def _inputs(match: Match) -> list[str]:
     tensors = [match.conv.inputs[0], *([] if match.residual is None else [match.residual])]
-    return [str(tensor.name) for tensor in tensors]
+    return list(dict.fromkeys(str(tensor.name) for tensor in tensors))
 
 
 def _shape(match: Match, output: tuple[int, ...]) -> str:

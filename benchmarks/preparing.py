@@ -113,7 +113,8 @@ def _dense_models(settings: Settings, directory: Path, progress: Progress) -> di
     for path in (whole, features)[: 1 + settings.classifier]:
         path.parent.mkdir(parents=True, exist_ok=True)
     if not whole.exists():
-        zaponnx.export(settings.source, whole, seed=settings.seed, progress=progress)
+        shape = (1, 3, settings.size, settings.size)
+        zaponnx.export(settings.source, whole, input_shape=shape, seed=settings.seed, progress=progress)
     if not settings.classifier:
         return {"whole": whole}
     if not features.exists():
@@ -171,15 +172,17 @@ def _goal(dense: Path, calibration: Path, point: Point, images: Images) -> tuple
     record = dense.with_name(f"{point.name}.goal.json")
     if not record.exists():
         goal = point.saving
+        attempts = []
         with tempfile.TemporaryDirectory() as directory:
             model = Path(directory) / "model.onnx"
-            for attempt in range(_ATTEMPTS):
+            for _ in range(_ATTEMPTS):
                 zaponnx.convert(dense, calibration, _fit(calibration), model, mac_saving=goal)
                 saving = measured_saving(model, calibration, images)
-                if abs(saving - point.saving) <= TOLERANCE or attempt == _ATTEMPTS - 1:
+                attempts.append((abs(saving - point.saving), goal, saving))
+                if attempts[-1][0] <= TOLERANCE:
                     break
                 goal = min(max(goal + point.saving - saving, 0.0), 1.0)
-        record.write_text(json.dumps([goal, saving]), encoding="utf-8")
+        record.write_text(json.dumps(min(attempts)[1:]), encoding="utf-8")
     goal, saving = json.loads(record.read_text(encoding="utf-8"))
     return goal, saving
 

@@ -68,13 +68,15 @@ def write_report(results: Results, points: Mapping[str, Sequence[Point]], direct
 def markdown(results: Results, points: Mapping[str, Sequence[Point]]) -> str:
     """The report for people."""
     targets = {(point.network, point.name): point.targets for entries in points.values() for point in entries}
-    small = {measurement.subject.network: measurement.subject.part for measurement in results.networks}  # the last part
+    smallest = {each.subject.network: each.subject.part for each in results.networks}  # which is measured last
     judged = [
-        measurement
-        for measurement in results.networks
-        if measurement.threads == TARGET_THREADS and measurement.subject.part == small[measurement.subject.network]
+        each
+        for each in results.networks
+        if each.threads == TARGET_THREADS
+        and each.subject.part == smallest[each.subject.network]
+        and any(targets[each.subject.network, name] for name in each.converted)
     ]
-    others = [measurement for measurement in results.networks if measurement not in judged]
+    others = [each for each in results.networks if each not in judged]
     parts = [
         _environment(results.environment),
         _section("Networks, against the targets", _times(judged, results.kernels, targets)),
@@ -157,9 +159,10 @@ def _times(
 def _label(measurement: Measurement) -> str:
     subject = measurement.subject
     part = " features" if subject.part == "features" and not subject.layer else ""
-    layer = f" {subject.layer} (of {subject.count})" if subject.layer else ""
+    layer = f" {subject.layer}" if subject.layer else ""
+    alike = f", {subject.count} of them" if subject.count > 1 else ""
     batch = f" batch {subject.batch}" if subject.batch > 1 else ""
-    return f"{subject.network}{part}{layer}{batch}"
+    return f"{subject.network}{part}{layer}{alike}{batch}"
 
 
 def _at_least(ratio: float, target: float | None) -> str:

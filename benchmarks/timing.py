@@ -24,8 +24,8 @@ class Effort:
         seconds: After which no further round is begun.
     """
 
-    rounds: int = 40
-    seconds: float = 15
+    rounds: int = 30
+    seconds: float = 10
 
 
 @dataclass(frozen=True)

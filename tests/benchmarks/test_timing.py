@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from benchmarks import timing
+from benchmarks.timing import Effort, interleaved
+
+
+class Clock:
+    """Time that only the contenders make pass; a rest begins a turn."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.turns: list[list[str]] = []
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.turns.append([])
+
+    def contender(self, name: str, seconds: float) -> Callable[[], None]:
+        def run() -> None:
+            self.now += seconds
+            self.turns[-1].append(name)
+
+        return run
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(timing, "time", clock)
+    return clock
+
+
+def test_each_round_has_a_turn_of_each_contender_in_varying_order(clock: Clock) -> None:
+    names = "abcd"
+    times = interleaved({name: clock.contender(name, 1) for name in names}, Effort(rounds=20, seconds=1e9))
+    assert {measured.rounds for measured in times.values()} == {20}
+    assert all(set(turn) == {turn[0]} and len(turn) == 2 for turn in clock.turns)  # one run to warm up
+    orders = ["".join(turn[0] for turn in clock.turns[start : start + 4]) for start in range(0, 80, 4)]
+    assert all(sorted(order) == list(names) for order in orders)
+    assert len(set(orders)) > 10
+
+
+def test_short_runs_are_warmed_up_for_longer(clock: Clock) -> None:
+    interleaved({"a": clock.contender("a", 0.001)}, Effort(rounds=1))
+    assert len(clock.turns[0]) > 3
+
+
+def test_times_are_medians_in_milliseconds(clock: Clock) -> None:
+    contenders = {"slow": clock.contender("slow", 0.25), "fast": clock.contender("fast", 0.125)}
+    times = interleaved(contenders, Effort(rounds=3))
+    assert (times["slow"].median_ms, times["fast"].median_ms) == (250, 125)
+    assert (times["fast"].low_ms, times["fast"].high_ms) == (125, 125)
+
+
+@pytest.mark.parametrize(("seconds", "rounds"), [(0, 5), (15, 8), (1e9, 30)])
+def test_time_limits_the_rounds(clock: Clock, seconds: float, rounds: int) -> None:
+    times = interleaved({"a": clock.contender("a", 1)}, Effort(rounds=30, seconds=seconds))
+    assert times["a"].rounds == rounds
