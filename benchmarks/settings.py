@@ -16,6 +16,8 @@ from zaponnx.calib.data.digits import digit_images, upsampled
 
 Images = npt.NDArray[np.float32]
 
+_HERE = Path(__file__).parent
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -43,8 +45,9 @@ class Settings:
 
     @property
     def digest(self) -> str:
-        """Tells settings apart in the names of directories."""
-        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:8]
+        """Tells settings apart in the names of directories, and states of the code that makes networks and images."""
+        sources = b"".join(_HERE.joinpath(name).read_bytes() for name in ("images.py", "networks.py"))
+        return hashlib.sha256(json.dumps(asdict(self)).encode() + sources).hexdigest()[:8]
 
     def timed_images(self) -> Images:
         """What the network is timed on, (timed, 3, size, size)."""

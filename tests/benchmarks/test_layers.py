@@ -4,8 +4,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+import zaponnx
 from benchmarks.layers import distinct_layers
 from benchmarks.preparing import Prepared
+from zaponnx.artifact_files import load_calibration
 from zaponnx.models import save_model
 from zaponnx.runtime import InferenceSession
 
@@ -18,17 +20,31 @@ def test_layers_of_one_shape_are_cut_once(parts: list[Prepared], tmp_path: Path)
     assert all(0 < saving < 1 for saving in layer.savings.values())
 
 
-def test_layers_compute_what_they_do_in_the_network(parts: list[Prepared], tmp_path: Path) -> None:
+def test_dense_layers_compute_what_they_do_in_the_network(parts: list[Prepared], tmp_path: Path) -> None:
     (layer,) = distinct_layers(parts[1], tmp_path)
-    converted = parts[1].converted[0]
-    for network, single in ((parts[1].dense, layer.dense), (converted.model, layer.converted["B-30.0"])):
-        model = onnx.load_model(network)
-        output = onnx.load_model(single).graph.output[0].name
-        model.graph.output.append(onnx.helper.make_empty_tensor_value_info(output))
-        save_model(model, tmp_path / "network.onnx")
-        expected = InferenceSession(tmp_path / "network.onnx").run([output], {"input": parts[1].images[:1]})[0]
-        actual = InferenceSession(single).run(None, dict(layer.inputs))[0]
-        np.testing.assert_allclose(actual, expected, atol=1e-5)
+    model = onnx.load_model(parts[1].dense)
+    output = onnx.load_model(layer.dense).graph.output[0].name
+    model.graph.output.append(onnx.helper.make_empty_tensor_value_info(output))
+    save_model(model, tmp_path / "network.onnx")
+    expected = InferenceSession(tmp_path / "network.onnx").run([output], {"input": parts[1].images[:1]})[0]
+    actual = InferenceSession(layer.dense).run(None, dict(layer.inputs))[0]
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+def test_converted_layers_have_the_networks_predictors(parts: list[Prepared], tmp_path: Path) -> None:
+    (layer,) = distinct_layers(parts[1], tmp_path)
+    dense = InferenceSession(layer.dense).run(None, dict(layer.inputs))[0]
+    for network in parts[1].converted:
+        path = layer.converted[network.point.name]
+        single, first = zaponnx.inspect(path).layers[0], zaponnx.inspect(network.model).layers[1]
+        assert (single.pattern, single.thresholds) == (first.pattern, first.thresholds)
+        predictor = load_calibration(network.calibration, "test").sites[0].predictor
+        constants = {each.name: onnx.numpy_helper.to_array(each) for each in onnx.load_model(path).graph.initializer}
+        (name,) = (name for name in constants if name.endswith("/P1"))
+        np.testing.assert_array_equal(constants[name], predictor.P1)
+        output = InferenceSession(path).run(None, dict(layer.inputs))[0]
+        np.testing.assert_allclose(output, np.where(output == 0, 0, dense), atol=1e-5)
+        assert np.mean(output == 0) >= layer.savings[network.point.name]
 
 
 def test_layer_that_stays_dense_is_not_converted(parts: list[Prepared], tmp_path: Path) -> None:
