@@ -2,9 +2,10 @@
 
 Random weights alone let activations die or explode. So every layer is normalised on synthetic images: batch norms get
 their statistics from them, and networks without batch norms have their convolutions scaled and shifted likewise. About
-40 % of a ReLU's outputs are positive then, and a third to two thirds after a residual. And independent weights tear patches apart,
-layer by layer, until a strided layer has nothing to predict. So the weights of a kernel have half of their variance in
-common: with that all layers save similar shares, as those of trained networks do.
+40 % of a ReLU's outputs are positive then, and a third to two thirds after a residual.
+
+And independent weights tear patches apart, layer by layer, until a strided layer has nothing to predict. So the weights
+of a kernel have half of their variance in common: then all layers save similar shares, as those of trained networks do.
 """
 
 from __future__ import annotations
