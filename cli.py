@@ -202,6 +202,13 @@ def fit_command(**options: Any) -> Any:
 @_output
 @click.option("--epsilon", type=float, help="Budget: a limit for the sum of the layers' measured errors.")
 @click.option("--mac-saving", type=float, help="Goal: the share of the calibrated layers' MACs to save, from 0 to 1.")
+@click.option(
+    "--layout",
+    type=click.Choice(["auto", "nchw"]),
+    default="auto",
+    show_default=True,
+    help="auto: ZapConvs exchange activations in NHWC where that saves conversions; nchw: none does.",
+)
 @click.option("--tune", is_flag=True, help="Measure the layers here and leave those dense that do not get faster.")
 @click.option("--data", metavar="SPEC", help=f"To tune with: {_SPECS}")
 @click.option("--batch-size", type=_COUNT, help="Samples per run when tuning; 1 if not given.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ import zaponnx
 from zaponnx.calib.demo import Demo
 from zaponnx.calib.exporting import ExportReport
 from zaponnx.cli import main
+from zaponnx.operator import TO_NCHW, TO_NHWC, ZAP_CONV_NHWC
+from zaponnx.operator.body import build_body
 from zaponnx.self_check import tiny_model
 
 
@@ -40,6 +42,20 @@ def dense_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tiny") / "tiny.onnx"
     onnx.save_model(model, path)
     return path
+
+
+@pytest.fixture
+def to_nhwc() -> Callable[..., None]:
+    """Puts the ZapConv of the tiny model into NHWC, between Transposes: to_nhwc(model, entering=..., leaving=...)."""
+
+    def edit(model: onnx.ModelProto, entering: Sequence[int] = TO_NHWC, leaving: Sequence[int] = TO_NCHW) -> None:
+        [node] = model.graph.node
+        node.op_type, node.input[0], node.output[0] = ZAP_CONV_NHWC, "X/nhwc", "Y/nhwc"
+        model.graph.node.insert(0, helper.make_node("Transpose", ["X"], ["X/nhwc"], perm=entering))
+        model.graph.node.append(helper.make_node("Transpose", ["Y/nhwc"], ["Y"], perm=leaving))
+        model.functions[0].CopyFrom(build_body(ZAP_CONV_NHWC, model.opset_import[0].version))
+
+    return edit
 
 
 @pytest.fixture(scope="session")

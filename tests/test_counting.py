@@ -1,5 +1,6 @@
 """The counts of skipped outputs, against outputs that are zero if and only if they were skipped."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,17 @@ def test_counts_are_those_of_the_zeros(threshold: float, size: tuple[int, int]) 
     assert skipped == (y == 0).sum()
     assert outputs == y.size
     assert [(counter.name, counter.macs_per_output) for counter in counters] == [("tiny", 4 * 9)]
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 5)])
+def test_counts_in_nhwc_are_the_same(size: tuple[int, int], to_nhwc: Callable[..., None]) -> None:
+    model = positive_model(20.0)
+    expected, expected_counters = add_counters(model)
+    to_nhwc(model)
+    actual, counters = add_counters(model)
+    assert counters == expected_counters
+    assert [int(value) for value in run(actual, size)[1:]] == [int(value) for value in run(expected, size)[1:]]
+    onnx.checker.check_model(actual, full_check=True)
 
 
 def test_thresholds_give_different_counts() -> None:

@@ -14,7 +14,7 @@ from onnx.reference import ReferenceEvaluator
 
 import zaponnx
 from zaponnx.calib.data import open_data
-from zaponnx.operator import DOMAIN
+from zaponnx.operator import DOMAIN, NHWC_OPERATORS, TO_NCHW
 from zaponnx.self_check import tiny_model
 
 ONE_IMAGE = 1 / 360
@@ -150,12 +150,16 @@ def test_every_layer_agrees_in_all_ways_of_running_it(digits) -> None:
         threshold = next(attribute for attribute in node.attribute if attribute.name == "threshold").floats[0]
         computed = inside(layer, "result", inputs)
         predicted = inside(layer, "predicted", inputs)
-        expected = plain(layer).run(None, inputs)[0]
-        others = {
-            "library": zaponnx.InferenceSession(layer.SerializeToString()).run(None, inputs)[0],
-            "onnx.reference": ReferenceEvaluator(layer).run(None, inputs)[0],
+        ways = {
+            "plain": plain(layer),
+            "library": zaponnx.InferenceSession(layer.SerializeToString()),
+            "onnx.reference": ReferenceEvaluator(layer),
         }
-        for way, actual in others.items():
+        outputs = {way: session.run(None, inputs)[0] for way, session in ways.items()}
+        if node.op_type in NHWC_OPERATORS:
+            outputs = {way: output.transpose(TO_NCHW) for way, output in outputs.items()}
+        expected = outputs.pop("plain")
+        for way, actual in outputs.items():
             flipped = (actual == 0) != (expected == 0)
             close = np.abs(actual - expected) <= rounding(node, layer, computed)
             near = np.abs(predicted - threshold) <= rounding(node, layer, predicted)

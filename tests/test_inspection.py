@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from zaponnx.errors import ModelError
 from zaponnx.graph.converted import set_thresholds
 from zaponnx.inspection import inspect
 from zaponnx.macs import PREDICTOR_MACS_PER_OUTPUT
-from zaponnx.operator import ZAP_CONV_RESIDUAL
+from zaponnx.operator import ZAP_CONV_RESIDUAL, ZAP_CONV_RESIDUAL_NHWC
 from zaponnx.operator.body import build_body
 from zaponnx.patterns import Pattern
 from zaponnx.self_check import tiny_model
@@ -58,13 +59,16 @@ def test_sizes_that_are_not_fixed_are_unknown(tmp_path: Path) -> None:
     assert (inspection.macs, inspection.share) == (None, None)
 
 
-def test_converted_model(tmp_path: Path, zap_model: Path) -> None:
+@pytest.mark.parametrize("nhwc", [False, True])
+def test_converted_model(tmp_path: Path, zap_model: Path, to_nhwc: Callable[..., None], nhwc: bool) -> None:
     model = onnx.load_model(zap_model)
     for dim, value in zip(model.graph.input[0].type.tensor_type.shape.dim[2:], (10, 7), strict=True):
         dim.dim_value = value
     set_thresholds(model.graph.node[0], float("inf"))
     model.metadata_props.add(key="zaponnx.epsilon", value="0.5")
     model.metadata_props.add(key="other", value="1")
+    if nhwc:
+        to_nhwc(model)
     onnx.save_model(model, tmp_path / "m.zap.onnx")
     channels = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
     inspection = inspect(tmp_path / "m.zap.onnx")
@@ -109,19 +113,29 @@ def test_the_predictor_costs_nine_macs_per_output_on_any_pattern() -> None:
         assert (first + second) / tile.size == pytest.approx(PREDICTOR_MACS_PER_OUTPUT)
 
 
-def test_a_residual_of_a_zap_conv_is_called_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("operator", "nodes"),
+    [
+        (ZAP_CONV_RESIDUAL, "[zap] y = zaponnx.ZapConvResidual(s, W, B, P1, B, P2, B, z)"),
+        (
+            ZAP_CONV_RESIDUAL_NHWC,
+            "t = Transpose<perm=[0,2,3,1]>(s) r = Transpose<perm=[0,2,3,1]>(z) "
+            "[zap] v = zaponnx.ZapConvResidualNhwc(t, W, B, P1, B, P2, B, r) y = Transpose<perm=[0,3,1,2]>(v)",
+        ),
+    ],
+)
+def test_a_residual_of_a_zap_conv_is_called_so(tmp_path: Path, operator: str, nodes: str) -> None:
     """Both convs of the Add match; the one without a ZapConv stays, and its reader is no longer an Add."""
-    text = """<ir_version: 8, opset_import: ["": 17, "zaponnx": 1]> net (float[N,4,8,8] x) => (float[N,4,8,8] y) {
-        [stem] s = Conv<pads=[1,1,1,1]>(x, W) [down] z = Conv<pads=[1,1,1,1]>(s, W)
-        [zap] y = zaponnx.ZapConvResidual(s, W, B, P1, B, P2, B, z) }"""
+    text = f"""<ir_version: 8, opset_import: ["": 17, "zaponnx": 1]> net (float[N,4,8,8] x) => (float[N,4,8,8] y) {{
+        [stem] s = Conv<pads=[1,1,1,1]>(x, W) [down] z = Conv<pads=[1,1,1,1]>(s, W) {nodes} }}"""
     model = onnx.parser.parse_model(text)
     tiny = tiny_model()
-    model.graph.node[2].attribute.extend(tiny.graph.node[0].attribute)
+    next(node for node in model.graph.node if node.name == "zap").attribute.extend(tiny.graph.node[0].attribute)
     model.graph.initializer.extend(tiny.graph.initializer)
-    model.functions.append(build_body(ZAP_CONV_RESIDUAL, 17))
+    model.functions.append(build_body(operator, 17))
     onnx.save_model(model, tmp_path / "m.zap.onnx")
     layers = {layer.name: layer for layer in inspect(tmp_path / "m.zap.onnx").layers}
-    assert layers["down"].reason == "it is the residual of ZapConvResidual 'zap'"
+    assert layers["down"].reason == f"it is the residual of {operator} 'zap'"
 
 
 def test_a_model_without_onnx_operators_is_refused(tmp_path: Path) -> None:

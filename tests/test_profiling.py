@@ -12,6 +12,7 @@ from onnx import numpy_helper
 from zaponnx.benchmark import interleaved_times
 from zaponnx.profiling import ProfiledSession, charged, numbered
 from zaponnx.runtime import open_session, session_options
+from zaponnx.self_check import tiny_model
 
 NETWORK = """<ir_version: 8, opset_import: ["": 17]>
 net (float[N,16,12,12] x, bool flag) => (float[N,16,12,12] r2, float[N,16,12,12] chosen) {
@@ -93,6 +94,15 @@ def test_numbers_change_nothing_but_names(feed) -> None:
     names = [node.name for node in copy.graph.node]
     assert len(set(names)) == len(names)
     assert [output.name for output in copy.graph.output] == ["zaponnx.site1:r2", "chosen"]
+
+
+def test_a_zap_conv_in_nhwc_has_the_number_of_the_tensor_that_it_has_in_nhwc() -> None:
+    model = tiny_model()
+    model.graph.node[0].op_type, model.graph.node[0].output[0] = "ZapConvNhwc", "Y/nhwc"
+    model.graph.node.append(onnx.helper.make_node("Transpose", ["Y/nhwc"], ["Y"], perm=[0, 3, 1, 2]))
+    zap_conv, transpose = numbered(model, [["Y"]]).graph.node
+    assert zap_conv.name.startswith("zaponnx.site0:")
+    assert (list(zap_conv.output), list(transpose.output)) == (["zaponnx.site0:Y/nhwc"], ["zaponnx.site0:Y"])
 
 
 def test_each_site_is_found_in_what_onnxruntime_makes_of_the_model(feed, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,17 @@ def test_other_weights_are_refused(dense_model: Path, zap_model: Path, change: C
     """The smallest difference that must be seen is far above rounding, and far below what would hurt anyone."""
     with pytest.raises(ModelError, match="node 'tiny': at threshold −∞ it differs from the original"):
         verify(dense_model, change(zap_model, add_to(name, 1e-2)))
+
+
+def test_values_in_nhwc_are_compared_in_nchw(
+    dense_model: Path, zap_model: Path, change: Change, to_nhwc: Callable[..., None]
+) -> None:
+    """By the name that they have in the original; on both sides of the Transpose behind them."""
+    assert verify(dense_model, change(zap_model, to_nhwc)).ran
+    swapped = (0, 3, 2, 1)
+    for edges, where in (({"entering": swapped}, "node 'tiny'"), ({"leaving": swapped}, "output 'Y'")):
+        with pytest.raises(ModelError, match=f"{where}: at threshold −∞ it differs"):
+            verify(dense_model, change(zap_model, partial(to_nhwc, **edges)))
 
 
 def test_a_skip_at_minus_infinity_is_refused(dense_model: Path, zap_model: Path, change: Change) -> None:

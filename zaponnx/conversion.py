@@ -17,6 +17,7 @@ from zaponnx.artifacts import Calibration, Fit, OperatingPoint
 from zaponnx.calibrated_sites import CalibratedSite, calibrated_sites, check_provenance
 from zaponnx.errors import InvalidArgument, ModelError
 from zaponnx.graph.converted import is_converted, write_metadata
+from zaponnx.graph.layouts import Layouts, exchange_nhwc
 from zaponnx.graph.rewriting import Replacement, rewrite
 from zaponnx.graph.site import Refusal
 from zaponnx.graph.surgery import display_name
@@ -26,6 +27,8 @@ from zaponnx.patterns import Pattern
 from zaponnx.progress import Progress, silent
 from zaponnx.tuning import Tuning, TuningSettings, tuned_point
 from zaponnx.verification import Verification, verify
+
+_LAYOUTS = ("auto", "nchw")
 
 _RECORDED_SETTINGS = ("data", "samples", "seed")
 """Of those of the calibration, what the model's metadata record."""
@@ -61,6 +64,7 @@ class ConversionReport:
         upgraded: What had to be upgraded, as in "opset 9 to 13", "" if nothing.
         converted: The sites that became ZapConvs, in the model's order.
         dense: The Convs that stay dense, and why.
+        layouts: How many ZapConvs are in NHWC, and how many Transposes that took.
         tuning: What was measured to choose them; None without `tune`.
         verification: How the written model was checked.
     """
@@ -75,6 +79,7 @@ class ConversionReport:
     upgraded: str
     converted: tuple[ConvertedSite, ...]
     dense: tuple[Refusal, ...]
+    layouts: Layouts
     tuning: Tuning | None
     verification: Verification
 
@@ -94,6 +99,7 @@ def convert(
     *,
     epsilon: float | None = None,
     mac_saving: float | None = None,
+    layout: str = "auto",
     tune: bool = False,
     data: str | None = None,
     batch_size: int | None = None,
@@ -111,6 +117,8 @@ def convert(
         output: The file to write.
         epsilon: Takes the last point whose error, as measured in calibration, is not above this budget.
         mac_saving: Takes the first point that saves this share, 0 to 1, of the calibrated sites' MACs.
+        layout: "auto" lets ZapConvs exchange activations in NHWC where that saves conversions, see
+            `zaponnx.graph.layouts`; "nchw" does not. The results are the same.
         tune: Measures on this machine's CPU which sites are faster as ZapConvs, leaves the others dense and spends
             their part of the budget on the rest; see `zaponnx.tuning`. If nothing pays, the model stays dense.
         data: The SPEC of the data to measure with, since what is skipped depends on them. For `tune`, as all below.
@@ -133,6 +141,8 @@ def convert(
     """
     model, calibration, fit, output = Path(model), Path(calibration), Path(fit), Path(output)
     _check_budget(epsilon, mac_saving)
+    if layout not in _LAYOUTS:
+        raise InvalidArgument("convert", f"the layout is '{layout}'", remedy=f"use {' or '.join(_LAYOUTS)}")
     settings = TuningSettings.of(tune, data, batch_size, preprocess, threads)
     data_files = external_files(model, "convert")
     argument = (data or "").partition(":")[2]  # a file, or a script's file and its function
@@ -148,7 +158,7 @@ def convert(
     sites, dense = calibrated_sites(proto, calibrated, calibration)
 
     def build(chosen: OperatingPoint) -> onnx.ModelProto:
-        return _converted(proto, sites, chosen, calibrated.pattern)
+        return _converted(proto, sites, chosen, calibrated.pattern, layout)[0]
 
     tuning = None
     if settings is not None:
@@ -158,7 +168,7 @@ def convert(
         tuned, tuning = tuned_point(model, proto, tensors, build, point, budget, calibrated, settings, progress)
         if tuned is not point:
             point, budget_missed = tuned, _missed_goal(tuned, mac_saving)
-    result = build(point)
+    result, layouts = _converted(proto, sites, point, calibrated.pattern, layout)
     write_metadata(result, _provenance(calibrated, fitted, point, tuning))
     with staged_model(result, output, "convert", external_data=bool(data_files)) as staged:
         verification = verify(model, staged)
@@ -177,6 +187,7 @@ def convert(
             if point.thresholds[match.output] > -math.inf
         ),
         dense=(*dense, *_left_dense(sites, point, tuning)),
+        layouts=layouts,
         tuning=tuning,
         verification=verification,
     )
@@ -207,8 +218,8 @@ def _check_budget(epsilon: float | None, mac_saving: float | None) -> None:
 
 
 def _converted(
-    model: onnx.ModelProto, sites: Sequence[CalibratedSite], point: OperatingPoint, pattern: Pattern
-) -> onnx.ModelProto:
+    model: onnx.ModelProto, sites: Sequence[CalibratedSite], point: OperatingPoint, pattern: Pattern, layout: str
+) -> tuple[onnx.ModelProto, Layouts]:
     """A copy of the model in which the sites are ZapConvs at the point's thresholds; −∞ leaves one dense."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
@@ -218,7 +229,7 @@ def _converted(
         if point.thresholds[match.output] > -math.inf
     ]
     rewrite(copy, replacements, pattern)
-    return copy
+    return copy, exchange_nhwc(copy) if layout == "auto" else Layouts()
 
 
 def _left_dense(sites: Sequence[CalibratedSite], point: OperatingPoint, tuning: Tuning | None) -> list[Refusal]:

@@ -14,12 +14,15 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, parser
 
 from zaponnx.errors import ModelError
+from zaponnx.graph.converted import dense_output, zap_conv_name, zap_convs
 from zaponnx.graph.upgrading import opset_version
-from zaponnx.operator import DOMAIN, OPERATORS
-from zaponnx.operator.body import COMPUTE
+from zaponnx.operator import NHWC_OPERATORS, TO_NCHW
+from zaponnx.operator.body import COMPUTE, transpose
 
 _DOMAIN = "zaponnx.counting"
-_FUNCTION = "CountSkipped"
+_FUNCTIONS = {False: "CountSkipped", True: "CountSkippedNhwc"}
+"""By whether Y is in NHWC."""
+
 _INPUTS = ("P1", "p1", "P2", "p2")
 _ATTRIBUTES = ("pattern", "pattern_shape", "threshold", "channels")
 _NODES = f"""
@@ -57,33 +60,34 @@ def add_counters(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[Counter]
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     counters = []
-    for node in model.graph.node:
-        if node.domain == DOMAIN and node.op_type in OPERATORS:
-            name = node.name or node.output[0]
-            if node.input[1] not in shapes:
-                raise ModelError("eval", "its weights are no initializer", where=f"node '{name}'")
-            prefix = f"zaponnx.counting/{node.output[0]}"
-            counter = Counter(name, math.prod(shapes[node.input[1]][1:]), f"{prefix}/skipped", f"{prefix}/outputs")
-            copy.graph.node.append(_counting_node(node, counter))
-            outputs = (counter.skipped, counter.outputs)
-            copy.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.INT64, []) for name in outputs)
-            counters.append(counter)
+    for node in zap_convs(model):
+        name = zap_conv_name(node)
+        if node.input[1] not in shapes:
+            raise ModelError("eval", "its weights are no initializer", where=f"node '{name}'")
+        prefix = f"zaponnx.counting/{dense_output(node)}"
+        counter = Counter(name, math.prod(shapes[node.input[1]][1:]), f"{prefix}/skipped", f"{prefix}/outputs")
+        copy.graph.node.append(_counting_node(node, counter))
+        outputs = (counter.skipped, counter.outputs)
+        copy.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.INT64, []) for name in outputs)
+        counters.append(counter)
     if counters:
-        copy.functions.append(_function(opset_version(model, "eval")))
+        layouts = {node.op_type in NHWC_OPERATORS for node in zap_convs(model)}
+        copy.functions.extend(_function(nhwc, opset_version(model, "eval")) for nhwc in sorted(layouts))
         copy.opset_import.append(helper.make_opsetid(_DOMAIN, 1))
     return copy, counters
 
 
 def _counting_node(node: NodeProto, counter: Counter) -> NodeProto:
     predictor = [node.input[3 + index] for index in range(len(_INPUTS))]
-    counting = helper.make_node(
-        _FUNCTION, [node.output[0], *predictor], [counter.skipped, counter.outputs], domain=_DOMAIN
-    )
+    function = _FUNCTIONS[node.op_type in NHWC_OPERATORS]
+    outputs = [counter.skipped, counter.outputs]
+    counting = helper.make_node(function, [node.output[0], *predictor], outputs, domain=_DOMAIN)
     counting.attribute.extend(attribute for attribute in node.attribute if attribute.name in _ATTRIBUTES)
     return counting
 
 
-def _function(opset: int) -> onnx.FunctionProto:
+def _function(nhwc: bool, opset: int) -> onnx.FunctionProto:
     header = f'<domain: "{_DOMAIN}", opset_import: ["": {opset}]>'
-    signature = f"{_FUNCTION} <{', '.join(_ATTRIBUTES)}> (result, {', '.join(_INPUTS)}) => (skipped, outputs)"
-    return parser.parse_function(f"{header} {signature} {{ {_NODES} }}")
+    y, first = ("Y", transpose("Y", TO_NCHW, "result")) if nhwc else ("result", "")
+    signature = f"{_FUNCTIONS[nhwc]} <{', '.join(_ATTRIBUTES)}> ({y}, {', '.join(_INPUTS)}) => (skipped, outputs)"
+    return parser.parse_function(f"{header} {signature} {{ {first} {_NODES} }}")

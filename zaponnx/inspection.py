@@ -10,13 +10,13 @@ from typing import Any
 
 import onnx
 
-from zaponnx.graph.converted import attributes, is_converted, read_metadata, zap_convs
+from zaponnx.graph.converted import attributes, is_converted, read_metadata, zap_conv_name, zap_convs
 from zaponnx.graph.finding import find_matches
 from zaponnx.graph.surgery import display_name
 from zaponnx.graph.upgrading import opset_version
 from zaponnx.macs import Work, conv_work
 from zaponnx.models import load_model
-from zaponnx.operator import ZAP_CONV_RESIDUAL
+from zaponnx.operator import RESIDUAL_OPERATORS
 from zaponnx.patterns import Pattern
 
 
@@ -125,9 +125,9 @@ def _converted_layer(node: onnx.NodeProto, work: Work) -> InspectedLayer:
     tile = values["pattern"]
     rows = tuple(tuple(tile[start : start + columns]) for start in range(0, len(tile), columns))
     return InspectedLayer(
-        node.name or node.output[0],
+        zap_conv_name(node),
         "converted",
-        residual=node.op_type == ZAP_CONV_RESIDUAL,
+        residual=node.op_type in RESIDUAL_OPERATORS,
         macs=work.macs,
         predictor_macs=work.predictor_macs,
         thresholds=tuple(values["threshold"]),

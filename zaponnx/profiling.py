@@ -26,6 +26,7 @@ import onnx
 
 from zaponnx.benchmark import timing_options
 from zaponnx.errors import ModelError
+from zaponnx.graph.converted import dense_output, zap_convs
 from zaponnx.models import graphs, save_model
 from zaponnx.runtime import open_session
 
@@ -85,9 +86,12 @@ def numbered(model: onnx.ModelProto, sites: Sequence[Sequence[str]]) -> onnx.Mod
 
     Args:
         model: The model.
-        sites: Each site's tensors; those that the model does not have are passed over.
+        sites: Each site's tensors; those that the model does not have are passed over, and those that a ZapConv writes
+            in NHWC are found.
     """
-    names = {tensor: f"{_PREFIX.format(site)}{tensor}" for site, tensors in enumerate(sites) for tensor in tensors}
+    owners = {tensor: site for site, tensors in enumerate(sites) for tensor in tensors}
+    owners |= {node.output[0]: owners[dense_output(node)] for node in zap_convs(model) if dense_output(node) in owners}
+    names = {tensor: f"{_PREFIX.format(site)}{tensor}" for tensor, site in owners.items()}
     count = itertools.count()
     copy = onnx.ModelProto()
     copy.CopyFrom(model)

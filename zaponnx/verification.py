@@ -13,8 +13,9 @@ import numpy.typing as npt
 import onnx
 
 from zaponnx.errors import ModelError, RuntimeUnavailable
-from zaponnx.graph.converted import set_thresholds, zap_convs
+from zaponnx.graph.converted import dense_output, set_thresholds, zap_conv_name, zap_convs
 from zaponnx.models import first_line
+from zaponnx.operator import NHWC_OPERATORS, TO_NCHW
 from zaponnx.operator.schema import register_schemas
 from zaponnx.runtime import library_path, open_session, ort_errors, register, session_options
 
@@ -61,8 +62,10 @@ def verify(original: Path, converted: Path) -> Verification:
         raise ModelError("convert", f"the converted model is not valid: {first_line(error)}") from error
     model = onnx.load_model(str(converted), format="protobuf", load_external_data=False)
     nodes = {node.output[0]: node for node in zap_convs(model)}
+    tensors = {output: dense_output(node) for output, node in nodes.items()}
     tolerance = _tolerance(model)
-    inputs, expected = _run_original(original, list(nodes))
+    inputs, expected = _run_original(original, list(tensors.values()))
+    tensors |= {value.name: value.name for value in model.graph.output if value.name in expected}
     ran, difference = [], 0.0
     for runner in ("function bodies", "library") if _has_library() else ("function bodies",):
         options = session_options()
@@ -70,11 +73,12 @@ def verify(original: Path, converted: Path) -> Verification:
             register(options)
         session = _session(converted, list(nodes), options)
         with ort_errors("convert", str(converted)):
-            actual = session.run(list(expected), inputs)
-        for (name, values), result in zip(expected.items(), actual, strict=True):
-            relative = _relative_difference(values, result)
+            actual = session.run(list(tensors), inputs)
+        for (name, original_name), result in zip(tensors.items(), actual, strict=True):
+            nhwc = name in nodes and nodes[name].op_type in NHWC_OPERATORS
+            relative = _relative_difference(expected[original_name], result.transpose(TO_NCHW) if nhwc else result)
             if not relative <= tolerance:
-                where = f"node '{nodes[name].name or name}'" if name in nodes else f"output '{name}'"
+                where = f"node '{zap_conv_name(nodes[name])}'" if name in nodes else f"output '{name}'"
                 problem = f"at threshold −∞ it differs from the original by {relative:.1e} of its largest value"
                 raise ModelError("convert", f"{problem}, run by the {runner}", where=where, remedy="exclude the node")
             difference = max(difference, relative)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -58,10 +59,10 @@ class Files:
         save_calibration(replace(load_calibration(self.calibration), **changes), self.calibration)
         save_fit(replace(load_fit(self.fit), calibration_sha256=sha256(self.calibration)), self.fit)
 
-    def convert(self, **budget: float) -> ConversionReport:
+    def convert(self, **budget: Any) -> ConversionReport:
         return convert(self.model, self.calibration, self.fit, self.output, **budget)
 
-    def assert_refused(self, error: type[ZapError], text: str, **budget: float) -> None:
+    def assert_refused(self, error: type[ZapError], text: str, **budget: Any) -> None:
         """One sentence with the phase, and no file more than before."""
         before = sorted(self.model.parent.iterdir())
         with pytest.raises(error, match=text) as caught:

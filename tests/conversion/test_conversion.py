@@ -10,11 +10,14 @@ import pytest
 from onnx import numpy_helper
 
 import zaponnx.conversion
+from zaponnx import tables
 from zaponnx.artifact_files import load_calibration, load_fit, save_fit
 from zaponnx.files import sha256
 from zaponnx.graph.converted import attributes, read_metadata, zap_convs
+from zaponnx.graph.layouts import Layouts
 from zaponnx.models import external_files, load_model, model_sha256
 from zaponnx.patterns import Pattern
+from zaponnx.runtime import InferenceSession
 
 
 def test_conversion(files) -> None:
@@ -27,7 +30,7 @@ def test_conversion(files) -> None:
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     for index, name in enumerate(("P1", "p1", "P2", "p2"), start=3):
         np.testing.assert_array_equal(weights[nodes["second"].input[index]], getattr(predictor, name))
-    assert nodes["second"].input[7] == "s"
+    assert nodes["second"].input[7] == nodes["first"].input[0] == "s/nhwc"
     metadata = read_metadata(model)
     assert metadata["version"] == zaponnx.__version__
     assert metadata["model_sha256"] == model_sha256(files.model)
@@ -46,6 +49,7 @@ def test_conversion(files) -> None:
     }
     assert (report.epsilon, report.error, report.mac_saved) == (1.0, 0.9, 0.3)
     assert (report.budget_missed, report.upgraded) == ("", "")
+    assert report.layouts == Layouts(nhwc=2, transposes=2)
     assert report.verification.difference <= report.verification.tolerance < 1e-3
     assert "function bodies" in report.verification.ran
 
@@ -71,6 +75,19 @@ def test_operating_points(files, budget: dict[str, float], epsilon: float, misse
     assert float(read_metadata(load_model(files.output, "test"))["epsilon"]) == epsilon
     json.dumps(report.to_json(), allow_nan=False)
     assert report.to_json()["verification"]["ran"]
+
+
+def test_the_layout_changes_nothing_but_itself(files) -> None:
+    report = files.convert(epsilon=1.0)
+    x = np.random.default_rng(0).normal(size=(2, 4, 12, 12)).astype(np.float32)
+    expected = InferenceSession(files.output).run(None, {"x": x})[0]
+    nchw = files.convert(epsilon=1.0, layout="nchw")
+    np.testing.assert_array_equal(InferenceSession(files.output).run(None, {"x": x})[0], expected)
+    operators = [node.op_type for node in load_model(files.output, "test").graph.node]
+    assert operators == ["Conv", "Relu", "ZapConv", "ZapConvResidual", "Conv", "Sigmoid"]
+    assert report.to_json()["layouts"] == {"nhwc": 2, "transposes": 2}
+    assert nchw.to_json()["layouts"] == {"nhwc": 0, "transposes": 0}
+    assert "2 of the layers in NHWC, with 2 Transposes" in tables.convert(report)
 
 
 def test_a_fit_without_small_errors_misses_the_budget(files) -> None:

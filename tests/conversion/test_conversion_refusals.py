@@ -83,6 +83,10 @@ def test_budgets_out_of_range_are_refused(files, budget: dict[str, float]) -> No
     files.assert_refused(InvalidArgument, "epsilon|MAC saving", **budget)
 
 
+def test_unknown_layouts_are_refused(files) -> None:
+    files.assert_refused(InvalidArgument, "the layout is 'nhwc'; use auto or nchw", epsilon=1.0, layout="nhwc")
+
+
 def test_a_budget_is_required(files) -> None:
     with pytest.raises(InvalidArgument, match="either an epsilon or a MAC saving"):
         files.convert()

@@ -18,7 +18,7 @@ from zaponnx import tables
 from zaponnx.artifact_files import load_calibration, load_fit, save_fit
 from zaponnx.conversion import ConversionReport
 from zaponnx.errors import DataError, InvalidArgument
-from zaponnx.graph.converted import attributes, read_metadata, zap_convs
+from zaponnx.graph.converted import attributes, dense_output, read_metadata, zap_convs
 from zaponnx.machine import cpu_cores, cpu_name
 from zaponnx.models import load_model
 from zaponnx.site_choice import redistribute
@@ -43,7 +43,7 @@ class FakeStopwatch:
         self.made.append(self)
 
     def sites(self, converted: onnx.ModelProto, outputs: Sequence[str]) -> dict[str, PairedTimes]:
-        assert {node.output[0] for node in zap_convs(converted)} == set(outputs)
+        assert {dense_output(node) for node in zap_convs(converted)} == set(outputs)
         return {output: times(self.gains[output]) for output in outputs}
 
     def model(self, converted: onnx.ModelProto) -> PairedTimes:

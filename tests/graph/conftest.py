@@ -1,13 +1,22 @@
-"""Models for the tests of the graph passes, in ONNX's own text syntax with seeded random weights."""
+"""Models for the tests of the graph passes, in ONNX's own text syntax with seeded random weights; running them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import numpy_helper
+
+import zaponnx
+from zaponnx.artifacts import Predictor
+from zaponnx.graph.finding import find_matches
+from zaponnx.graph.rewriting import Replacement, rewrite
+from zaponnx.patterns import Pattern
 
 ModelBuilder = Callable[..., onnx.ModelProto]
 
@@ -29,3 +38,48 @@ def build_model() -> ModelBuilder:
         return model
 
     return build
+
+
+def _predictor(channels: int) -> Predictor:
+    rng = np.random.default_rng(1)
+    shapes = ((channels, 1, 3, 3), (channels,), (channels, 1, 3, 3), (channels,))
+    return Predictor(*(rng.normal(size=shape).astype(np.float32) for shape in shapes))
+
+
+@pytest.fixture
+def predictor() -> Predictor:
+    """A predictor of eight channels, the one that `convert` gives to such sites."""
+    return _predictor(8)
+
+
+@pytest.fixture
+def convert() -> Callable[..., onnx.ModelProto]:
+    """A copy of a model with all its sites rewritten: convert(model, threshold=(0.5,), pattern="B")."""
+
+    def rewritten(
+        model: onnx.ModelProto, threshold: tuple[float, ...] = (-math.inf,), pattern: str = "B"
+    ) -> onnx.ModelProto:
+        copy = onnx.ModelProto()
+        copy.CopyFrom(model)
+        matches, _ = find_matches(copy)
+        replacements = [Replacement(match, _predictor(match.weights.shape[0]), threshold) for match in matches]
+        rewrite(copy, replacements, Pattern.parse(pattern))
+        return copy
+
+    return rewritten
+
+
+@pytest.fixture
+def run() -> Callable[..., list[Any]]:
+    """The outputs of a model for random x, by the bodies or by the library: run(model, shape, library=True)."""
+
+    def outputs(model: onnx.ModelProto, shape: tuple[int, ...] = (2, 4, 12, 11), *, library: bool = False) -> list[Any]:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        if library:
+            zaponnx.register(options)
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        x = np.random.default_rng(2).normal(size=shape).astype(np.float32)
+        return list(session.run(None, {"x": x}))
+
+    return outputs

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import TensorProto, checker, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
@@ -19,35 +19,14 @@ from zaponnx.graph.rewriting import Replacement, rewrite
 from zaponnx.patterns import Pattern
 
 ModelBuilder = Callable[..., onnx.ModelProto]
+Converter = Callable[..., onnx.ModelProto]
+Runner = Callable[..., list[Any]]
 
 STEM = "float[N,4,12,11] x) => (float[N,8,h,w] y) { [stem] c0 = Conv<pads=[1,1,1,1]>(x, W0) s = Relu(c0)"
 CONV = "[conv] c = Conv<pads=[1,1,1,1]>(s, W)"
 BATCH_NORM = "BatchNormalization<epsilon=0.01>(c, scale, shift, mean, var)"
 SHAPES = {"W0": (8, 4, 3, 3), "W": (8, 8, 3, 3)}
 STATISTICS = {"scale": (8,), "shift": (8,), "mean": (8,), "var": (8,)}
-
-
-def predictor(channels: int = 8) -> Predictor:
-    rng = np.random.default_rng(1)
-    shapes = ((channels, 1, 3, 3), (channels,), (channels, 1, 3, 3), (channels,))
-    return Predictor(*(rng.normal(size=shape).astype(np.float32) for shape in shapes))
-
-
-def convert(model: onnx.ModelProto, threshold: tuple[float, ...] = (-math.inf,), pattern: str = "B") -> onnx.ModelProto:
-    """A copy of the model with all its sites rewritten."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    matches, _ = find_matches(copy)
-    rewrite(copy, [Replacement(match, predictor(), threshold) for match in matches], Pattern.parse(pattern))
-    return copy
-
-
-def run(model: onnx.ModelProto) -> list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    x = np.random.default_rng(2).normal(size=(2, 4, 12, 11)).astype(np.float32)
-    return list(session.run(None, {"x": x}))
 
 
 EQUAL = {
@@ -82,7 +61,7 @@ EQUAL = {
 
 @pytest.mark.parametrize(("nodes", "shapes"), EQUAL.values(), ids=EQUAL.keys())
 def test_equal_at_threshold_minus_infinity(
-    build_model: ModelBuilder, nodes: str, shapes: dict[str, tuple[int, ...]]
+    build_model: ModelBuilder, nodes: str, shapes: dict[str, tuple[int, ...]], convert: Converter, run: Runner
 ) -> None:
     """Sums of 72 products of size one, in another order and with batch norm folded: some float32 roundings."""
     model = build_model(f"({STEM} {nodes} }}", **shapes)
@@ -94,7 +73,7 @@ def test_equal_at_threshold_minus_infinity(
     np.testing.assert_allclose(run(converted)[0], run(model)[0], rtol=1e-5, atol=1e-5)
 
 
-def test_a_threshold_skips_outside_the_pattern_only(build_model: ModelBuilder) -> None:
+def test_a_threshold_skips_outside_the_pattern_only(build_model: ModelBuilder, convert: Converter, run: Runner) -> None:
     model = build_model(f"({STEM} {CONV} n = {BATCH_NORM} y = Relu(n) }}", **SHAPES, **STATISTICS)
     dense, skipped = run(model)[0], run(convert(model, (math.inf,), "D"))[0]
     mask = Pattern.parse("D").mask(12, 11)
@@ -103,13 +82,13 @@ def test_a_threshold_skips_outside_the_pattern_only(build_model: ModelBuilder) -
     assert dense[..., ~mask].any()
 
 
-def test_the_reference_runs_the_result(build_model: ModelBuilder) -> None:
+def test_the_reference_runs_the_result(build_model: ModelBuilder, convert: Converter, run: Runner) -> None:
     model = convert(build_model(f"({STEM} {CONV} a = Add(s, c) y = Relu(a) }}", **SHAPES), (0.0,), "C")
     x = np.random.default_rng(2).normal(size=(2, 4, 12, 11)).astype(np.float32)
     np.testing.assert_allclose(ReferenceEvaluator(model).run(None, {"x": x})[0], run(model)[0], rtol=1e-5, atol=1e-5)
 
 
-def test_the_node(build_model: ModelBuilder) -> None:
+def test_the_node(build_model: ModelBuilder, convert: Converter, predictor: Predictor) -> None:
     """Name, place, inputs and attributes of the new node."""
     nodes = f"{CONV} p = Sigmoid(s) a = Add(c, p) y = Clip(a, low, high)"
     model = build_model(f"({STEM} {nodes} }}", **SHAPES)
@@ -136,17 +115,17 @@ def test_the_node(build_model: ModelBuilder) -> None:
         "bound": 6.0,
     }
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in converted.graph.initializer}
-    np.testing.assert_array_equal(values["y/P2"], predictor().P2)
+    np.testing.assert_array_equal(values["y/P2"], predictor.P2)
     assert values.keys() == {"W0", "W", "y/B", "y/P1", "y/p1", "y/P2", "y/p2"}
 
 
-def test_new_names_do_not_collide(build_model: ModelBuilder) -> None:
+def test_new_names_do_not_collide(build_model: ModelBuilder, convert: Converter) -> None:
     model = build_model(f"({STEM} {CONV} y = Relu(c) }}", **SHAPES)
     model.graph.initializer.append(numpy_helper.from_array(np.zeros(3, np.float32), "y/P1"))
     assert zap_convs(convert(model))[0].input[3] == "y/P1_"
 
 
-def test_what_is_no_site_is_untouched(build_model: ModelBuilder) -> None:
+def test_what_is_no_site_is_untouched(build_model: ModelBuilder, convert: Converter) -> None:
     """Everything that onnx-graphsurgeon's exporter drops, and all that it keeps, is as before."""
     nodes = f"{CONV} n = {BATCH_NORM} t = Relu(n) z = zero.Other<alpha=0.5>(t) y = Conv<pads=[1,1,1,1]>(z, W)"
     model = build_model(f"({STEM} {nodes} }}", ir_version=10, **SHAPES, **STATISTICS, unused=(2, 2))
@@ -207,20 +186,20 @@ def test_what_is_no_site_is_untouched(build_model: ModelBuilder) -> None:
     assert [node.op_type for node in after.node] == ["Conv", "Relu", "ZapConv", "Other", "Conv"]
 
 
-def test_constants_that_nothing_reads_any_more_are_dropped(build_model: ModelBuilder) -> None:
+def test_constants_that_nothing_reads_any_more_are_dropped(build_model: ModelBuilder, convert: Converter) -> None:
     constants = "low = Constant<value_float=0.0>() high = Constant<value_float=6.0>() same = Identity(high)"
     nodes = f"{CONV} {constants} y = Clip(c, low, same)"
     converted = convert(build_model(f"({STEM} {nodes} }}", **SHAPES))
     assert [node.op_type for node in converted.graph.node] == ["Conv", "Relu", "ZapConv"]
 
 
-def test_constants_that_others_read_are_kept(build_model: ModelBuilder) -> None:
+def test_constants_that_others_read_are_kept(build_model: ModelBuilder, convert: Converter) -> None:
     nodes = f"{CONV} low = Constant<value_float=0.0>() r = Clip(c, low) y = Add(r, low)"
     converted = convert(build_model(f"({STEM} {nodes} }}", **SHAPES))
     assert [node.op_type for node in converted.graph.node] == ["Conv", "Relu", "Constant", "ZapConv", "Add"]
 
 
-def test_only_the_operators_used_have_bodies(build_model: ModelBuilder) -> None:
+def test_only_the_operators_used_have_bodies(build_model: ModelBuilder, convert: Converter) -> None:
     plain = convert(build_model(f"({STEM} {CONV} y = Relu(c) }}", **SHAPES))
     assert [function.name for function in plain.functions] == ["ZapConv"]
     both = f"{CONV} t = Relu(c) d = Conv<pads=[1,1,1,1]>(t, W) a = Add(d, s) y = Relu(a)"
@@ -230,18 +209,18 @@ def test_only_the_operators_used_have_bodies(build_model: ModelBuilder) -> None:
     assert [(entry.domain, entry.version) for entry in converted.opset_import] == [("", 14), ("zaponnx", 1)]
 
 
-def test_a_second_run_changes_nothing(build_model: ModelBuilder) -> None:
+def test_a_second_run_changes_nothing(build_model: ModelBuilder, convert: Converter) -> None:
     converted = convert(build_model(f"({STEM} {CONV} n = {BATCH_NORM} y = Relu(n) }}", **SHAPES, **STATISTICS))
     again = convert(converted)
     assert again.SerializeToString(deterministic=True) == converted.SerializeToString(deterministic=True)
 
 
-def test_several_runs_add_up(build_model: ModelBuilder) -> None:
+def test_several_runs_add_up(build_model: ModelBuilder, predictor: Predictor) -> None:
     """Sites that were left out at first can follow; the domain and the body are declared once."""
     nodes = f"{CONV} t = Relu(c) d = Conv<pads=[1,1,1,1]>(t, W) y = Relu(d)"
     model = build_model(f"({STEM} {nodes} }}", **SHAPES)
-    rewrite(model, [Replacement(find_matches(model)[0][0], predictor(), (0.0,))], Pattern.parse("B"))
-    rewrite(model, [Replacement(find_matches(model)[0][0], predictor(), (0.0,))], Pattern.parse("B"))
+    rewrite(model, [Replacement(find_matches(model)[0][0], predictor, (0.0,))], Pattern.parse("B"))
+    rewrite(model, [Replacement(find_matches(model)[0][0], predictor, (0.0,))], Pattern.parse("B"))
     assert [node.op_type for node in model.graph.node] == ["Conv", "Relu", "ZapConv", "ZapConv"]
     assert len(model.functions) == 1
     assert len(model.opset_import) == 2

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import onnx
 
-from zaponnx.operator import DOMAIN, OPERATORS
+from zaponnx.operator import DOMAIN, NHWC_OPERATORS, OPERATORS
+
+NHWC_SUFFIX = "/nhwc"
+"""Behind a tensor's name, the name of what it is in NHWC; underscores follow where that is taken."""
 
 _PREFIX = "zaponnx."
 
 
 def zap_convs(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """The ZapConv and ZapConvResidual nodes of the main graph, in the model's order."""
+    """The ZapConv nodes of the main graph, of any form, in the model's order."""
     return [node for node in model.graph.node if node.domain == DOMAIN and node.op_type in OPERATORS]
+
+
+def dense_output(node: onnx.NodeProto) -> str:
+    """The tensor of the dense model that a ZapConv's output is, in NHWC or not."""
+    output = str(node.output[0])
+    return re.sub(f"{NHWC_SUFFIX}_*$", "", output) if node.op_type in NHWC_OPERATORS else output
+
+
+def zap_conv_name(node: onnx.NodeProto) -> str:
+    """A ZapConv's name, or its output's in the dense model if it has none."""
+    return str(node.name or dense_output(node))
 
 
 def attributes(node: onnx.NodeProto) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ import onnx_graphsurgeon as gs
 from zaponnx.graph.padding import explicit_pads
 from zaponnx.graph.surgery import constant, display_name, given_input, is_op
 from zaponnx.graph.symbols import Shape
-from zaponnx.operator import DOMAIN, ZAP_CONV_RESIDUAL
+from zaponnx.operator import DOMAIN, RESIDUAL_OPERATORS
 
 _UNBOUNDED = float(np.finfo(np.float32).max)
 """Clip's own default for its bounds."""
@@ -93,8 +93,8 @@ def match(conv: gs.Node, graph: gs.Graph, shapes: Mapping[str, Shape]) -> Match 
             if isinstance(bound, str):
                 return bound
             return Match(conv, weights, pads, batch_norm, add, residual, reader, bound)
-        elif reader.op == ZAP_CONV_RESIDUAL and reader.domain == DOMAIN and reader.inputs[-1] is node.outputs[0]:
-            return f"it is the residual of {reader.op} '{display_name(reader)}'"
+        elif (zap_conv := _zap_conv_adding(node.outputs[0])) is not None:
+            return f"it is the residual of {zap_conv.op} '{display_name(zap_conv)}'"
         else:
             return f"its output goes to {reader.op} '{display_name(reader)}', which is no ReLU"
         node = reader
@@ -112,6 +112,15 @@ def _sole_reader(node: gs.Node, graph: gs.Graph) -> gs.Node | str:
     if not any(reader is own for own in graph.nodes):
         return f"{of} is read inside a subgraph"
     return reader
+
+
+def _zap_conv_adding(tensor: gs.Tensor) -> gs.Node | None:
+    """The ZapConv whose residual a tensor of one reader is, transposed or not."""
+    reader = tensor.outputs[0]
+    if is_op(reader, "Transpose") and len(reader.outputs[0].outputs) == 1:
+        return _zap_conv_adding(reader.outputs[0])
+    adds = reader.domain == DOMAIN and reader.op in RESIDUAL_OPERATORS and reader.inputs[-1] is tensor
+    return reader if adds else None
 
 
 def _clip_bound(clip: gs.Node) -> float | str:

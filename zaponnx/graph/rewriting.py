@@ -19,12 +19,11 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from zaponnx.artifacts import Predictor
+from zaponnx.graph.editing import declare_operators, drop_unread, new_name, tensor_names
 from zaponnx.graph.matching import Match
 from zaponnx.graph.surgery import constant, export_node, given_input
 from zaponnx.graph.upgrading import opset_version
-from zaponnx.models import graphs
-from zaponnx.operator import DOMAIN, VERSION, ZAP_CONV, ZAP_CONV_RESIDUAL
-from zaponnx.operator.body import build_body
+from zaponnx.operator import DOMAIN, ZAP_CONV, ZAP_CONV_RESIDUAL
 from zaponnx.patterns import Pattern
 
 
@@ -53,16 +52,14 @@ def rewrite(model: onnx.ModelProto, replacements: Sequence[Replacement], pattern
     """
     if not replacements:
         return
-    names = _tensor_names(model.graph)
-    operators = set()
+    names = tensor_names(model.graph)
     for replacement in replacements:
         node, initializers = export_node(_zap_conv(replacement, pattern, names), opset_version(model, "convert"))
         model.graph.initializer.extend(initializers)
-        operators.add(node.op_type)
         _put(model.graph, replacement.match, node)
     replaced = [node for replacement in replacements for node in replacement.match.nodes]
-    _drop_unread(model.graph, {tensor.name for node in replaced for tensor in (*node.inputs, *node.outputs)})
-    _declare(model, operators)
+    drop_unread(model.graph, {tensor.name for node in replaced for tensor in (*node.inputs, *node.outputs)})
+    declare_operators(model)
 
 
 def _zap_conv(replacement: Replacement, pattern: Pattern, names: set[str]) -> gs.Node:
@@ -73,7 +70,12 @@ def _zap_conv(replacement: Replacement, pattern: Pattern, names: set[str]) -> gs
     arrays = {"W": weights, "B": bias, "P1": predictor.P1, "p1": predictor.p1, "P2": predictor.P2, "p2": predictor.p2}
     inputs = [gs.Variable(match.conv.inputs[0].name)]
     for name, values in arrays.items():
-        inputs.append(values if isinstance(values, gs.Variable) else gs.Constant(_new_name(match, name, names), values))
+        new = (
+            values
+            if isinstance(values, gs.Variable)
+            else gs.Constant(new_name(f"{match.output}/{name}", names), values)
+        )
+        inputs.append(new)
     if match.residual is not None:
         inputs.append(gs.Variable(match.residual.name))
     attributes = {
@@ -131,14 +133,6 @@ def _new_name(match: Match, name: str, names: set[str]) -> str:
     return new
 
 
-def _tensor_names(graph: onnx.GraphProto) -> set[str]:
-    names: set[str] = set()
-    for inner in graphs(graph):
-        names.update(tensor.name for tensor in (*inner.initializer, *inner.input))
-        names.update(name for node in inner.node for name in (*node.input, *node.output))
-    return names
-
-
 def _put(graph: onnx.GraphProto, match: Match, zap_conv: onnx.NodeProto) -> None:
     """Puts the new node where the activation was and takes the other nodes of the match out."""
     places = {name: index for index, node in enumerate(graph.node) for name in node.output}
@@ -149,40 +143,3 @@ def _put(graph: onnx.GraphProto, match: Match, zap_conv: onnx.NodeProto) -> None
     graph.node[activation].CopyFrom(zap_conv)
     for index in sorted([conv, *others], reverse=True):
         del graph.node[index]
-
-
-def _drop_unread(graph: onnx.GraphProto, candidates: set[str]) -> None:
-    """Drops those of the candidate tensors that nothing reads any more, and the constants that they came from."""
-    while True:
-        read = {name for inner in graphs(graph) for node in inner.node for name in node.input}
-        read.update(value.name for inner in graphs(graph) for value in inner.output)
-        unread = candidates - read
-        dead = [
-            index
-            for index, node in enumerate(graph.node)
-            if node.op_type in ("Constant", "Identity") and set(node.output) <= unread
-        ]
-        if not dead:
-            break
-        for index in reversed(dead):
-            candidates = candidates | set(graph.node[index].input)
-            del graph.node[index]
-    for field, attribute in (
-        ("initializer", "name"),
-        ("value_info", "name"),
-        ("quantization_annotation", "tensor_name"),
-    ):
-        items = getattr(graph, field)
-        for index in reversed(range(len(items))):
-            if getattr(items[index], attribute) in unread:
-                del items[index]
-
-
-def _declare(model: onnx.ModelProto, operators: set[str]) -> None:
-    """Adds the bodies of the operators, and the domain, where the model does not have them."""
-    if all(entry.domain != DOMAIN for entry in model.opset_import):
-        model.opset_import.append(onnx.helper.make_opsetid(DOMAIN, VERSION))
-    present = {function.name for function in model.functions if function.domain == DOMAIN}
-    model.functions.extend(
-        build_body(operator, opset_version(model, "convert")) for operator in sorted(operators - present)
-    )

@@ -1,0 +1,68 @@
+"""Edits of a model's protobuf that all passes need: new names, and dropping what nothing reads any more."""
+
+from __future__ import annotations
+
+import onnx
+
+from zaponnx.graph.converted import zap_convs
+from zaponnx.graph.upgrading import opset_version
+from zaponnx.models import graphs
+from zaponnx.operator import DOMAIN, VERSION
+from zaponnx.operator.body import build_body
+
+
+def tensor_names(graph: onnx.GraphProto) -> set[str]:
+    """All names of tensors, those in subgraphs too."""
+    names: set[str] = set()
+    for inner in graphs(graph):
+        names.update(tensor.name for tensor in (*inner.initializer, *inner.input))
+        names.update(name for node in inner.node for name in (*node.input, *node.output))
+    return names
+
+
+def new_name(wanted: str, names: set[str]) -> str:
+    """The wanted name with underscores behind it until it is not in `names`, to which it is added."""
+    while wanted in names:
+        wanted += "_"
+    names.add(wanted)
+    return wanted
+
+
+def drop_unread(graph: onnx.GraphProto, candidates: set[str]) -> None:
+    """Drops those of the candidate tensors that nothing reads any more, and the constants that they came from."""
+    while True:
+        read = {name for inner in graphs(graph) for node in inner.node for name in node.input}
+        read.update(value.name for inner in graphs(graph) for value in inner.output)
+        unread = candidates - read
+        dead = [
+            index
+            for index, node in enumerate(graph.node)
+            if node.op_type in ("Constant", "Identity") and set(node.output) <= unread
+        ]
+        if not dead:
+            break
+        for index in reversed(dead):
+            candidates = candidates | set(graph.node[index].input)
+            del graph.node[index]
+    for field, attribute in (
+        ("initializer", "name"),
+        ("value_info", "name"),
+        ("quantization_annotation", "tensor_name"),
+    ):
+        items = getattr(graph, field)
+        for index in reversed(range(len(items))):
+            if getattr(items[index], attribute) in unread:
+                del items[index]
+
+
+def declare_operators(model: onnx.ModelProto) -> None:
+    """Gives the model the domain and the bodies of the operators that it uses, and takes the other bodies away."""
+    if all(entry.domain != DOMAIN for entry in model.opset_import):
+        model.opset_import.append(onnx.helper.make_opsetid(DOMAIN, VERSION))
+    used = {node.op_type for node in zap_convs(model)}
+    for index in reversed(range(len(model.functions))):
+        function = model.functions[index]
+        if function.domain == DOMAIN and function.name not in used:
+            del model.functions[index]
+    present = {function.name for function in model.functions if function.domain == DOMAIN}
+    model.functions.extend(build_body(operator, opset_version(model, "convert")) for operator in sorted(used - present))
