@@ -110,11 +110,14 @@ void PatchLayout::pack(const VectorKernels& kernels, const float* image, const I
       }
       if (inside == end) continue;
       const float* from = image + (image_row * image_width_ + image_column + inside) * strides.pixel;
-      if (strides.pixel == 1) {
-        kernels.transpose(from, strides.channel, patch + inside * chunk_, chunk_, channels, end - inside);
+      float* to = patch + inside * chunk_;
+      if (strides.channel != 1) {
+        kernels.transpose(from, strides.channel, to, chunk_, channels, end - inside);
+      } else if (strides.pixel == chunk_ && channels == chunk_) {
+        std::memcpy(to, from, (end - inside) * chunk_ * sizeof(float));
       } else {
-        for (int64_t column = inside; column < end; ++column, from += strides.pixel) {
-          std::memcpy(patch + column * chunk_, from, channels * sizeof(float));
+        for (int64_t column = inside; column < end; ++column, from += strides.pixel, to += chunk_) {
+          std::memcpy(to, from, channels * sizeof(float));
         }
       }
     }
