@@ -82,8 +82,8 @@ def convert(report: ConversionReport) -> str:
             row += [f"{times[site.output].dense_ms:.3f}", f"{times[site.output].converted_ms:.3f}"]
     lines = [table(header, rows), ""]
     lines += [f"{refusal.name} stays dense: {refusal.reason}" for refusal in report.dense]
-    layouts = report.layouts
-    lines.append(f"{layouts.nhwc} of the layers in NHWC, with {layouts.transposes} Transposes beside them")
+    if report.layouts.nhwc:
+        lines.append(f"{report.layouts.nhwc} layers in NHWC, with {report.layouts.transposes} Transposes beside them")
     if report.upgraded:
         lines.append(f"upgraded from {report.upgraded}")
     lines += [

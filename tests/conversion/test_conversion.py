@@ -87,7 +87,8 @@ def test_the_layout_changes_nothing_but_itself(files) -> None:
     assert operators == ["Conv", "Relu", "ZapConv", "ZapConvResidual", "Conv", "Sigmoid"]
     assert report.to_json()["layouts"] == {"nhwc": 2, "transposes": 2}
     assert nchw.to_json()["layouts"] == {"nhwc": 0, "transposes": 0}
-    assert "2 of the layers in NHWC, with 2 Transposes" in tables.convert(report)
+    assert "2 layers in NHWC, with 2 Transposes beside them" in tables.convert(report)
+    assert "NHWC" not in tables.convert(nchw)
 
 
 def test_a_fit_without_small_errors_misses_the_budget(files) -> None:
