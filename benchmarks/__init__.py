@@ -3,6 +3,7 @@
 points                      operating_points.json → what each network is to save, and how fast that is to make it
 settings, images, networks  how networks are made ready, the inputs, and the seeded networks
 preparing, cutting          network → model.onnx, also without its classifier, and converted at each point
+tuning                      these → the same, tuned
 layers                      these → models of single layers
 peers                       model.onnx → contenders, one per runtime
 timing, measuring           contenders → times, taken in turn

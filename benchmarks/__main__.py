@@ -22,7 +22,8 @@ from benchmarks.report import Results, write_report
 from benchmarks.timing import Effort
 
 _ROOT = Path(__file__).parents[1]
-_PARTS = ("networks", "layers", "batches", "concurrent", "sessions", "kernels")
+_PARTS = ("networks", "tuned", "layers", "batches", "concurrent", "sessions", "kernels")
+_TUNED_THREADS = {"vgg16": (2,)}  # with one, the many runs of its tuning take too long
 _BATCHES = {"resnet18": (8, 32)}
 _CONCURRENT_SESSIONS = 2
 _SESSION_REPETITIONS = 3
@@ -78,13 +79,19 @@ def _measure(
     results: Results,
     say: Callable[[str], None],
 ) -> None:
-    """Adds a network's measurements to the results; those of its layers and of batches without the classifier."""
+    """Adds a network's measurements to the results; all but the first without the classifier."""
     smallest = parts[-1]
     if "networks" in options.parts:
         for prepared in parts:
             for threads in options.threads:
                 say(f"{network}, {prepared.part}, {threads} threads")
                 results.networks.append(bench.network(prepared, threads))
+    if "tuned" in options.parts:
+        for converted in smallest.converted:
+            for threads in options.threads:
+                if threads in _TUNED_THREADS.get(network, options.threads):
+                    say(f"{network}, {converted.point.name} tuned, {threads} threads")
+                    results.tuned.append(bench.tuned(smallest, converted, threads))
     if "layers" in options.parts:
         with tempfile.TemporaryDirectory() as directory:
             for layer in distinct_layers(smallest, Path(directory)):

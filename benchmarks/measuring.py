@@ -11,8 +11,9 @@ import numpy as np
 
 from benchmarks.layers import Layer
 from benchmarks.peers import Contender, Inputs, contender
-from benchmarks.preparing import Prepared, measured_saving
+from benchmarks.preparing import Converted, Prepared, measured_saving
 from benchmarks.timing import Effort, Times, interleaved
+from benchmarks.tuning import tuned
 from zaponnx.artifact_files import load_calibration
 from zaponnx.errors import ModelError
 from zaponnx.macs import conv_work
@@ -70,6 +71,29 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class TunedMeasurement:
+    """The times of ORT with a network's dense, converted and tuned model, in turn.
+
+    Attributes:
+        subject: What was timed.
+        threads: With how many threads, for which it was tuned too.
+        point: The point's name.
+        zap_convs, dense_sites, saving: The tuned model's; see `benchmarks.tuning.Tuned`.
+        dense, untuned, tuned: The times.
+    """
+
+    subject: Subject
+    threads: int
+    point: str
+    zap_convs: int
+    dense_sites: int
+    saving: float
+    dense: Times
+    untuned: Times
+    tuned: Times
+
+
+@dataclass(frozen=True)
 class Bench:
     """What all measurements have in common.
 
@@ -98,6 +122,22 @@ class Bench:
         dense, converted = self._interleaved(layer.dense, layer.converted, layer.inputs, threads)
         subject = Subject(prepared.network, prepared.part, layer.shape, layer.count, 1, layer.macs, layer.macs)
         return Measurement(subject, threads, 1, dense, converted, layer.savings)
+
+    def tuned(self, prepared: Prepared, converted: Converted, threads: int) -> TunedMeasurement:
+        """Tunes a network for so many threads, and times it on the first image."""
+        best = tuned(prepared, converted, threads)
+        models = {"dense": prepared.dense, "untuned": converted.model, "tuned": best.model}
+        inputs = {"input": prepared.images[:1]}
+        runs = {name: contender(ORT, model, inputs, threads, self.cache) for name, model in models.items()}
+        return TunedMeasurement(
+            subject=_subject(prepared, 1),
+            threads=threads,
+            point=converted.point.name,
+            zap_convs=best.zap_convs,
+            dense_sites=best.dense_sites,
+            saving=best.saving,
+            **interleaved(runs, self.effort),
+        )
 
     def concurrent(self, prepared: Prepared, sessions: int) -> Measurement:
         """Times ORT sessions that run at the same time, with one thread each: until all are done."""

@@ -39,12 +39,14 @@ class Converted:
     Attributes:
         point: What was wanted.
         model, calibration: The file, and the one with its predictors.
+        goal: The saving that `zaponnx.convert` was asked for.
         saving: Share of the predicted layers' MACs that it skips on the first image; see `measured_saving`.
     """
 
     point: Point
     model: Path
     calibration: Path
+    goal: float
     saving: float
 
 
@@ -136,7 +138,7 @@ def _calibration(dense: Path, point: Point) -> Path:
     return dense.with_name(f"{point.pattern}.zapcal")
 
 
-def _fit(calibration: Path) -> Path:
+def fit_of(calibration: Path) -> Path:
     """The calibration's fit, made if it is missing."""
     fit = calibration.with_suffix(".zapfit.json")
     if not fit.exists():
@@ -176,7 +178,7 @@ def _goal(dense: Path, calibration: Path, point: Point, images: Images) -> tuple
         with tempfile.TemporaryDirectory() as directory:
             model = Path(directory) / "model.onnx"
             for _ in range(_ATTEMPTS):
-                zaponnx.convert(dense, calibration, _fit(calibration), model, mac_saving=goal)
+                zaponnx.convert(dense, calibration, fit_of(calibration), model, mac_saving=goal)
                 saving = measured_saving(model, calibration, images)
                 attempts.append((abs(saving - point.saving), goal, saving))
                 if attempts[-1][0] <= TOLERANCE:
@@ -189,8 +191,8 @@ def _goal(dense: Path, calibration: Path, point: Point, images: Images) -> tuple
 
 def _converted(dense: Path, point: Point, goal: float, saving: float) -> Converted:
     calibration = _calibration(dense, point)
-    fit = _fit(calibration)
+    fit = fit_of(calibration)
     model = dense.with_name(f"{point.name}.zap.onnx")
     if not model.exists():
         zaponnx.convert(dense, calibration, fit, model, mac_saving=goal)
-    return Converted(point, model, calibration, saving)
+    return Converted(point, model, calibration, goal, saving)

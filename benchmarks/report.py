@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.environment import Environment
 from benchmarks.kernels import peak_gmacs
-from benchmarks.measuring import ORT, Measurement
+from benchmarks.measuring import ORT, Measurement, Subject, TunedMeasurement
 from benchmarks.memory import SessionCost
 from benchmarks.peers import PEERS
 from benchmarks.points import Point
@@ -33,6 +33,7 @@ class Results:
     Attributes:
         environment: On what.
         networks: Networks, batch 1.
+        tuned: Networks without a large classifier, tuned.
         layers: Their layers.
         batches: Larger batches.
         concurrent: Sessions that ran at the same time.
@@ -42,6 +43,7 @@ class Results:
 
     environment: Environment
     networks: list[Measurement] = field(default_factory=list)
+    tuned: list[TunedMeasurement] = field(default_factory=list)
     layers: list[Measurement] = field(default_factory=list)
     batches: list[Measurement] = field(default_factory=list)
     concurrent: list[Measurement] = field(default_factory=list)
@@ -81,6 +83,7 @@ def markdown(results: Results, points: Mapping[str, Sequence[Point]]) -> str:
         _environment(results.environment),
         _section("Networks, against the targets", _times(judged, results.kernels, targets)),
         _section("Networks, other", _times(others, results.kernels, {})),
+        _section("Networks, tuned", _tuned(results.tuned)),
         _section("Layers", _times(results.layers, results.kernels, {})),
         _section("Batches", _times(results.batches, results.kernels, {})),
         _section("Sessions at the same time", _concurrent(results.concurrent)),
@@ -142,7 +145,7 @@ def _times(
             shares = [f"{macs / ms / peak / 1e6:.2f}" for macs, ms in zip(computed, spent, strict=True)] if peak else []
             rows.append(
                 [
-                    _label(measurement),
+                    _label(measurement.subject),
                     name.replace("-", " ") + " %",
                     f"{saving:.1%}",
                     str(measurement.threads),
@@ -156,8 +159,27 @@ def _times(
     return _table(header, rows)
 
 
-def _label(measurement: Measurement) -> str:
-    subject = measurement.subject
+def _tuned(measurements: Sequence[TunedMeasurement]) -> str:
+    rows = [
+        [
+            _label(measurement.subject),
+            measurement.point.replace("-", " ") + " %",
+            str(measurement.threads),
+            str(measurement.zap_convs),
+            str(measurement.dense_sites),
+            f"{measurement.saving:.1%}",
+            f"{measurement.dense.median_ms:.2f}",
+            f"{measurement.untuned.median_ms:.2f}",
+            f"{measurement.tuned.median_ms:.2f}",
+            f"{measurement.dense.median_ms / measurement.tuned.median_ms:.2f}",
+        ]
+        for measurement in measurements
+    ]
+    header = ["", "pattern and goal", "threads", "ZapConvs", "left dense", "saved", "ORT ms", "untuned ms", "tuned ms"]
+    return _table([*header, "× ORT"], rows)
+
+
+def _label(subject: Subject) -> str:
     part = " features" if subject.part == "features" and not subject.layer else ""
     layer = f" {subject.layer}" if subject.layer else ""
     alike = f", {subject.count} of them" if subject.count > 1 else ""
@@ -179,7 +201,7 @@ def _at_most(ratio: float, target: float) -> str:
 def _concurrent(measurements: Sequence[Measurement]) -> str:
     rows = [
         [
-            _label(measurement),
+            _label(measurement.subject),
             name,
             str(measurement.sessions),
             f"{measurement.dense[ORT].median_ms:.2f}",

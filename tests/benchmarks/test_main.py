@@ -18,13 +18,14 @@ def test_everything_is_measured_and_written(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(program, "read_points", lambda: {"tiny": points})
+    monkeypatch.setattr(program, "_TUNED_THREADS", {"tiny": (2,)})
     monkeypatch.setattr(program, "_BATCHES", {"tiny": (4,)})
     monkeypatch.setattr(program, "_SESSION_REPETITIONS", 1)
-    measured = ["networks", "layers", "batches", "concurrent", "sessions"]
+    measured = ["networks", "tuned", "layers", "batches", "concurrent", "sessions"]
     places = ["--cache", str(cache), "--output", str(tmp_path), "--name", "tiny"]
     program.main(["--parts", *measured, "--threads", "1", "2", "--rounds", "1", *places])
     results = json.loads((tmp_path / "tiny.json").read_text(encoding="utf-8"))
-    assert [len(results[part]) for part in measured] == [4, 2, 2, 1, 1]
+    assert [len(results[part]) for part in measured] == [4, 2, 2, 2, 1, 1]
     assert all(list(each["dense"]) == peers for part in ("networks", "layers", "batches") for each in results[part])
     assert "--threads 1 2" in results["environment"]["command"]
     assert results["environment"]["isa"]

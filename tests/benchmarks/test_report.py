@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.environment import Environment
-from benchmarks.measuring import Measurement, Subject
+from benchmarks.measuring import Measurement, Subject, TunedMeasurement
 from benchmarks.memory import SessionCost
 from benchmarks.points import Point
 from benchmarks.report import Results, markdown, write_report
@@ -79,6 +79,14 @@ def test_sections_of_what_was_not_measured_are_left_out(results: Results) -> Non
     layer = replace(results.networks[0].subject, layer="8→8 3×3", count=2)
     results.layers.append(measurement("features", 1, subject=layer))
     assert section(markdown(results, POINTS), "Layers")[0][0] == "net 8→8 3×3, 2 of them"
+
+
+def test_tuned_networks(results: Results) -> None:
+    subject = results.networks[2].subject
+    results.tuned.append(TunedMeasurement(subject, 2, "B-25.0", 3, 1, 0.225, times(4.0), times(4.2), times(3.2)))
+    (row,) = section(markdown(results, POINTS), "Networks, tuned")
+    assert row[:6] == ["net features", "B 25.0 %", "2", "3", "1", "22.5%"]
+    assert row[6:] == ["4.00", "4.20", "3.20", "1.25"]
 
 
 def test_sessions_and_kernels(results: Results) -> None:
