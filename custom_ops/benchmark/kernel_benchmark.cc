@@ -5,13 +5,16 @@
 // independent random masks of a density, or of the whole layer (packing, prediction and writing included), and their
 // share of the peak, the median over interleaved rounds in each of which the peak is measured as well.
 //
-//   zaponnx_kernel_benchmark [--isa NAME] [--threads N] [--rounds N] [--shape SUBSTRING] [--pattern B|D]
+//   zaponnx_kernel_benchmark [--isa NAME] [--threads N] [--rounds N] [--shape SUBSTRING] [--path SUBSTRING]
+//                            [--pattern B|D]
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>

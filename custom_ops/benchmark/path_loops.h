@@ -71,8 +71,8 @@ struct Layer {
 
 class PathLoops {
  public:
-  struct TaskPixels {
-    std::vector<int32_t> pattern, pattern_map, rest;
+  struct UnitPixels {
+    PixelTable pattern, rest;
   };
 
   explicit PathLoops(const Layer& layer)
@@ -81,6 +81,7 @@ class PathLoops {
         plan_(layer.geometry, layer.attributes, packed_, kWaveFloats),
         x_(random_floats(layer.geometry.in_channels * layer.geometry.in_height * layer.geometry.in_width, 3)) {
     const Geometry& g = layer.geometry;
+    pixels_.resize(plan_.grid.count);
     float* patches = patches_.reserve(plan_.grid.count * plan_.unit_patches * plan_.layout.size());
     known_.reserve(g.out_channels * g.out_height * g.out_width);
     for (int64_t unit = 0; unit < plan_.grid.count; ++unit) {
@@ -92,17 +93,9 @@ class PathLoops {
                           std::min<int64_t>(packed_.chunk(), g.in_channels - first), tile,
                           patches + (unit * packed_.chunks() + chunk) * plan_.layout.size());
       }
-      TaskPixels pixels;
-      for (int32_t row = 0; row < tile.rows; ++row) {
-        for (int32_t column = 0; column < tile.columns; ++column) {
-          const bool known = layer.attributes.pattern.at(tile.top + row, tile.left + column);
-          (known ? pixels.pattern : pixels.rest).push_back(plan_.layout.pixel_offset(row, column));
-          if (known) {
-            pixels.pattern_map.push_back(static_cast<int32_t>((tile.top + row) * g.out_width + tile.left + column));
-          }
-        }
-      }
-      pixels_.push_back(std::move(pixels));
+      UnitPixels& pixels = pixels_[unit];
+      plan_.list_pixels(tile, true, pixels.pattern);
+      plan_.list_pixels(tile, false, pixels.rest);
     }
   }
 
@@ -111,20 +104,18 @@ class PathLoops {
     return static_cast<double>(g.in_channels * g.kernel_height * g.kernel_width);
   }
   double pattern_macs() const { return layer_.known_pixels() * layer_.geometry.out_channels * output_macs(); }
-  const Plan& plan() const { return plan_; }
-  const TaskPixels& pixels(int64_t unit) const { return pixels_[unit]; }
+  const UnitPixels& pixels(int64_t unit) const { return pixels_[unit]; }
   int64_t tasks() const { return plan_.tasks(0) * (plan_.waves - 1) + plan_.tasks(plan_.waves - 1); }
   Plan::Task task(int64_t index) const { return plan_.task(index / plan_.tasks(0), index % plan_.tasks(0)); }
 
   void pattern(const Team& team) const {
     team(tasks(), [&](size_t i) {
       const Plan::Task task = this->task(static_cast<int64_t>(i));
-      const TaskPixels& pixels = pixels_[task.unit];
+      const PixelTable& pixels = pixels_[task.unit].pattern;
       for_each_chunk(task, [&](const float* patch, const ChunkWeights& weights, bool accumulate) {
-        layer_.kernels.pattern_pixels({patch, pixels.pattern.data(), static_cast<int32_t>(pixels.pattern.size()),
-                                       plan_.layout.taps(), weights, task.channels,
-                                       const_cast<float*>(known_.data()) + task.first_channel,
-                                       pixels.pattern_map.data(), layer_.geometry.out_channels, accumulate});
+        layer_.kernels.pattern_pixels({patch, pixels.patch, pixels.count, plan_.layout.taps(), weights, task.channels,
+                                       const_cast<float*>(known_.data()) + task.first_channel, pixels.map,
+                                       layer_.geometry.out_channels, accumulate});
       });
     });
   }
@@ -138,7 +129,7 @@ class PathLoops {
       if (lists.start.back() == 0) return;
       sums.reserve(lists.start.back());
       for_each_chunk(task, [&](const float* patch, const ChunkWeights& weights, bool accumulate) {
-        layer_.kernels.sparse_outputs({patch, pixels_[task.unit].rest.data(), plan_.layout.taps(), weights,
+        layer_.kernels.sparse_outputs({patch, pixels_[task.unit].rest.patch, plan_.layout.taps(), weights,
                                        task.channels, lists.list.data(), lists.start.data(), lists.shared.data(),
                                        sums.data(), accumulate});
       });
@@ -160,7 +151,7 @@ class PathLoops {
   std::vector<float> x_;
   Buffer<float> patches_;
   Buffer<float> known_;
-  std::vector<TaskPixels> pixels_;
+  std::vector<UnitPixels> pixels_;
 };
 
 // Independent random masks: each output outside the pattern is computed with a probability of `density`.
@@ -177,7 +168,7 @@ class Masks {
     int64_t outputs = 0;
     for (int64_t i = 0; i < loops.tasks(); ++i) {
       const Plan::Task task = loops.task(i);
-      const auto pixels = static_cast<int32_t>(loops.pixels(task.unit).rest.size());
+      const int32_t pixels = loops.pixels(task.unit).rest.count;
       Lists lists;
       lists.list.resize(pixels * task.channels + kListSlack);
       lists.start.resize(task.channels + 1);

@@ -1,6 +1,7 @@
 // One call of a layer, everything included.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 
 #include "benchmark/path_loops.h"

@@ -1,6 +1,7 @@
 // Every kernel of the list against the formula, over the shapes that a Conv can have.
 #include <cmath>
 #include <cstdlib>
+#include <functional>
 #include <limits>
 #include <thread>
 
@@ -86,6 +87,13 @@ TEST(every_shape) {
   }
 }
 
+TEST(as_many_pixels_as_a_tile_may_have) {
+  std::mt19937 rng(10);
+  Case c = make_case(1, 600, 16, 16, 450, 1, kRare);  // large weights make large tiles
+  c.randomize(rng);
+  for_each_kernel([&](const Kernel& kernel) { check_kernel(kernel, c, Serial(), "256 pixels"); });
+}
+
 TEST(random_shapes) {
   std::mt19937 rng(2);
   auto pick = [&](int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(rng); };
@@ -159,7 +167,9 @@ TEST(threads_and_batch_do_not_change_a_bit) {
   c.randomize(rng);
   for_each_kernel([&](const Kernel& kernel) {
     const std::vector<float> y = run_kernel(kernel, c, Serial());
-    CHECK(y == run_kernel(kernel, c, Threads()), kernel.name);
+    for (Layout layout : {Layout::kNchw, Layout::kNhwc}) {
+      CHECK(y == run_kernel(kernel, c, Threads(), layout), kernel.name);
+    }
     Case last = c;
     last.x_shape[0] = 1;
     last.x.assign(c.x.end() - c.x.size() / 3, c.x.end());
@@ -169,30 +179,42 @@ TEST(threads_and_batch_do_not_change_a_bit) {
 }
 
 #if defined(__x86_64__) || defined(__aarch64__)
+#if defined(__x86_64__)
+constexpr const VectorKernels& kVectors = kAvx2Kernels;
+#else
+constexpr const VectorKernels& kVectors = kNeonKernels;
+#endif
+
+// The two-path layer in waves of so many floats.
+template <int64_t kFloats>
+const Kernel kWaves{"two-path", [] { return true; },
+                    [](const LayerAttributes& attributes, const LayerWeights& weights) {
+                      return prepare_two_path(kVectors, attributes, weights, kFloats);
+                    }};
+
 TEST(waves_do_not_change_a_bit) {
 #if defined(__x86_64__)
   if (!kernel_list()[1].supported()) return;
-  const VectorKernels& vectors = kAvx2Kernels;
-#else
-  const VectorKernels& vectors = kNeonKernels;
 #endif
   std::mt19937 rng(9);
-  Case c = make_case(5, 70, 20, 20, 40, 3, kCheckerboard);
-  c.has_residual = true;
-  c.randomize(rng);
-  const Geometry g = c.geometry();
-  Heap heap;
-  auto run = [&](int64_t wave_floats, const Parallel& parallel) {
-    std::vector<float> y(5 * 40 * 20 * 20);
-    prepare_two_path(vectors, c.attributes, c.weights(), wave_floats)
-        ->run(g, {c.x.data(), c.residual.data(), y.data()}, parallel, heap);
-    return y;
-  };
-  const std::vector<float> y = run(kWaveFloats, Serial());
-  // A row of tiles at a time, an image, two images, all.
-  for (int64_t wave_floats : {1, 100'000, 200'000, 10'000'000}) {
-    CHECK(y == run(wave_floats, Serial()), wave_floats);
-    CHECK(y == run(wave_floats, Threads()), wave_floats, " with threads");
+  // Tiles of 7 x 10 outputs in two chunks of channels: three rows of two tiles for each image.
+  Case square = make_case(5, 70, 20, 20, 40, 3, kCheckerboard);
+  square.has_residual = true;
+  // Tiles of one row of outputs, which lies within what a prediction looks at, in groups.
+  Case low = make_case(4, 12, 64, 20, 18, 3, kDiagonal);
+  low.attributes.strides = {9, 1};
+  low.attributes.group = 3;
+  low.w_shape[1] = 4;
+  for (Case& c : {std::ref(square), std::ref(low)}) {
+    c.randomize(rng);
+    const std::vector<float> y = run_kernel(kWaves<kWaveFloats>, c, Serial());
+    // The fewest rows of tiles that a wave may have, an image of `square` and a little more, all of it.
+    for (const Kernel& kernel : {kWaves<1>, kWaves<70'000>, kWaves<10'000'000>}) {
+      for (Layout layout : {Layout::kNchw, Layout::kNhwc}) {
+        CHECK(y == run_kernel(kernel, c, Serial(), layout));
+        CHECK(y == run_kernel(kernel, c, Threads(), layout), "with threads");
+      }
+    }
   }
 }
 #endif

@@ -31,7 +31,7 @@ class OrtParallel final : public Parallel {
       const auto& arguments = *static_cast<const Arguments*>(user_data);
       arguments.work(arguments.data);
     };
-    // ORT does not tell how many threads it has. More calls than these cost nothing: they find no work.
+    // ORT does not tell how many threads it has. Calls that start late cost nothing: they find no work.
     static const size_t cores = std::max(1u, std::thread::hardware_concurrency());
     Ort::KernelContext(context_).ParallelFor(call, std::min(most, cores), 0, &arguments);
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <vector>
 
 #include "kernels/two_path/packing.h"
 #include "kernels/two_path/pixel_lists.h"
@@ -39,6 +40,14 @@ struct TileGrid {
 
   // The largest part when `extent` is cut in as few parts as `most` allows, all of nearly one size.
   static int64_t even_share(int64_t extent, int64_t most) { return divide_up(extent, divide_up(extent, most)); }
+};
+
+// The pixels of a tile that are in the pattern, or those that are not, in row-major order.
+struct PixelTable {
+  int32_t count;
+  int32_t patch[kLargestTile];   // offset in the patch of the first tap
+  TilePixel tile[kLargestTile];  // in the tile
+  int32_t map[kLargestTile];     // in the map: row * width + column
 };
 
 // The pattern over a whole map and two pixels around it, where it is 0.
@@ -130,6 +139,19 @@ struct Plan {
     task.channels = static_cast<int32_t>(std::min(range, group_channels - task.first_channel));
     task.group = index / ranges;
     return task;
+  }
+
+  void list_pixels(const Tile& tile, bool in_pattern, PixelTable& pixels) const {
+    pixels.count = 0;
+    for (int32_t row = 0; row < tile.rows; ++row) {
+      const uint8_t* marks = pattern.at(tile.top + row, tile.left);
+      for (int32_t column = 0; column < tile.columns; ++column) {
+        if ((marks[column] != 0) != in_pattern) continue;
+        pixels.patch[pixels.count] = layout.pixel_offset(row, column);
+        pixels.tile[pixels.count] = {static_cast<uint16_t>(row), static_cast<uint16_t>(column)};
+        pixels.map[pixels.count++] = static_cast<int32_t>((tile.top + row) * grid.width + tile.left + column);
+      }
+    }
   }
 
   // Where a patch of a unit is kept, in floats.

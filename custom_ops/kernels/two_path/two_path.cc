@@ -10,14 +10,6 @@
 namespace zaponnx {
 namespace {
 
-// The pixels of a tile that are in the pattern, or those that are not, in row-major order.
-struct PixelTable {
-  int32_t count;
-  int32_t patch[kLargestTile];   // offset in the patch of the first tap
-  TilePixel tile[kLargestTile];  // in the tile
-  int32_t map[kLargestTile];     // in the map: row * width + column
-};
-
 // One per thread, kept between calls.
 struct Workspace {
   PixelTable pixels;
@@ -32,7 +24,8 @@ struct Call {
   const Plan& plan;
   const Activations& activations;
   float* patches;  // as Plan::patch_offset has them
-  float* known;    // NHWC maps of the pattern's outputs, of as many images as are in work; Y itself if that is NHWC
+  float* known;    // NHWC maps of the pattern's outputs; Y itself if that is NHWC
+  int64_t maps;    // of `known`, which the images use in turn
 };
 
 class TwoPath final : public PreparedLayer {
@@ -48,9 +41,9 @@ class TwoPath final : public PreparedLayer {
   void run(const Geometry& g, const Activations& activations, const Parallel& parallel, Memory& memory) const override {
     const Plan plan(g, attributes_, weights_, wave_floats_);
     Array<float> patches(memory, plan.patch_floats());
-    const int64_t map_size = g.out_channels * g.out_height * g.out_width;
-    Array<float> known(memory, nhwc() ? 0 : plan.images() * map_size);
-    const Call call{g, plan, activations, patches.data(), known.data()};
+    const int64_t maps = nhwc() ? g.batch : plan.images();
+    Array<float> known(memory, nhwc() ? 0 : maps * g.out_channels * g.out_height * g.out_width);
+    const Call call{g, plan, activations, patches.data(), nhwc() ? activations.y : known.data(), maps};
     Stages stages(plan.waves, plan.slots, !plan.fused,
                   [&](Step step, int64_t wave) { return step == Step::kPack ? plan.patches(wave) : plan.tasks(wave); });
     parallel(stages.jobs(), [&](size_t job) {
@@ -106,24 +99,8 @@ class TwoPath final : public PreparedLayer {
   // The map's pixel (0, 0) at the task's first channel.
   float* known_outputs(const Call& call, const Task& task) const {
     const Geometry& g = call.g;
-    if (nhwc()) return call.activations.y + first_output(call, task);
-    return call.known + task.image % call.plan.images() * g.out_height * g.out_width * g.out_channels +
+    return call.known + task.image % call.maps * g.out_height * g.out_width * g.out_channels +
            first_channel(call, task);
-  }
-
-  // The tile's pixels that are in the pattern, or those that are not.
-  static const PixelTable& list_pixels(const Call& call, const Tile& tile, bool in_pattern, PixelTable& pixels) {
-    pixels.count = 0;
-    for (int32_t row = 0; row < tile.rows; ++row) {
-      const uint8_t* marks = call.plan.pattern.at(tile.top + row, tile.left);
-      for (int32_t column = 0; column < tile.columns; ++column) {
-        if ((marks[column] != 0) != in_pattern) continue;
-        pixels.patch[pixels.count] = call.plan.layout.pixel_offset(row, column);
-        pixels.tile[pixels.count] = {static_cast<uint16_t>(row), static_cast<uint16_t>(column)};
-        pixels.map[pixels.count++] = static_cast<int32_t>((tile.top + row) * call.g.out_width + tile.left + column);
-      }
-    }
-    return pixels;
   }
 
   // compute(patch, weights, accumulate) for each chunk of input channels.
@@ -136,7 +113,8 @@ class TwoPath final : public PreparedLayer {
   }
 
   void compute_pattern(const Call& call, const Task& task, Workspace& space) const {
-    const PixelTable& pixels = list_pixels(call, task.tile, true, space.pixels);
+    PixelTable& pixels = space.pixels;
+    call.plan.list_pixels(task.tile, true, pixels);
     float* known = known_outputs(call, task);
     for_each_chunk(call, task, [&](const float* patch, const ChunkWeights& weights, bool accumulate) {
       kernels_.pattern_pixels({patch, pixels.patch, pixels.count, call.plan.layout.taps(), weights, task.channels,
@@ -169,7 +147,8 @@ class TwoPath final : public PreparedLayer {
   void compute_rest(const Call& call, const Task& task, Workspace& space) const {
     const Geometry& g = call.g;
     const Tile& tile = task.tile;
-    const PixelTable& pixels = list_pixels(call, tile, false, space.pixels);
+    PixelTable& pixels = space.pixels;
+    call.plan.list_pixels(tile, false, pixels);
     const ImageStrides strides = output_strides(call);
     float* known = known_outputs(call, task);
     float* y = call.activations.y + first_output(call, task);
@@ -177,10 +156,12 @@ class TwoPath final : public PreparedLayer {
     for (int32_t i = 0; i < pixels.count; ++i) {
       std::memset(known + pixels.map[i] * g.out_channels, 0, task.channels * sizeof(float));
     }
-    for (int64_t row = tile.top; row < tile.top + tile.rows && !nhwc(); ++row) {
-      const int64_t first_pixel = row * g.out_width + tile.left;
-      kernels_.transpose(known + first_pixel * g.out_channels, g.out_channels, y + first_pixel, strides.channel,
-                         tile.columns, task.channels);
+    if (!nhwc()) {
+      for (int64_t row = tile.top; row < tile.top + tile.rows; ++row) {
+        const int64_t first_pixel = row * g.out_width + tile.left;
+        kernels_.transpose(known + first_pixel * g.out_channels, g.out_channels, y + first_pixel, strides.channel,
+                           tile.columns, task.channels);
+      }
     }
     const uint8_t* list = space.list.data();
     const int32_t* start = space.start.data();
