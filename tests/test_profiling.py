@@ -10,6 +10,7 @@ import pytest
 from onnx import numpy_helper
 
 from zaponnx.benchmark import interleaved_times
+from zaponnx.errors import ModelError
 from zaponnx.profiling import ProfiledSession, charged, numbered
 from zaponnx.runtime import open_session, session_options
 from zaponnx.self_check import tiny_model
@@ -123,3 +124,10 @@ def test_each_site_is_found_in_what_onnxruntime_makes_of_the_model(feed, tmp_pat
     conversions = sum(node.op_type.startswith("Reorder") for node in optimized.graph.node)
     found = charged(optimized.graph.node, ones)
     assert 2 <= sum(float(times[0]) for times in found.values()) <= 2 + conversions
+
+
+def test_a_site_that_is_not_in_the_profile_is_named(feed, tmp_path: Path) -> None:
+    profiled = ProfiledSession(network(), [["c1", "r1"], ["c9", "r9"]], tmp_path, threads=1)
+    profiled.session.run(None, feed)
+    with pytest.raises(ModelError, match=r"convert: the layer of output 'r9': .*; convert without tuning"):
+        profiled.series(1)

@@ -55,6 +55,17 @@ def test_few_data_are_used_again_and_less_than_a_batch_refused(small, tmp_path: 
         read_feeds(data, model, 3, "none")
 
 
+def test_batches_that_the_model_prescribes(small, tmp_path: Path) -> None:
+    """What does not fill one is left over, and the option, which does not count, is not the remedy."""
+    model = onnx.load_model(small.model)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
+    np.savez(tmp_path / "few.npz", input=np.zeros((11, 3, 12, 12), np.float32))
+    assert [len(feed["input"]) for feed in read_feeds(f"npz:{tmp_path / 'few.npz'}", model, 1, None)] == [4, 4]
+    np.savez(tmp_path / "fewer.npz", input=np.zeros((3, 3, 12, 12), np.float32))
+    with pytest.raises(DataError, match=r"there are fewer than 4 samples; give more data$"):
+        read_feeds(f"npz:{tmp_path / 'fewer.npz'}", model, 1, None)
+
+
 @pytest.fixture
 def stopwatch(zap_model: Path, dense_model: Path) -> Stopwatch:
     feeds = [{"X": np.full((1, 4, 8, 8), index, np.float32)} for index in range(3)]

@@ -55,7 +55,7 @@ class ProfiledSession:
     def __init__(self, model: onnx.ModelProto, sites: Sequence[Sequence[str]], directory: Path, threads: int) -> None:
         path, self._optimized = directory / "model.onnx", directory / "optimized.onnx"
         save_model(numbered(model, sites), path, "convert", external_data=True)
-        self._sites = len(sites)
+        self._sites = sites
         options = timing_options(threads)
         options.enable_profiling = True
         options.profile_file_prefix = str(directory / "profile")
@@ -76,9 +76,11 @@ class ProfiledSession:
         times = {name: np.array(values[-runs:]) for name, values in durations.items() if len(values) >= runs}
         optimized = onnx.load_model(str(self._optimized), format="protobuf", load_external_data=False)
         found = charged(optimized.graph.node, times)
-        if len(found) < self._sites:
-            raise ModelError("convert", "ONNX Runtime's profile lacks a layer", remedy="convert without tuning")
-        return [found[site] for site in range(self._sites)]
+        for site, tensors in enumerate(self._sites):
+            if site not in found:
+                problem, where = "ONNX Runtime's profile lacks it", f"the layer of output '{tensors[-1]}'"
+                raise ModelError("convert", problem, where=where, remedy="convert without tuning")
+        return [found[site] for site in range(len(self._sites))]
 
 
 def numbered(model: onnx.ModelProto, sites: Sequence[Sequence[str]]) -> onnx.ModelProto:

@@ -131,8 +131,8 @@ def read_feeds(data: str, model: onnx.ModelProto, batch_size: int, preprocess: s
     from zaponnx.calib.data import open_data
 
     source = open_data(data, model, split="calibration", batch_size=batch_size, preprocess=preprocess)
-    batches = [batch.inputs for batch in itertools.islice(source, BATCHES) if batch.size == source.batch_size]
-    if not batches:
-        remedy = "give more data or a smaller batch size"
-        raise DataError("convert", f"there are fewer than {batch_size} samples", where=data, remedy=remedy)
-    return batches
+    feeds = [batch.inputs for batch in itertools.islice(source.whole_batches(), BATCHES)]
+    if not feeds:
+        remedy = "give more data" if source.fixed_batch else "give more data or a smaller batch size"
+        raise DataError("convert", f"there are fewer than {source.batch_size} samples", where=data, remedy=remedy)
+    return feeds

@@ -68,8 +68,7 @@ class DataSource:
             DataError: The data cannot be read, do not suit the model, or are none at all.
         """
         seen = 0
-        checked = (_checked(batch, self.inputs, self.spec) for batch in self.read())
-        for batch in _regrouped(checked, self.batch_size, self.samples):
+        for batch in self._batches():
             if self.fixed_batch and batch.size < self.batch_size:
                 raise DataError(
                     "data",
@@ -81,6 +80,18 @@ class DataSource:
             yield batch
         if not seen:
             raise DataError("data", "there are no samples", where=self.spec)
+
+    def whole_batches(self) -> Iterator[Batch]:
+        """Yields the batches without the last one if that has fewer samples; maybe none.
+
+        Raises:
+            DataError: The data cannot be read or do not suit the model.
+        """
+        return (batch for batch in self._batches() if batch.size == self.batch_size)
+
+    def _batches(self) -> Iterator[Batch]:
+        checked = (_checked(batch, self.inputs, self.spec) for batch in self.read())
+        return _regrouped(checked, self.batch_size, self.samples)
 
 
 def _regrouped(batches: Iterable[Batch], size: int, samples: int | None) -> Iterator[Batch]:

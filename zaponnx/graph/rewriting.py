@@ -70,12 +70,8 @@ def _zap_conv(replacement: Replacement, pattern: Pattern, names: set[str]) -> gs
     arrays = {"W": weights, "B": bias, "P1": predictor.P1, "p1": predictor.p1, "P2": predictor.P2, "p2": predictor.p2}
     inputs = [gs.Variable(match.conv.inputs[0].name)]
     for name, values in arrays.items():
-        new = (
-            values
-            if isinstance(values, gs.Variable)
-            else gs.Constant(new_name(f"{match.output}/{name}", names), values)
-        )
-        inputs.append(new)
+        own = isinstance(values, gs.Variable)
+        inputs.append(values if own else gs.Constant(new_name(f"{match.output}/{name}", names), values))
     if match.residual is not None:
         inputs.append(gs.Variable(match.residual.name))
     attributes = {
@@ -123,14 +119,6 @@ def _values(tensor: gs.Tensor) -> Any:
     found = constant(tensor)
     assert found is not None
     return found.values
-
-
-def _new_name(match: Match, name: str, names: set[str]) -> str:
-    new = f"{match.output}/{name}"
-    while new in names:
-        new += "_"
-    names.add(new)
-    return new
 
 
 def _put(graph: onnx.GraphProto, match: Match, zap_conv: onnx.NodeProto) -> None:
