@@ -6,7 +6,7 @@
 //   mask = not (V <= threshold)       outside the pattern
 //
 // The lanes hold channels. V of a tile needs H one pixel and S two pixels around it; both are kept in scratch, so that
-// every output is predicted once, and no two tiles depend on each other.
+// every output is predicted once, and no tile waits for the hidden values of another.
 #pragma once
 
 #include "kernels/vector_kernels.h"
