@@ -134,6 +134,7 @@ def test_budget_and_goal_exclude_each_other(invoke, small, tmp_path: Path) -> No
         (["bench", "MODEL", "--baseline", "MODEL", "--threads", ""], "no list of integers"),
         (["bench", "MODEL", "--baseline", "MODEL", "--providers", ""], "unknown provider"),
         (["calibrate", "MODEL", "--data", "random", "-o", "."], "no file"),
+        (["export", "digits", "-o", "."], "is there already and no file"),
         (["export", "digits", "-o", "/dev/null"], "/dev/null: is there already and no file"),
         (["bench", "MODEL", "--baseline", "MODEL", "--input-shapes", "input:1,x"], "no list of integers"),
         (["bench", "MODEL", "--baseline", "MODEL", "--input-shapes", "1,3,12,12"], "no input's name and shape"),

@@ -62,8 +62,8 @@ def external_files(path: Path, phase: str = "model") -> list[Path]:
 
 def check_model_output(path: Path, phase: str, inputs: Sequence[Path] = ()) -> None:
     """As `zaponnx.files.check_output`, for both files that a model may be written to."""
-    for file in (path, _data_path(path)):
-        check_output(file, phase, inputs)
+    check_output(path, phase, inputs)
+    check_output(_data_path(path), phase, inputs)  # not before: the path of a directory may have no name
 
 
 def save_model(model: onnx.ModelProto, path: Path, phase: str = "model", *, external_data: bool = False) -> None:
