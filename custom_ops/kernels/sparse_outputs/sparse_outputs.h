@@ -9,8 +9,8 @@
 //   the same, up to 12 pixels                  35 / 36 / 37
 //   the same, each half of the tile in turn    34 / 36 / 38    so that the patch's half stays in L1
 //   pairs of channels (this)                   36 / 40 / 44
-// The same with chunks of 32 or 128 input channels, or tiles of 4 x 8, 8 x 8 or 14 x 14, differed by less than the noise.
-// Pairs only where they have kFewestShared pixels in common: below that, pairs lose 2 at a density of 0.2.
+// The same with chunks of 32 or 128 input channels, or tiles of 4 x 8, 8 x 8 or 14 x 14, differed by less than the
+// noise. Pairs only where they have kFewestShared pixels in common: below that, pairs lose 2 at a density of 0.2.
 #pragma once
 
 #include <utility>
