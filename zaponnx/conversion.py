@@ -118,7 +118,7 @@ def convert(
         epsilon: Takes the last point whose error, as measured in calibration, is not above this budget.
         mac_saving: Takes the first point that saves this share, 0 to 1, of the calibrated sites' MACs.
         layout: "auto" lets ZapConvs exchange activations in NHWC where that saves conversions, see
-            `zaponnx.graph.layouts`; "nchw" does not. The results are the same up to rounding.
+            `zaponnx.graph.layouts`; "nchw" does not. The results are the same.
         tune: Measures on this machine's CPU which sites are faster as ZapConvs, leaves the others dense and spends
             their part of the budget on the rest; see `zaponnx.tuning`. If nothing pays, the model stays dense.
         data: The SPEC of the data to measure with, since what is skipped depends on them. For `tune`, as all below.

@@ -40,6 +40,11 @@ def network(nodes: str, outputs: str = "y", size: str = "12,11") -> str:
 
 REGIONS: dict[str, tuple[str, str, list[str]]] = {
     "a chain": (f"{T} {U} {V} y = Sigmoid(v)", "y", [TO_NHWC, ZAP, ZAP, ZAP, TO_NCHW, "Sigmoid"]),
+    "a chain before a mean": (
+        f"{T} {U} {V} n = Sigmoid(v) y = GlobalAveragePool(n)",
+        "y",
+        [TO_NHWC, ZAP, ZAP, TO_NCHW, "ZapConv", "Sigmoid", "GlobalAveragePool"],
+    ),
     "a residual block": (f"{BLOCK} y = Sigmoid(u)", "y", [TO_NHWC, ZAP, ADD, TO_NCHW, "Sigmoid"]),
     "a chain of residual blocks": (
         f"{BLOCK} {V} cy = {CONV}(v, W) ay = Add(u, cy) y = Relu(ay)",

@@ -13,8 +13,8 @@ faster nor slower. So no tensor gets dearer, whatever its size, and these get ch
 
 A ZapConv goes to NHWC if one of its tensors gets cheaper. Those that stay stand alone between nodes of other kinds.
 
-What ZapConvs compute is the same to the last bit. ONNX Runtime may move a Transpose behind a dense node, a mean for
-example, which then adds up in another order.
+All results stay the same to the last bit. ONNX Runtime may move a Transpose behind the nodes that read it, and a mean,
+for example, would then add up in another order: a ZapConv before such a node stays in NCHW too.
 """
 
 from __future__ import annotations
@@ -36,6 +36,13 @@ _BLOCKED = ("Conv", "MaxPool", "AveragePool")
 
 _BLOCKED_BEHIND = ("BatchNormalization", "Relu", "Clip", "Add")
 """What it computes in the blocked layout where its input has that."""
+
+_ELEMENTWISE = (
+    *_BLOCKED_BEHIND,
+    *("Cast", "Concat", "Div", "Dropout", "Elu", "Exp", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Mul"),
+    *("Neg", "PRelu", "Sigmoid", "Sqrt", "Sub", "Sum", "Tanh"),
+)
+"""What gives each of its values the same bits wherever a Transpose is."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +67,27 @@ def exchange_nhwc(model: onnx.ModelProto) -> Layouts:
         model: A model that `rewrite` has converted; changed in place.
     """
     graph = model.graph
-    zap_convs_nchw = [node for node in zap_convs(model) if node.op_type in NHWC_FORMS]
-    cheaper = _cheaper(graph, zap_convs_nchw)
-    members = [node for node in zap_convs_nchw if not cheaper.isdisjoint(_activations(node))]
+    ordered = _ordered(graph)
+    candidates = [node for node in zap_convs(model) if node.op_type in NHWC_FORMS and node.output[0] not in ordered]
+    cheaper = _cheaper(graph, candidates)
+    members = [node for node in candidates if not cheaper.isdisjoint(_activations(node))]
     if not members:
         return Layouts()
     nodes = len(graph.node)
     _change(graph, members)
     declare_operators(model)
     return Layouts(len(members), len(graph.node) - nodes)
+
+
+def _ordered(graph: onnx.GraphProto) -> set[str]:
+    """The tensors that reach, directly or elementwise, a node whose rounding may depend on the order of its input."""
+    ordered: set[str] = set()
+    for node in reversed(graph.node):
+        operator = _onnx_operator(node)
+        if operator in ("", *_BLOCKED) or (operator in _ELEMENTWISE and ordered.isdisjoint(node.output)):
+            continue
+        ordered.update(node.input)
+    return ordered
 
 
 def _cheaper(graph: onnx.GraphProto, members: Sequence[onnx.NodeProto]) -> set[str]:
