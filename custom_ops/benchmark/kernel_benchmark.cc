@@ -146,15 +146,30 @@ int benchmark(const Options& options) {
 
 int main(int count, char** arguments) {
   zaponnx::Options options;
-  for (int i = 1; i + 1 < count; i += 2) {
+  for (int i = 1; i < count; i += 2) {
     const std::string name = arguments[i];
-    const char* value = arguments[i + 1];
-    if (name == "--isa") options.isa = value;
-    if (name == "--shape") options.shape = value;
-    if (name == "--path") options.path = value;
-    if (name == "--pattern") options.pattern = value[0];
-    if (name == "--threads") options.threads = std::atoi(value);
-    if (name == "--rounds") options.rounds = std::atoi(value);
+    const std::string value = i + 1 < count ? arguments[i + 1] : "";
+    if (value.empty()) {
+      std::fprintf(stderr, "%s: it needs a value\n", name.c_str());
+      return 2;
+    }
+    if (name == "--isa") {
+      options.isa = value;
+    } else if (name == "--shape") {
+      options.shape = value;
+    } else if (name == "--path") {
+      options.path = value;
+    } else if (name == "--pattern" && (value == "B" || value == "D")) {
+      options.pattern = value[0];
+    } else if (name == "--threads" && std::atoi(value.c_str()) > 0) {
+      options.threads = std::atoi(value.c_str());
+    } else if (name == "--rounds" && std::atoi(value.c_str()) > 0) {
+      options.rounds = std::atoi(value.c_str());
+    } else {
+      std::fprintf(stderr, "%s %s: unknown option or value; see the head of kernel_benchmark.cc\n", name.c_str(),
+                   value.c_str());
+      return 2;
+    }
   }
   return zaponnx::benchmark(options);
 }

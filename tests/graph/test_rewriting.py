@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -157,8 +157,8 @@ def test_what_is_no_site_is_untouched(build_model: ModelBuilder, convert: Conver
         model.functions.append(function)
     converted = convert(model)
 
-    def without(items: object, *names: str) -> list[object]:
-        return [item for item in items if getattr(item, "name", getattr(item, "tensor_name", "")) not in names]  # type: ignore[attr-defined]
+    def without(items: Iterable[Any], *names: str) -> list[Any]:
+        return [item for item in items if getattr(item, "name", getattr(item, "tensor_name", "")) not in names]
 
     for field in (
         "ir_version",
