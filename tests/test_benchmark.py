@@ -118,6 +118,27 @@ def test_models_with_other_output_shapes_are_refused(zap_model: Path, dense_mode
         zaponnx.bench(other, dense_model, threads=(1,), iterations=1, input_shapes=SHAPES)
 
 
-def test_wrong_rank_is_a_model_error(zap_model: Path, dense_model: Path) -> None:
-    with pytest.raises(ModelError, match="ONNX Runtime refuses"):
-        zaponnx.bench(zap_model, dense_model, threads=(1,), iterations=1, input_shapes={"X": (1, 4)})
+@pytest.mark.parametrize("shape", [(1, 4), (1, 5, 8, 8), (1, 4, 8, 8, 1)])
+def test_shapes_of_another_form_than_the_models_are_refused(
+    zap_model: Path, dense_model: Path, shape: tuple[int, ...]
+) -> None:
+    with pytest.raises(InvalidArgument, match=r"input 'X': shape .* not of the model's form .*; give .*--input-shapes"):
+        zaponnx.bench(zap_model, dense_model, threads=(1,), iterations=1, input_shapes={"X": shape})
+
+
+def test_shapes_that_the_model_cannot_compute_with_are_told(tmp_path: Path) -> None:
+    """Only running it shows that the halves of an odd height do not add up."""
+    path = tmp_path / "halves.onnx"
+    text = """<ir_version: 8, opset_import: ["": 17]> halves (float[1, H] X) => (float[1, K] Y) <int64[1] axis = {1}> {
+        first, second = Split <axis = 1> (X)
+        Y = Add (first, second)
+    }"""
+    onnx.save_model(onnx.parser.parse_model(text), path)
+    zaponnx.bench(path, path, threads=(1,), iterations=1, warmup=0, input_shapes={"X": (1, 6)})
+    with pytest.raises(ModelError, match=r"does not run with inputs 'X' of shape \(1, 7\): .*; give .*--input-shapes"):
+        zaponnx.bench(path, path, threads=(1,), iterations=1, warmup=0, input_shapes={"X": (1, 7)})
+
+
+def test_far_more_threads_than_cores_are_refused(zap_model: Path, dense_model: Path) -> None:
+    with pytest.raises(InvalidArgument, match=r"1000 threads are too many for the \d+ cores .*; give at most \d+"):
+        zaponnx.bench(zap_model, dense_model, threads=(1, 1000), input_shapes=SHAPES)

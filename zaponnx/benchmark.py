@@ -13,12 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from zaponnx.errors import InvalidArgument, ModelError
-from zaponnx.machine import cpu_cores, cpu_name, versions
+from zaponnx.machine import check_threads, cpu_cores, cpu_name, versions
 from zaponnx.models import load_model
 from zaponnx.progress import Progress, silent
-from zaponnx.runtime import Provider, open_session, ort_errors, register, session_options
+from zaponnx.providers import Provider
+from zaponnx.runtime import open_session, ort_errors, register, session_options
 
 _FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+
+_GIVE_SHAPES = "give one that suits the model, with --input-shapes NAME:N,..."
 
 Inputs = dict[str, npt.NDArray[Any]]
 
@@ -95,7 +98,8 @@ def bench(
         progress: Called before each number of threads.
 
     Raises:
-        InvalidArgument: A number below 1 (`warmup`: 0), a wrong input shape or name, or an unknown provider.
+        InvalidArgument: A number below 1 (`warmup`: 0), too many threads, a wrong input shape or name, or an unknown
+            provider.
         ModelError: A model cannot be read or run, or the two differ in inputs or in their outputs' shapes.
         RuntimeUnavailable: ORT, the library or a provider is missing.
     """
@@ -103,6 +107,7 @@ def bench(
     for name, least, values in (("threads", 1, threads), ("iterations", 1, [iterations]), ("warmup", 0, [warmup])):
         if not values or min(values) < least:
             raise InvalidArgument("bench", f"{name} is {', '.join(map(str, values))}, and must be at least {least}")
+    check_threads("bench", threads)
     paths = (baseline, model)
     for path in paths:
         load_model(path, "bench")
@@ -172,6 +177,12 @@ def _random_inputs(session: Any, shapes: Mapping[str, Sequence[int]], seed: int)
         shape = tuple(shapes.get(node.name) or _own_shape(node.shape, where))
         if min(shape, default=1) < 1:
             raise InvalidArgument("bench", f"shape {shape} has a dim below 1", where=where)
+        fits = len(shape) == len(node.shape) and all(
+            not isinstance(own, int) or own == dim for own, dim in zip(node.shape, shape, strict=True)
+        )
+        if not fits:
+            problem = f"shape {shape} is not of the model's form ({', '.join(map(str, node.shape))})"
+            raise InvalidArgument("bench", problem, where=where, remedy=_GIVE_SHAPES)
         inputs[node.name] = generator.standard_normal(shape).astype(_FLOATS[node.type])
     return inputs
 
@@ -180,8 +191,8 @@ def _own_shape(dims: Sequence[int | str | None], where: str) -> list[int]:
     shape = [1 if axis == 0 and not isinstance(dim, int) else dim for axis, dim in enumerate(dims)]
     fixed = [dim for dim in shape if isinstance(dim, int)]
     if len(fixed) < len(shape):
-        remedy = "give it with --input-shapes"
-        raise InvalidArgument("bench", f"has dynamic dims besides the batch: {list(dims)}", where=where, remedy=remedy)
+        problem = f"has dynamic dims besides the batch: {list(dims)}"
+        raise InvalidArgument("bench", problem, where=where, remedy=_GIVE_SHAPES)
     return fixed
 
 
@@ -193,8 +204,13 @@ def _check_alike(sessions: Sequence[Any], inputs: Inputs, paths: Sequence[Path])
         if names != list(inputs):
             problem = f"has the inputs {', '.join(names)}, not {', '.join(inputs)} as the baseline"
             raise ModelError("bench", problem, where=str(path))
-        with ort_errors("bench", str(path)):
-            outputs = session.run(None, inputs)
+        try:
+            with ort_errors("bench", str(path)):
+                outputs = session.run(None, inputs)
+        except ModelError as error:
+            given = ", ".join(f"'{name}' of shape {array.shape}" for name, array in inputs.items())
+            problem = f"does not run with inputs {given}: {error.problem}"
+            raise ModelError("bench", problem, where=str(path), remedy=_GIVE_SHAPES) from error
         nodes = session.get_outputs()
         signatures.append({node.name: np.shape(array) for node, array in zip(nodes, outputs, strict=True)})
     if signatures[0] != signatures[1]:

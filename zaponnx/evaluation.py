@@ -15,7 +15,8 @@ from zaponnx.errors import DataError, InvalidArgument, ModelError
 from zaponnx.macs import PREDICTOR_MACS_PER_OUTPUT
 from zaponnx.models import load_model, temporary_model
 from zaponnx.progress import Progress, silent
-from zaponnx.runtime import Provider, open_session, ort_errors, register, session_options
+from zaponnx.providers import Provider
+from zaponnx.runtime import open_session, ort_errors, register, session_options
 
 if TYPE_CHECKING:
     from zaponnx.calib.data import DataSource

@@ -1,11 +1,17 @@
-"""What a measurement depends on: the machine and the versions, for reports."""
+"""What a measurement depends on: the machine and the versions, for reports and checks."""
 
 from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from zaponnx.errors import InvalidArgument
+
+_THREADS_PER_CORE = 4
+"""Threads beyond the cores only wait for each other; some are let through, to see what that costs."""
 
 _CPU_INFO = Path("/proc/cpuinfo")
 
@@ -23,6 +29,18 @@ def cpu_name() -> str:
 def cpu_cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_threads(phase: str, threads: Sequence[int]) -> None:
+    """Refuses numbers of threads with which a measurement would take forever.
+
+    Raises:
+        InvalidArgument: One is more than four times the cores.
+    """
+    cores = cpu_cores()
+    if max(threads) > _THREADS_PER_CORE * cores:
+        problem = f"{max(threads)} threads are too many for the {cores} cores that this process may use"
+        raise InvalidArgument(phase, problem, remedy=f"give at most {_THREADS_PER_CORE * cores}")
 
 
 def versions() -> dict[str, str]:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from zaponnx.errors import InvalidArgument, ModelError, RuntimeUnavailable
-
-Provider = str | tuple[str, Mapping[str, Any]]
+from zaponnx.errors import InvalidArgument, ModelError, RuntimeUnavailable, ZapError
+from zaponnx.providers import CPU, Provider, checked_providers
 
 _LIBRARY = "libzaponnx_ops.so"
+_LOAD_FAILURE = "Failed to load library"
+"""What ORT's message begins with if the system's loader refuses the file."""
+
+_PROVIDER_REMEDY = "check the driver, and that the provider's libraries are installed"
 _LOG_ERRORS_ONLY = 3
 
 
@@ -37,13 +41,17 @@ def onnxruntime(phase: str) -> ModuleType:
     """The module onnxruntime.
 
     Raises:
-        RuntimeUnavailable: It is not installed.
+        RuntimeUnavailable: It is not installed or does not load.
     """
+    remedy = "pip install 'zaponnx[cpu]', or 'zaponnx[gpu]' for NVIDIA GPUs"
     try:
         import onnxruntime
-    except ModuleNotFoundError as error:
-        remedy = "pip install 'zaponnx[cpu]', or 'zaponnx[gpu]' for NVIDIA GPUs"
-        raise RuntimeUnavailable(phase, "ONNX Runtime is not installed", remedy=remedy) from error
+        from onnxruntime import InferenceSession  # noqa: F401 - an uninstalled wheel may leave an empty package behind
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime":
+            raise RuntimeUnavailable(phase, "ONNX Runtime is not installed", remedy=remedy) from error
+        remedy = f"pip uninstall onnxruntime onnxruntime-gpu, then {remedy}"
+        raise RuntimeUnavailable(phase, f"ONNX Runtime does not load: {error}", remedy=remedy) from error
     module: ModuleType = onnxruntime
     return module
 
@@ -55,16 +63,20 @@ def register(session_options: Any) -> None:
         session_options: An onnxruntime.SessionOptions.
 
     Raises:
-        RuntimeUnavailable: The native library is not installed or does not load.
+        InvalidArgument: Something else.
+        RuntimeUnavailable: ORT or the native library is not installed or does not load.
     """
+    if not isinstance(session_options, onnxruntime("register").SessionOptions):
+        problem = f"session options are an onnxruntime.SessionOptions, not a {type(session_options).__name__}"
+        raise InvalidArgument("register", problem)
     path = library_path()
     try:
         session_options.register_custom_ops_library(str(path))
     except Exception as error:  # ORT's exceptions have no base class of their own
-        remedy = "zaponnx needs ONNX Runtime 1.20.1 or later"
-        raise RuntimeUnavailable(
-            "register", f"the library does not load: {error}", where=str(path), remedy=remedy
-        ) from error
+        loaded = _LOAD_FAILURE not in str(error)  # then it is the library that speaks, and names the remedy itself
+        remedy = "" if loaded else "install zaponnx anew on this machine"
+        problem = f"the library {'refuses' if loaded else 'does not load'}: {error}"
+        raise RuntimeUnavailable("register", problem, where=str(path), remedy=remedy) from error
 
 
 def registered_isa(session_options: Any) -> str:
@@ -89,25 +101,28 @@ def InferenceSession(
     path_or_bytes: str | bytes | os.PathLike[str],
     sess_options: Any = None,
     providers: Sequence[Provider] | None = None,
+    provider_options: Sequence[Mapping[str, Any]] | None = None,
     **keywords: Any,
 ) -> Any:
     """An onnxruntime.InferenceSession with zaponnx's operators, on exactly the providers that were asked for.
 
     Args:
         path_or_bytes: The model.
-        sess_options: An onnxruntime.SessionOptions; zaponnx's operators are registered with it.
-        providers: Names, in full or as "cpu" or "cuda", or (name, options), by precedence. The CPU if None. As always
-            in ORT, the CPU runs what the others cannot.
-        **keywords: Passed on to onnxruntime.InferenceSession.
+        sess_options: An onnxruntime.SessionOptions; zaponnx's operators are registered with it. ORT's defaults if None.
+        providers: Names, in full or as "cpu" or "cuda", or (name, options), by precedence. If None, those that were
+            added to the session options, or the CPU. As always in ORT, the CPU runs what the others cannot.
+        provider_options: The options of each provider, where `providers` has names only.
+        **keywords: Passed on to onnxruntime.InferenceSession. Its `enable_fallback` is 0 unless given: a provider that
+            fails in a run is an error, too.
 
     Raises:
-        InvalidArgument: A provider that ORT does not know.
+        InvalidArgument: A provider that ORT does not know, or wrong options.
         RuntimeUnavailable: A provider that this machine or this ORT does not have; ORT or the library is missing.
         ModelError: ORT refuses the model.
     """
-    options = session_options() if sess_options is None else sess_options
+    options = onnxruntime("run").SessionOptions() if sess_options is None else sess_options
     register(options)
-    return open_session(path_or_bytes, options, providers, "run", **keywords)
+    return open_session(path_or_bytes, options, providers, "run", provider_options=provider_options, **keywords)
 
 
 def open_session(
@@ -117,6 +132,7 @@ def open_session(
     phase: str,
     *,
     where: str = "",
+    provider_options: Sequence[Mapping[str, Any]] | None = None,
     **keywords: Any,
 ) -> Any:
     """An onnxruntime.InferenceSession on exactly the providers that were asked for, with the options as they are.
@@ -126,34 +142,38 @@ def open_session(
         Others as in `InferenceSession`, errors as well.
     """
     ort = onnxruntime(phase)
-    asked = checked_providers(providers, phase)
+    asked: list[tuple[str, dict[str, Any]]] | None = None
+    if providers is not None or provider_options is not None or not _has_providers(options):
+        asked = checked_providers(ort, providers, provider_options, phase)
+    names = [name for name, _ in asked or ()]
+    if not {"CUDAExecutionProvider", "TensorrtExecutionProvider"}.isdisjoint(names) and hasattr(ort, "preload_dlls"):
+        with redirect_stdout(sys.stderr):  # where it prints what is missing
+            ort.preload_dlls()  # those of NVIDIA's wheels; ORT 1.21 or later does not look for them otherwise
     model = path_or_bytes if isinstance(path_or_bytes, bytes) else os.fspath(path_or_bytes)
-    with ort_errors(phase, where or ("" if isinstance(model, bytes) else model)):
-        session = ort.InferenceSession(model, options, providers=asked, **keywords)
-    for name in map(_name, asked):
+    with ort_errors(phase, where or ("" if isinstance(model, bytes) else model)), _provider_errors(phase, names):
+        session = ort.InferenceSession(model, options, providers=asked, **{"enable_fallback": 0, **keywords})
+    for name in names:
         if name not in session.get_providers():  # ORT has logged why, and would go on with the CPU
-            remedy = "check the driver, and that the provider's libraries are installed"
-            raise RuntimeUnavailable(phase, f"{name} does not start on this machine", remedy=remedy)
+            raise RuntimeUnavailable(phase, f"{name} does not start on this machine", remedy=_PROVIDER_REMEDY)
     return session
 
 
-def checked_providers(providers: Sequence[Provider] | None, phase: str) -> list[Provider]:
-    """The providers by their full names; arguments and errors as in `InferenceSession`."""
-    ort = onnxruntime(phase)
-    known = {name.removesuffix("ExecutionProvider").lower(): name for name in ort.get_all_providers()}
-    available = ort.get_available_providers()
-    checked: list[Provider] = []
-    for provider in providers or ["cpu"]:
-        short = _name(provider).removesuffix("ExecutionProvider").lower()
-        if short not in known:
-            remedy = f"use one of {', '.join(available)}"
-            raise InvalidArgument(phase, f"unknown provider '{_name(provider)}'", remedy=remedy)
-        name = known[short]
-        if name not in available:
-            remedy = f"this ONNX Runtime has {', '.join(available)}"
-            raise RuntimeUnavailable(phase, f"{name} is not available", remedy=remedy)
-        checked.append(name if isinstance(provider, str) else (name, provider[1]))
-    return checked
+def _has_providers(options: Any) -> bool:
+    """Whether providers were added to the session options, which ORT 1.20 knows nothing of."""
+    return hasattr(options, "has_providers") and bool(options.has_providers())
+
+
+@contextmanager
+def _provider_errors(phase: str, names: Sequence[str]) -> Iterator[None]:
+    """Turns the errors of providers that do not start into RuntimeUnavailable; those of the model pass."""
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:  # what concerns the model are ORT's own exceptions, which are neither
+        others = [name for name in names if name != CPU]
+        if not others:
+            raise
+        problem = f"{' or '.join(others)} does not start on this machine: {' '.join(str(error).split())}"
+        raise RuntimeUnavailable(phase, problem, remedy=_PROVIDER_REMEDY) from error
 
 
 @contextmanager
@@ -161,9 +181,7 @@ def ort_errors(phase: str, where: str) -> Iterator[None]:
     """Turns ORT's exceptions in the block into ModelErrors."""
     try:
         yield
+    except ZapError:
+        raise
     except Exception as error:  # ORT's exceptions have no base class of their own
         raise ModelError(phase, f"ONNX Runtime refuses it: {' '.join(str(error).split())}", where=where) from error
-
-
-def _name(provider: Provider) -> str:
-    return provider if isinstance(provider, str) else provider[0]

@@ -11,7 +11,7 @@ import onnx
 
 from zaponnx.artifacts import Calibration, OperatingPoint
 from zaponnx.errors import InvalidArgument
-from zaponnx.machine import cpu_cores, cpu_name, versions
+from zaponnx.machine import check_threads, cpu_cores, cpu_name, versions
 from zaponnx.progress import Progress
 from zaponnx.site_choice import TunedSite, choose, redistribute
 from zaponnx.stopwatch import PAIRS, PairedTimes, Stopwatch, read_feeds
@@ -28,7 +28,7 @@ class TuningSettings:
         threads: ORT's threads within an operator.
 
     Raises:
-        InvalidArgument: A number below 1.
+        InvalidArgument: A number below 1, or too many threads.
     """
 
     data: str
@@ -40,6 +40,7 @@ class TuningSettings:
         for name, value in (("batch size", self.batch_size), ("number of threads", self.threads)):
             if value < 1:
                 raise InvalidArgument("convert", f"the {name} is {value}, and must be at least 1")
+        check_threads("convert", [self.threads])
 
     @classmethod
     def of(

@@ -16,7 +16,7 @@ import pytest
 import zaponnx.tuning
 from zaponnx import tables
 from zaponnx.artifact_files import load_calibration, load_fit, save_fit
-from zaponnx.conversion import ConversionReport
+from zaponnx.conversion_report import ConversionReport
 from zaponnx.errors import DataError, InvalidArgument
 from zaponnx.graph.converted import attributes, dense_output, read_metadata, zap_convs
 from zaponnx.machine import cpu_cores, cpu_name
@@ -172,6 +172,7 @@ def test_budgets_that_the_fit_exceeds_are_kept_where_sites_stay_dense(files, gai
         ({"preprocess": "none"}, "--preprocess is for tuning only"),
         ({"threads": 1}, "--threads is for tuning only"),
         (TUNE | {"threads": 0}, "number of threads is 0"),
+        (TUNE | {"threads": 1000}, "1000 threads are too many"),
         (TUNE | {"batch_size": 0}, "batch size is 0"),
     ],
 )
