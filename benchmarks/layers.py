@@ -15,8 +15,10 @@ from benchmarks.cutting import cut
 from benchmarks.preparing import Converted, Prepared, evaluated
 from zaponnx.artifact_files import load_calibration
 from zaponnx.graph.finding import find_matches
+from zaponnx.graph.folding import fold
 from zaponnx.graph.matching import Match
-from zaponnx.graph.rewriting import Replacement, rewrite
+from zaponnx.graph.passes import to_zap_convs
+from zaponnx.graph.rewriting import Replacement
 from zaponnx.graph.surgery import display_name
 from zaponnx.models import load_model, save_model, temporary_model
 from zaponnx.runtime import open_session, session_options
@@ -111,10 +113,11 @@ def _convert(single: onnx.ModelProto, site: str, network: Converted, path: Path)
     if not thresholds:
         return False
     calibration = load_calibration(network.calibration, _PHASE)
-    (match,), _ = find_matches(single, include_first=True)
     predictor = next(known.predictor for known in calibration.sites if known.name == site)
     model = onnx.ModelProto()
     model.CopyFrom(single)
-    rewrite(model, [Replacement(match, predictor, thresholds)], calibration.pattern)
+    fold(model, find_matches(model, include_first=True)[0])
+    (match,), _ = find_matches(model, include_first=True)
+    to_zap_convs(model, [Replacement(match, predictor, thresholds, calibration.pattern)], "nchw")
     save_model(model, path)
     return True

@@ -14,7 +14,8 @@ from zaponnx.calib.calibration import calibrate
 from zaponnx.calib.exporting import ExportReport, export
 from zaponnx.calib.fitting import fit
 from zaponnx.calib.plots import plot_curves
-from zaponnx.conversion import ConversionReport, convert
+from zaponnx.conversion import convert
+from zaponnx.conversion_report import ConversionReport
 from zaponnx.errors import InvalidArgument
 from zaponnx.evaluation import Evaluation, eval
 from zaponnx.files import atomic_path, check_output

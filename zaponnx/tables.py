@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from zaponnx.benchmark import Benchmark
     from zaponnx.calib.demo import Demo
     from zaponnx.calib.exporting import ExportReport
-    from zaponnx.conversion import ConversionReport
+    from zaponnx.conversion_report import ConversionReport
     from zaponnx.evaluation import Evaluation
     from zaponnx.inspection import Inspection
     from zaponnx.self_check import SelfCheck

@@ -15,7 +15,8 @@ from onnx import numpy_helper
 
 from zaponnx.artifact_files import load_calibration, load_fit, save_calibration, save_fit
 from zaponnx.artifacts import Calibration, Fit, OperatingPoint, Predictor, SiteCalibration
-from zaponnx.conversion import ConversionReport, convert
+from zaponnx.conversion import convert
+from zaponnx.conversion_report import ConversionReport
 from zaponnx.errors import ZapError
 from zaponnx.files import sha256
 from zaponnx.models import model_sha256, save_model

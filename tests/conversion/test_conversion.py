@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from onnx import numpy_helper
 
-import zaponnx.conversion
+import zaponnx
 from zaponnx import tables
 from zaponnx.artifact_files import load_calibration, load_fit, save_fit
 from zaponnx.files import sha256

@@ -10,7 +10,7 @@ from typing import Any
 import onnx
 import pytest
 
-import zaponnx.conversion
+import zaponnx.graph.passes
 from zaponnx.artifact_files import load_calibration, load_fit, save_calibration, save_fit
 from zaponnx.errors import ArtifactError, InvalidArgument, ModelError
 from zaponnx.graph.converted import zap_convs
@@ -114,12 +114,12 @@ def test_inputs_are_not_written_over(make_files) -> None:
 
 def test_no_file_where_the_check_fails(files, monkeypatch: pytest.MonkeyPatch) -> None:
     """A conversion that forgets the residual must not get through."""
-    rewrite = zaponnx.conversion.rewrite
+    rewrite = zaponnx.graph.passes.rewrite
 
     def forgetful(model: onnx.ModelProto, *arguments: Any) -> None:
         rewrite(model, *arguments)
         zap_convs(model)[1].input[7] = "r1"
 
-    monkeypatch.setattr(zaponnx.conversion, "rewrite", forgetful)
+    monkeypatch.setattr(zaponnx.graph.passes, "rewrite", forgetful)
     files.assert_refused(ModelError, "node 'second': at threshold −∞ it differs from the original")
     assert find_sites(load_model(files.model, "test"))[0]

@@ -15,7 +15,9 @@ from onnx import numpy_helper
 import zaponnx
 from zaponnx.artifacts import Predictor
 from zaponnx.graph.finding import find_matches
-from zaponnx.graph.rewriting import Replacement, rewrite
+from zaponnx.graph.folding import fold
+from zaponnx.graph.passes import to_zap_convs
+from zaponnx.graph.rewriting import Replacement
 from zaponnx.patterns import Pattern
 
 ModelBuilder = Callable[..., onnx.ModelProto]
@@ -61,9 +63,12 @@ def convert() -> Callable[..., onnx.ModelProto]:
     ) -> onnx.ModelProto:
         copy = onnx.ModelProto()
         copy.CopyFrom(model)
-        matches, _ = find_matches(copy)
-        replacements = [Replacement(match, _predictor(match.weights.shape[0]), threshold) for match in matches]
-        rewrite(copy, replacements, Pattern.parse(pattern))
+        fold(copy, find_matches(copy)[0])
+        replacements = [
+            Replacement(match, _predictor(match.weights.shape[0]), threshold, Pattern.parse(pattern))
+            for match in find_matches(copy)[0]
+        ]
+        to_zap_convs(copy, replacements, "nchw")
         return copy
 
     return rewritten

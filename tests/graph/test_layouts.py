@@ -14,6 +14,7 @@ from onnx import TensorProto, checker, helper, numpy_helper
 
 import zaponnx
 from zaponnx.graph.converted import dense_output, zap_conv_name, zap_convs
+from zaponnx.graph.editing import declare_operators
 from zaponnx.graph.layouts import Layouts, exchange_nhwc
 from zaponnx.operator.schema import register_schemas
 
@@ -128,6 +129,7 @@ def exchanged(build_model: ModelBuilder, convert: Converter) -> Callable[..., tu
         converted = convert(build_model(network(nodes, outputs, size), **SHAPES), (0.0,))
         after = copied(converted)
         layouts = exchange_nhwc(after)
+        declare_operators(after)
         names = [node.op_type for node in after.graph.node]
         assert layouts == Layouts(sum(name.endswith("Nhwc") for name in names), names.count("Transpose"))
         return converted, after

@@ -15,7 +15,8 @@ from onnx.reference import ReferenceEvaluator
 from zaponnx.artifacts import Predictor
 from zaponnx.graph.converted import attributes, zap_convs
 from zaponnx.graph.finding import find_matches
-from zaponnx.graph.rewriting import Replacement, rewrite
+from zaponnx.graph.passes import to_zap_convs
+from zaponnx.graph.rewriting import Replacement
 from zaponnx.patterns import Pattern
 
 ModelBuilder = Callable[..., onnx.ModelProto]
@@ -219,8 +220,9 @@ def test_several_runs_add_up(build_model: ModelBuilder, predictor: Predictor) ->
     """Sites that were left out at first can follow; the domain and the body are declared once."""
     nodes = f"{CONV} t = Relu(c) d = Conv<pads=[1,1,1,1]>(t, W) y = Relu(d)"
     model = build_model(f"({STEM} {nodes} }}", **SHAPES)
-    rewrite(model, [Replacement(find_matches(model)[0][0], predictor, (0.0,))], Pattern.parse("B"))
-    rewrite(model, [Replacement(find_matches(model)[0][0], predictor, (0.0,))], Pattern.parse("B"))
+    for _ in range(2):
+        replacement = Replacement(find_matches(model)[0][0], predictor, (0.0,), Pattern.parse("B"))
+        to_zap_convs(model, [replacement], "nchw")
     assert [node.op_type for node in model.graph.node] == ["Conv", "Relu", "ZapConv", "ZapConv"]
     assert len(model.functions) == 1
     assert len(model.opset_import) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx
 
+from zaponnx.graph.constants import CONSTANT_OPERATORS
 from zaponnx.graph.converted import zap_convs
 from zaponnx.graph.upgrading import opset_version
 from zaponnx.models import graphs
@@ -37,7 +38,7 @@ def drop_unread(graph: onnx.GraphProto, candidates: set[str]) -> None:
         dead = [
             index
             for index, node in enumerate(graph.node)
-            if node.op_type in ("Constant", "Identity") and set(node.output) <= unread
+            if node.op_type in CONSTANT_OPERATORS and set(node.output) <= unread
         ]
         if not dead:
             break
@@ -57,9 +58,9 @@ def drop_unread(graph: onnx.GraphProto, candidates: set[str]) -> None:
 
 def declare_operators(model: onnx.ModelProto) -> None:
     """Gives the model the domain and the bodies of the operators that it uses, and takes the other bodies away."""
-    if all(entry.domain != DOMAIN for entry in model.opset_import):
-        model.opset_import.append(onnx.helper.make_opsetid(DOMAIN, VERSION))
     used = {node.op_type for node in zap_convs(model)}
+    if used and all(entry.domain != DOMAIN for entry in model.opset_import):
+        model.opset_import.append(onnx.helper.make_opsetid(DOMAIN, VERSION))
     for index in reversed(range(len(model.functions))):
         function = model.functions[index]
         if function.domain == DOMAIN and function.name not in used:

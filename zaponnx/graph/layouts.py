@@ -27,7 +27,7 @@ import onnx
 from onnx import helper
 
 from zaponnx.graph.converted import NHWC_SUFFIX, zap_convs
-from zaponnx.graph.editing import declare_operators, drop_unread, new_name, tensor_names
+from zaponnx.graph.editing import drop_unread, new_name, tensor_names
 from zaponnx.models import node_graphs
 from zaponnx.operator import INPUTS, NHWC_FORMS, TO_NCHW, TO_NHWC
 
@@ -75,7 +75,6 @@ def exchange_nhwc(model: onnx.ModelProto) -> Layouts:
         return Layouts()
     nodes = len(graph.node)
     _change(graph, members)
-    declare_operators(model)
     return Layouts(len(members), len(graph.node) - nodes)
 
 

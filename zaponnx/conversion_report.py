@@ -1,0 +1,70 @@
+"""What `convert` and `retune` report: the operating point, the sites on either side, and how it was checked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from zaponnx.graph.layouts import Layouts
+from zaponnx.graph.site import Refusal
+from zaponnx.tuning import Tuning
+from zaponnx.verification import Verification
+
+
+@dataclass(frozen=True)
+class ConvertedSite:
+    """A site that became a ZapConv.
+
+    Attributes:
+        name: The node's name, or its output's if it has none.
+        output: The tensor that it writes.
+        threshold: Its threshold; finite or +∞.
+        macs: Dense multiply-accumulates per sample.
+    """
+
+    name: str
+    output: str
+    threshold: float
+    macs: float
+
+
+@dataclass(frozen=True)
+class ConversionReport:
+    """What was done.
+
+    Attributes:
+        model, output: The model read and the model written.
+        pattern: The pattern's name or tile.
+        epsilon, error, mac_saved: The operating point that was written, as measured in calibration. The saving is a
+            share of all calibrated sites' MACs, those that stay dense included; `eval` gives that of the ZapConvs.
+        budget_missed: Why the budget that was asked for could not be met, "" if it was.
+        upgraded: What had to be upgraded, as in "opset 9 to 13", "" if nothing.
+        converted: The sites that became ZapConvs, in the model's order.
+        dense: The Convs that stay dense, and why.
+        layouts: How many ZapConvs are in NHWC, and how many Transposes that took.
+        tuning: What was measured to choose them; None without `tune`.
+        verification: How the written model was checked.
+    """
+
+    model: Path
+    output: Path
+    pattern: str
+    epsilon: float
+    error: float
+    mac_saved: float
+    budget_missed: str
+    upgraded: str
+    converted: tuple[ConvertedSite, ...]
+    dense: tuple[Refusal, ...]
+    layouts: Layouts
+    tuning: Tuning | None
+    verification: Verification
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON has it: paths as strings, an infinite threshold as "inf"."""
+        report = asdict(self) | {"model": str(self.model), "output": str(self.output)}
+        for site in report["converted"]:
+            site["threshold"] = site["threshold"] if math.isfinite(site["threshold"]) else str(site["threshold"])
+        return report

@@ -1,0 +1,73 @@
+"""A dense model with its artifacts: what every operating point is built from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from zaponnx.artifacts import Calibration, Fit, OperatingPoint
+from zaponnx.calibrated_sites import CalibratedSite, calibrated_sites
+from zaponnx.graph.layouts import Layouts
+from zaponnx.graph.passes import to_dense, to_zap_convs
+from zaponnx.graph.rewriting import Replacement
+from zaponnx.graph.site import Refusal
+
+
+@dataclass(frozen=True, eq=False)
+class DenseModel:
+    """A dense model, ready to be converted.
+
+    Attributes:
+        path: Its file, which conversions are compared with.
+        model: The same, upgraded, and the calibrated sites folded.
+        upgraded: What was upgraded, "" if nothing was.
+        calibration, fit: Its artifacts.
+        sites: The calibrated sites, in the model's order.
+        refusals: The other Convs, and why they stay dense.
+    """
+
+    path: Path
+    model: onnx.ModelProto
+    upgraded: str
+    calibration: Calibration
+    fit: Fit
+    sites: list[CalibratedSite]
+    refusals: list[Refusal]
+
+    @classmethod
+    def of(cls, path: Path, model: onnx.ModelProto, calibration: Calibration, fit: Fit, artifact: Path) -> DenseModel:
+        """Brings a model and its artifacts together.
+
+        Args:
+            path, model: The model as a file and in memory, where it may be changed.
+            calibration, fit: Artifacts that belong to it and to each other.
+            artifact: The file that the calibration is from, for error messages.
+
+        Raises:
+            ModelError: The model cannot be upgraded.
+            ArtifactError: The calibration has a site that the model does not have.
+        """
+        model, upgraded = to_dense(
+            model, lambda each: [match for match, _ in calibrated_sites(each, calibration, artifact)[0]]
+        )
+        sites, refusals = calibrated_sites(model, calibration, artifact)
+        return cls(path, model, upgraded, calibration, fit, sites, refusals)
+
+    @property
+    def tensors(self) -> dict[str, list[str]]:
+        """A site's output → the tensors that its nodes write, the output among them."""
+        return {match.output: [node.outputs[0].name for node in match.nodes] for match, _ in self.sites}
+
+    def converted(self, point: OperatingPoint, layout: str) -> tuple[onnx.ModelProto, Layouts]:
+        """A copy of the model in which the sites are ZapConvs at the point's thresholds; −∞ leaves one dense."""
+        copy = onnx.ModelProto()
+        copy.CopyFrom(self.model)
+        replacements = [
+            Replacement(match, site.predictor, (point.thresholds[match.output],), self.calibration.pattern)
+            for match, site in self.sites
+            if point.thresholds[match.output] > -math.inf
+        ]
+        return copy, to_zap_convs(copy, replacements, layout)

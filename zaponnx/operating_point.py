@@ -1,0 +1,117 @@
+"""Writes a dense model at an operating point: chooses it, converts, checks, reports; for `convert` and `retune`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from zaponnx.artifacts import OperatingPoint
+from zaponnx.budget import Budget
+from zaponnx.conversion_report import ConversionReport, ConvertedSite
+from zaponnx.dense_model import DenseModel
+from zaponnx.errors import InvalidArgument
+from zaponnx.graph.converted import write_metadata
+from zaponnx.graph.site import Refusal
+from zaponnx.graph.surgery import display_name
+from zaponnx.models import staged_model
+from zaponnx.progress import Progress
+from zaponnx.provenance import provenance
+from zaponnx.tuning import Tuning, TuningSettings, tuned_point
+from zaponnx.verification import verify
+
+_LAYOUTS = ("auto", "nchw")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    Attributes:
+        budget: The error or the saving.
+        layout: "auto" lets ZapConvs exchange activations in NHWC, "nchw" does not.
+        tuning: What to measure the sites with; None without tuning.
+
+    Raises:
+        InvalidArgument: The layout is unknown.
+    """
+
+    budget: Budget
+    layout: str
+    tuning: TuningSettings | None
+
+    def __post_init__(self) -> None:
+        if self.layout not in _LAYOUTS:
+            remedy = f"use {' or '.join(_LAYOUTS)}"
+            raise InvalidArgument(self.budget.phase, f"the layout is '{self.layout}'", remedy=remedy)
+
+
+def write_operating_point(
+    dense: DenseModel, request: Request, model: Path, output: Path, progress: Progress, *, external_data: bool
+) -> ConversionReport:
+    """Writes the model at the operating point that a request selects, whole and checked or not at all.
+
+    Args:
+        dense: The model to convert.
+        request: What is asked for.
+        model: The model that the user gave, for the report.
+        output: The file to write.
+        progress: Told about every measurement.
+        external_data: Whether to write the weights beside it.
+
+    Raises:
+        ZapError: As `zaponnx.conversion.convert` says.
+    """
+    budget, phase = request.budget, request.budget.phase
+    point, budget_missed = budget.select(dense.fit)
+    tuning = None
+    if request.tuning is not None:
+        tuned, tuning = tuned_point(
+            dense.path,
+            dense.model,
+            dense.tensors,
+            lambda chosen: dense.converted(chosen, request.layout)[0],
+            point,
+            budget.for_tuning(point),
+            dense.calibration,
+            request.tuning,
+            progress,
+        )
+        if tuned is not point:
+            point, budget_missed = tuned, budget.missed_by_tuned(tuned)
+    result, layouts = dense.converted(point, request.layout)
+    write_metadata(result, provenance(dense.calibration, dense.fit, point, tuning))
+    with staged_model(result, output, phase, external_data=external_data) as staged:
+        verification = verify(dense.path, staged)
+    return ConversionReport(
+        model=model,
+        output=output,
+        pattern=dense.calibration.pattern.spec,
+        epsilon=point.epsilon,
+        error=point.error,
+        mac_saved=point.mac_saved,
+        budget_missed=budget_missed,
+        upgraded=dense.upgraded,
+        converted=tuple(
+            ConvertedSite(display_name(match.conv), match.output, point.thresholds[match.output], site.macs)
+            for match, site in dense.sites
+            if point.thresholds[match.output] > -math.inf
+        ),
+        dense=(*dense.refusals, *_left_dense(dense, point, tuning)),
+        layouts=layouts,
+        tuning=tuning,
+        verification=verification,
+    )
+
+
+def _left_dense(dense: DenseModel, point: OperatingPoint, tuning: Tuning | None) -> list[Refusal]:
+    """The calibrated sites that stay dense, and why."""
+    measured = {site.output: site for site in tuning.sites} if tuning else {}
+    return [
+        Refusal(
+            display_name(match.conv),
+            measured[match.output].reason if match.output in measured else "nothing to skip at this operating point",
+        )
+        for match, _ in dense.sites
+        if point.thresholds[match.output] == -math.inf
+    ]

@@ -1,0 +1,34 @@
+"""Provenance: what a converted model's metadata record of where it comes from."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from typing import Any
+
+from zaponnx.artifacts import Calibration, Fit, OperatingPoint
+from zaponnx.tuning import Tuning
+
+_RECORDED_SETTINGS = ("data", "samples", "seed")
+"""Of those of the calibration, what is recorded."""
+
+
+def provenance(calibration: Calibration, fit: Fit, point: OperatingPoint, tuning: Tuning | None) -> dict[str, str]:
+    """The artifacts, the operating point and the tuning, numbers as in JSON."""
+    settings = {name: calibration.settings[name] for name in _RECORDED_SETTINGS if name in calibration.settings}
+    return {
+        "version": version("zaponnx"),
+        "model_sha256": calibration.model_sha256,
+        "calibration_sha256": fit.calibration_sha256,
+        **{f"calibration_{name}": _text(value) for name, value in settings.items()},
+        "pattern": calibration.pattern.spec,
+        "method": fit.method,
+        "epsilon": _text(point.epsilon),
+        "error": _text(point.error),
+        "mac_saved": _text(point.mac_saved),
+        **({"tuned": "true", "tuned_cpu": tuning.cpu, "tuned_threads": _text(tuning.threads)} if tuning else {}),
+    }
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
