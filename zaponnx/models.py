@@ -1,28 +1,40 @@
-"""ONNX files: reads and writes ModelProto, embedded or with external data, and refuses what is not a sound model."""
+"""ONNX files: reads and writes ModelProto, embedded or with external data, and refuses what is not a sound model.
+
+Large weights stay on disk: in memory, a model refers to them, see `zaponnx.weights`.
+"""
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
-from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+from google.protobuf.message import DecodeError, Message
 
+from zaponnx import wire
 from zaponnx.errors import ModelError
 from zaponnx.files import check_output, flush, sha256, writing
+from zaponnx.weights import LARGE, Extent, data_bytes, extent, hold, refer
 
 _PROTOBUF_LIMIT = 2**31 - 2**24
 """Bytes of tensor data that fit a protobuf file, which ends at 2 GiB; the rest is left for the graph itself."""
 
+_EMBEDDED = 1 << 10
+"""Bytes up to which initializers stay in the model's own file: shapes, axes and the like, which its readers want."""
+
+_PAGE = 1 << 12
+"""Where external data begin, so that they can be mapped into memory."""
+
 _NO_MODEL = "not an ONNX model, or a truncated one"
 _ANOTHER = "give an .onnx file, or export or copy it again"
+_WHOLE = "keep the model and its data together, and copy or export both again"
 
 
 def load_model(path: Path, phase: str) -> onnx.ModelProto:
-    """Reads a model with its external data and checks it with onnx.checker.
+    """Reads a model and checks it with onnx.checker; its large initializers stay on disk.
 
     Args:
         path: The model file.
@@ -31,13 +43,25 @@ def load_model(path: Path, phase: str) -> onnx.ModelProto:
     Raises:
         ModelError: The file is missing, empty, truncated, no ONNX model, or an invalid one.
     """
-    model = _read(path, phase)
-    _external_files(model, path, phase)
+    model = read_model(path, phase)
     try:
         onnx.checker.check_model(str(path))
-        onnx.load_external_data_for_model(model, str(path.parent))
     except (onnx.checker.ValidationError, OSError, ValueError) as error:
         raise ModelError(phase, f"not a valid ONNX model: {first_line(error)}", where=str(path)) from error
+    return model
+
+
+def read_model(path: Path, phase: str) -> onnx.ModelProto:
+    """As `load_model`, but the graph is not checked."""
+    model = _read(path, phase)
+    _external_files(model, path, phase)
+    for tensor in _tensors(model):
+        found = extent(tensor)
+        if found is not None:
+            refer(tensor, str(path.parent.absolute() / found.path), found.offset, found.length)
+    small = [tensor for tensor in model.graph.initializer if data_bytes(tensor) < LARGE]
+    for tensor in (*small, *_inner_tensors(model)):
+        hold(tensor)
     return model
 
 
@@ -70,11 +94,11 @@ def save_model(model: onnx.ModelProto, path: Path, phase: str = "model", *, exte
     """Writes a model, whole or not at all.
 
     Args:
-        model: The model. If its weights are written as external data, it refers to that file afterwards.
+        model: The model.
         path: The file to write or replace.
         phase: The step on whose behalf it is written, for error messages.
-        external_data: Whether to write the weights to `path` + ".data"; always done where a protobuf file cannot
-            hold them.
+        external_data: Whether to write initializers, but for the smallest, to `path` + ".data"; always done where a
+            protobuf file cannot hold them.
 
     Raises:
         OutputError: The system refuses it.
@@ -110,11 +134,52 @@ def staged_model(
             )
             staged = Path(stack.enter_context(temporary)) / path.name
             data = _data_path(staged)
-            external = external_data or _tensor_bytes(model) > _PROTOBUF_LIMIT
-            onnx.save_model(model, str(staged), format="protobuf", save_as_external_data=external, location=data.name)
+            if external_data or _tensor_bytes(model) > _PROTOBUF_LIMIT:
+                _write_external(model, staged, data)
+            else:
+                with staged.open("wb") as stream:
+                    wire.write(model, stream)
         yield staged
         with writing(path, phase):
             _put_in_place(staged, path)
+
+
+def _write_external(model: onnx.ModelProto, path: Path, data: Path) -> None:
+    """Writes a model, and its initializers of more than 1 KiB to a file beside it."""
+    shell = onnx.ModelProto()
+    _copy_fields(model, shell, {"graph"})
+    _copy_fields(model.graph, shell.graph, {"initializer"})
+    with data.open("wb") as stream:
+        for tensor in model.graph.initializer:
+            target = shell.graph.initializer.add()
+            content = extent(tensor) or tensor.raw_data
+            if len(content) <= _EMBEDDED:
+                target.CopyFrom(tensor)
+                continue
+            _copy_fields(tensor, target, {"raw_data", "external_data", "data_location"})
+            stream.seek(-stream.tell() % _PAGE, os.SEEK_CUR)
+            refer(target, data.name, stream.tell(), len(content))
+            if isinstance(content, Extent):
+                content.copy_to(stream)
+            else:
+                stream.write(content)
+        empty = not stream.tell()
+    if empty:
+        data.unlink()
+    path.write_bytes(shell.SerializeToString())
+
+
+def _copy_fields(source: Message, target: Message, without: Container[str]) -> None:
+    """Copies the fields of a message that are set, but for some."""
+    for field, value in source.ListFields():
+        if field.name in without:
+            continue
+        if isinstance(value, str | bytes | int | float):
+            setattr(target, field.name, value)
+        elif isinstance(value, Message):
+            getattr(target, field.name).CopyFrom(value)
+        else:
+            getattr(target, field.name).extend(value)
 
 
 def _put_in_place(staged: Path, path: Path) -> None:
@@ -177,7 +242,7 @@ def _read(path: Path, phase: str) -> onnx.ModelProto:
     try:
         if path.stat().st_size == 0:
             raise ModelError(phase, "the file is empty", where=str(path))
-        model = onnx.load_model(str(path), format="protobuf", load_external_data=False)
+        model = wire.parse(path)
     except OSError as error:
         raise ModelError(phase, f"cannot be read: {error.strerror}", where=str(path)) from error
     except DecodeError as error:
@@ -188,37 +253,74 @@ def _read(path: Path, phase: str) -> onnx.ModelProto:
 
 
 def _external_files(model: onnx.ModelProto, path: Path, phase: str) -> list[Path]:
-    """The files of a model's external data, each found to hold all that the model reads from it."""
-    lengths: dict[str, int] = {}
+    """The files of a model's external data, where the data of each tensor are found to be as long as they must be."""
+    lengths: dict[Path, int] = {}
     for tensor in _tensors(model):
-        if uses_external_data(tensor):
-            try:
-                data = ExternalDataInfo(tensor)
-            except ValueError as error:
-                problem = f"the external data of '{tensor.name}' have no valid offset and length"
-                raise ModelError(phase, problem, where=str(path)) from error
-            lengths[data.location] = max(lengths.get(data.location, 0), (data.offset or 0) + (data.length or 0))
-    directory = path.parent.resolve()
+        problem = _data_problem(tensor)
+        if problem:
+            raise ModelError(phase, f"{problem} of tensor '{tensor.name}'", where=str(path), remedy=_ANOTHER)
+        data = extent(tensor)
+        if data is not None and data.path != path.absolute():
+            lengths[data.path] = max(lengths.get(data.path, 0), data.offset + data.length)
     for location, length in lengths.items():
-        file = path.parent / location
-        if not file.resolve().is_relative_to(directory):
-            raise ModelError(phase, f"external data '{location}' is outside the model's directory", where=str(path))
-        if not file.is_file():
-            raise ModelError(phase, f"external data '{location}' is missing", where=str(path))
-        if file.stat().st_size < length:
-            raise ModelError(phase, f"external data '{location}' is truncated", where=str(path))
+        try:
+            problem = _external_problem(path.parent / location, path.parent, length)
+        except (OSError, ValueError) as error:
+            problem = f"cannot be read: {error}"
+        if problem:
+            raise ModelError(phase, f"external data '{location}' {problem}", where=str(path), remedy=_WHOLE)
     return [path.parent / location for location in sorted(lengths)]
 
 
+def _data_problem(tensor: onnx.TensorProto) -> str:
+    """What is wrong with where and how long a tensor's data are, "" if nothing is."""
+    try:
+        data = extent(tensor)
+    except ValueError:
+        return "no valid offset and length of the external data"
+    if data is None and not tensor.HasField("raw_data"):
+        return ""  # The data are in a field of their type, and known to onnx.checker.
+    try:
+        expected = data_bytes(tensor)
+    except ValueError:
+        return f"the unknown type {tensor.data_type}"
+    length = len(tensor.raw_data) if data is None else len(data)
+    return "" if length == expected else f"{length} bytes of data in place of {expected}"
+
+
+def _external_problem(file: Path, directory: Path, length: int) -> str:
+    """What is wrong with a file of external data, of which so many bytes are used; "" if nothing is."""
+    if not file.resolve().is_relative_to(directory.resolve()):
+        return "is outside the model's directory"
+    if not file.is_file():
+        return "is missing"
+    return "is truncated" if file.stat().st_size < length else ""
+
+
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """All tensors that may hold data: initializers and attributes, in subgraphs and functions too."""
-    roots = [*graphs(model.graph), *(g for function in model.functions for g in node_graphs(function.node))]
-    for graph in roots:
+    """All tensors that may hold data."""
+    yield from model.graph.initializer
+    yield from _inner_tensors(model)
+
+
+def _inner_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """The tensors that are no initializers of the main graph: in attributes, subgraphs, functions and training."""
+    training = [graph for info in model.training_info for graph in (info.initialization, info.algorithm)]
+    functions = list(model.functions)
+    inner = [*node_graphs(model.graph.node), *(g for graph in training for g in graphs(graph))]
+    inner += [graph for function in functions for graph in node_graphs(function.node)]
+    for graph in inner:
         yield from graph.initializer
-    for nodes in [*(graph.node for graph in roots), *(function.node for function in model.functions)]:
-        for attribute in (attribute for node in nodes for attribute in node.attribute):
-            yield from [attribute.t] if attribute.HasField("t") else attribute.tensors
+    for graph in (model.graph, *inner):
+        yield from (tensor for sparse in graph.sparse_initializer for tensor in (sparse.values, sparse.indices))
+    nodes = [node for part in (model.graph, *inner, *functions) for node in part.node]
+    for attribute in (*(attribute for node in nodes for attribute in node.attribute), *_defaults(functions)):
+        yield from [attribute.t] if attribute.HasField("t") else attribute.tensors
+
+
+def _defaults(functions: Sequence[onnx.FunctionProto]) -> list[onnx.AttributeProto]:
+    return [attribute for function in functions for attribute in function.attribute_proto]
 
 
 def _tensor_bytes(model: onnx.ModelProto) -> int:
-    return sum(len(tensor.raw_data) or tensor.ByteSize() for tensor in _tensors(model))
+    return sum(len(extent(tensor) or ()) or tensor.ByteSize() for tensor in _tensors(model))

@@ -14,10 +14,11 @@ import onnx
 
 from zaponnx.errors import ModelError, RuntimeUnavailable
 from zaponnx.graph.converted import dense_output, set_thresholds, zap_conv_name, zap_convs
-from zaponnx.models import first_line
+from zaponnx.models import first_line, read_model
 from zaponnx.operator import NHWC_OPERATORS, TO_NCHW
 from zaponnx.operator.schema import register_schemas
 from zaponnx.runtime import library_path, open_session, ort_errors, register, session_options
+from zaponnx.weights import extent, refer
 
 _BATCH = 2
 _SIZES = (32, 64, 128, 224, 1)
@@ -60,7 +61,7 @@ def verify(original: Path, converted: Path) -> Verification:
         onnx.checker.check_model(str(converted), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ModelError("convert", f"the converted model is not valid: {first_line(error)}") from error
-    model = onnx.load_model(str(converted), format="protobuf", load_external_data=False)
+    model = read_model(converted, "convert")
     nodes = {node.output[0]: node for node in zap_convs(model)}
     tensors = {output: dense_output(node) for output, node in nodes.items()}
     tolerance = _tolerance(model)
@@ -119,16 +120,23 @@ def _has_library() -> bool:
 
 
 def _session(path: Path, tensors: Sequence[str], options: Any) -> Any:
-    """A session in which all thresholds are −∞ and some inner tensors are outputs too."""
-    model = onnx.load_model(str(path), format="protobuf", load_external_data=False)
+    """A session in which all thresholds are −∞ and some inner tensors are outputs too.
+
+    ONNX Runtime maps the weights from the model's own files and, where it may, does not copy them.
+    """
+    model = read_model(path, "convert")
     for node in zap_convs(model):
         set_thresholds(node, -math.inf)
     known = {value.name for value in model.graph.output}
     model.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in tensors if name not in known
     )
-    folder = str(path.parent.resolve())
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+    folder = path.parent.absolute()
+    for tensor in model.graph.initializer:
+        if found := extent(tensor):
+            refer(tensor, str(found.path.relative_to(folder)), found.offset, found.length)
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    options.add_session_config_entry("session.disable_prepacking", "1")
     return open_session(model.SerializeToString(), options, None, "convert", where=str(path))
 
 
