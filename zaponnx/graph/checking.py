@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import onnx_graphsurgeon as gs
 
+from zaponnx.graph.chains import dropout_obstacle
+from zaponnx.graph.constants import constant
 from zaponnx.graph.matching import Match
-from zaponnx.graph.surgery import constant, display_name, given_input
+from zaponnx.graph.surgery import display_name, given_input, is_op
 from zaponnx.graph.symbols import Shape
 from zaponnx.macs import PREDICTOR_MACS_PER_OUTPUT
 
 
-def check(match: Match, shapes: Mapping[str, Shape]) -> str:
+def check(match: Match, graph: gs.Graph, shapes: Mapping[str, Shape]) -> str:
     """The reason why a match is no site, "" if it is one.
 
     Args:
         match: The nodes, as matched.
+        graph: The main graph.
         shapes: The known shapes of the model's tensors.
     """
-    return _check_conv(match) or _check_batch_norm(match) or _check_residual(match, shapes)
+    dropouts = (dropout_obstacle(node, graph) for node in match.nodes if is_op(node, "Dropout"))
+    return _check_conv(match) or next(filter(None, dropouts), "") or _check_residual(match, shapes)
 
 
 def _check_conv(match: Match) -> str:
@@ -35,20 +40,6 @@ def _check_conv(match: Match) -> str:
     return ""
 
 
-def _check_batch_norm(match: Match) -> str:
-    node = match.batch_norm
-    if node is None:
-        return ""
-    name = display_name(node)
-    if node.attrs.get("training_mode", 0) or any(not output.is_empty() for output in node.outputs[1:]):
-        return f"BatchNormalization '{name}' is in training mode"
-    if not node.attrs.get("spatial", 1):
-        return f"BatchNormalization '{name}' has statistics per pixel"
-    if any(constant(parameter) is None for parameter in node.inputs[1:]):
-        return f"the parameters of BatchNormalization '{name}' are computed or inputs, not constant"
-    return ""
-
-
 def _check_residual(match: Match, shapes: Mapping[str, Shape]) -> str:
     """The residual must have the shape of what it is added to: ZapConvResidual does not broadcast."""
     if match.residual is None or match.add is None:
@@ -57,9 +48,9 @@ def _check_residual(match: Match, shapes: Mapping[str, Shape]) -> str:
     branch = next(operand for operand in match.add.inputs if operand is not match.residual)
     residual, other = shapes.get(match.residual.name), shapes.get(branch.name)
     if residual is None or other is None:
-        return f"the shape of an operand of Add '{name}' is unknown"
+        return f"the shape of an operand of {match.add.op} '{name}' is unknown"
     if residual != other or None in residual:
-        return f"Add '{name}' adds {_text(residual)} to {_text(other)}, and a residual must not broadcast"
+        return f"{match.add.op} '{name}' adds {_text(residual)} to {_text(other)}, and a residual must not broadcast"
     return ""
 
 

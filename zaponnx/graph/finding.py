@@ -39,7 +39,7 @@ def find_matches(model: onnx.ModelProto, *, include_first: bool = False) -> tupl
 
     def verdict(conv: gs.Node) -> Match | str:
         found = match(conv, graph, shapes)
-        reason = found if isinstance(found, str) else check(found, shapes)
+        reason = found if isinstance(found, str) else check(found, graph, shapes)
         if not reason and id(conv) in first and not include_first:
             reason = "it is the first convolution of the network"
         return reason or found

@@ -1,4 +1,4 @@
-"""Match: follows a Conv's output through [BatchNormalization] and [Add] to a Relu or Clip(0, c)."""
+"""Match: follows a Conv's output through affine maps and a residual Add to a ReLU, past nodes that change nothing."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_graphsurgeon as gs
 
+from zaponnx.graph.activations import clipped_interval, follow_activation
+from zaponnx.graph.affine import Affine, affine_map
+from zaponnx.graph.chains import has_no_effect, sole_reader
+from zaponnx.graph.constants import constant
 from zaponnx.graph.padding import explicit_pads
-from zaponnx.graph.surgery import constant, display_name, given_input, is_op
+from zaponnx.graph.surgery import display_name, is_op
 from zaponnx.graph.symbols import Shape
 from zaponnx.operator import DOMAIN, RESIDUAL_OPERATORS
-
-_UNBOUNDED = float(np.finfo(np.float32).max)
-"""Clip's own default for its bounds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,36 +26,33 @@ class Match:
         conv: The convolution.
         weights: Its constant weights, (M, C/group, kH, kW).
         pads: Its pads (top, left, bottom, right).
-        batch_norm: The BatchNormalization behind it, if any.
-        add: The Add behind these, if any.
-        residual: The Add's other operand, if there is an Add.
-        activation: The Relu or Clip.
-        bound: The activation's upper bound, infinite for Relu.
+        affine: What is done to its channels before the residual is added, by a batch norm for example.
+        folded: The nodes right behind the Conv that do that.
+        add: The Add or Sum of the residual, if any.
+        residual: Its other operand, if there is one.
+        bound: The activation's upper bound, infinite for ReLU.
+        nodes: All nodes that ZapConv takes the place of, in the order of the flow, from the Conv to the activation.
     """
 
     conv: gs.Node
     weights: gs.Constant
     pads: list[int]
-    batch_norm: gs.Node | None
+    affine: Affine
+    folded: tuple[gs.Node, ...]
     add: gs.Node | None
     residual: gs.Tensor | None
-    activation: gs.Node
     bound: float
+    nodes: tuple[gs.Node, ...]
 
     @property
     def output(self) -> str:
         """The tensor that the activation writes."""
-        return str(self.activation.outputs[0].name)
+        return str(self.nodes[-1].outputs[0].name)
 
     @property
     def macs_per_output(self) -> int:
         """Multiply-accumulates of one output, C/group · kH · kW."""
         return math.prod(self.weights.shape[1:])
-
-    @property
-    def nodes(self) -> list[gs.Node]:
-        """The nodes that ZapConv takes the place of, in the order of the flow."""
-        return [node for node in (self.conv, self.batch_norm, self.add, self.activation) if node is not None]
 
 
 def match(conv: gs.Node, graph: gs.Graph, shapes: Mapping[str, Shape]) -> Match | str:
@@ -77,41 +74,33 @@ def match(conv: gs.Node, graph: gs.Graph, shapes: Mapping[str, Shape]) -> Match 
     pads = explicit_pads(conv, weights.shape[2:], shapes.get(conv.inputs[0].name))
     if isinstance(pads, str):
         return pads
-    batch_norm = add = residual = None
-    node = conv
+    affine, folded = Affine.identity(weights.shape[0]), 0
+    add = residual = None
+    nodes = [conv]
     while True:
-        reader = _sole_reader(node, graph)
+        data = nodes[-1].outputs[0]
+        reader = sole_reader(nodes[-1], graph)
         if isinstance(reader, str):
             return reader
-        if is_op(reader, "BatchNormalization") and reader.inputs[0] is node.outputs[0] and node is conv:
-            batch_norm = reader
-        elif is_op(reader, "Add") and add is None:
+        if clipped_interval(reader) is not None:
+            activation = follow_activation(reader, graph)
+            if isinstance(activation, str):
+                return activation
+            last, bound = activation
+            return Match(conv, weights, pads, affine, tuple(nodes[1:folded]), add, residual, bound, (*nodes, *last))
+        own = affine_map(reader, data, weights.shape[0]) if add is None else None
+        if isinstance(own, str):
+            return own
+        if own is not None:
+            affine, folded = affine.then(own), len(nodes) + 1
+        elif add is None and is_op(reader, "Add", "Sum") and len(reader.inputs) == 2:
             add = reader
-            residual = next(operand for operand in reader.inputs if operand is not node.outputs[0])
-        elif is_op(reader, "Relu", "Clip"):
-            bound = math.inf if reader.op == "Relu" else _clip_bound(reader)
-            if isinstance(bound, str):
-                return bound
-            return Match(conv, weights, pads, batch_norm, add, residual, reader, bound)
-        elif (zap_conv := _zap_conv_adding(node.outputs[0])) is not None:
+            residual = next(operand for operand in reader.inputs if operand is not data)
+        elif (zap_conv := _zap_conv_adding(data)) is not None:
             return f"it is the residual of {zap_conv.op} '{display_name(zap_conv)}'"
-        else:
+        elif not has_no_effect(reader):
             return f"its output goes to {reader.op} '{display_name(reader)}', which is no ReLU"
-        node = reader
-
-
-def _sole_reader(node: gs.Node, graph: gs.Graph) -> gs.Node | str:
-    """The one node that reads another's output, or why there is no such node."""
-    output = node.outputs[0]
-    of = "its output" if node.op == "Conv" else f"the output of {node.op} '{display_name(node)}'"
-    if any(output is graph_output for graph_output in graph.outputs):
-        return f"{of} is an output of the model"
-    if len(output.outputs) != 1:
-        return f"{of} has {len(output.outputs)} readers"
-    reader = output.outputs[0]
-    if not any(reader is own for own in graph.nodes):
-        return f"{of} is read inside a subgraph"
-    return reader
+        nodes.append(reader)
 
 
 def _zap_conv_adding(tensor: gs.Tensor) -> gs.Node | None:
@@ -121,21 +110,3 @@ def _zap_conv_adding(tensor: gs.Tensor) -> gs.Node | None:
         return _zap_conv_adding(reader.outputs[0])
     adds = reader.domain == DOMAIN and reader.op in RESIDUAL_OPERATORS and reader.inputs[-1] is tensor
     return reader if adds else None
-
-
-def _clip_bound(clip: gs.Node) -> float | str:
-    """The upper bound of a Clip from 0, or why it is no such Clip."""
-    bounds = []
-    for index, (name, default) in enumerate([("min", -_UNBOUNDED), ("max", _UNBOUNDED)], start=1):
-        tensor = given_input(clip, index)
-        if tensor is None:
-            bounds.append(float(clip.attrs.get(name, default)))
-            continue
-        value = constant(tensor)
-        if value is None or value.values.size != 1:
-            return f"the bounds of Clip '{display_name(clip)}' are no constants"
-        bounds.append(float(value.values.item()))
-    low, high = bounds
-    if low != 0 or not high > 0:
-        return f"Clip '{display_name(clip)}' clips to [{low:g}, {high:g}], which is no ReLU"
-    return math.inf if high >= _UNBOUNDED else high

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
+
+import numpy.typing as npt
 import onnx
 import onnx_graphsurgeon as gs
+from onnx_graphsurgeon.ir.tensor import LazyValues
 from onnx_graphsurgeon.logger import G_LOGGER
 
 from zaponnx.graph.upgrading import INPUT_INITIALIZERS_ARE_CONSTANTS
+from zaponnx.weights import extent, values
 
 _ONNX_DOMAINS = (None, "", "ai.onnx")
 
 
-def import_graph(model: onnx.ModelProto) -> gs.Graph:
-    """The model as an onnx-graphsurgeon graph; the tensors' data are shared with the model.
+class _OnDisk(LazyValues):  # type: ignore[misc] # onnx-graphsurgeon has no types
+    """The values of an initializer that is on disk, read when they are first asked for."""
 
-    Initializers that are inputs too are mere defaults: they become variables.
+    def load(self) -> npt.NDArray[Any]:
+        return values(self.tensor)
+
+
+def import_graph(model: onnx.ModelProto) -> gs.Graph:
+    """The model as an onnx-graphsurgeon graph; the tensors' data are shared with the model, or stay on disk.
+
+    Initializers that are inputs too are mere defaults: they become variables. So do sparse ones, which nobody folds.
     """
     # It logs to stdout, which is for data.
     with G_LOGGER.suppress():
         graph = gs.import_onnx(model)
+    on_disk = {tensor.name: _OnDisk(tensor) for tensor in model.graph.initializer if extent(tensor)}
+    for name, tensor in graph.tensors().items():
+        if name in on_disk:
+            tensor.values = on_disk[name]
+    variables = {tensor.values.name for tensor in model.graph.sparse_initializer}
     if model.ir_version > INPUT_INITIALIZERS_ARE_CONSTANTS:
-        inputs = {value.name for value in model.graph.input}
-        for name, tensor in graph.tensors().items():
-            if name in inputs and isinstance(tensor, gs.Constant):
-                tensor.to_variable(tensor.dtype, tensor.shape)
+        variables.update(value.name for value in model.graph.input)
+    for name, tensor in graph.tensors().items():
+        if name in variables and isinstance(tensor, gs.Constant):
+            tensor.to_variable(tensor.dtype, tensor.shape)
     return graph
 
 
@@ -43,20 +59,6 @@ def is_op(node: gs.Node, *types: str) -> bool:
 def display_name(node: gs.Node) -> str:
     """The node's name, or its first output's if it has none."""
     return str(node.name or node.outputs[0].name)
-
-
-def constant(tensor: gs.Tensor) -> gs.Constant | None:
-    """An initializer or what a Constant node gives, also behind Identity; None if the tensor is computed."""
-    if isinstance(tensor, gs.Constant):
-        return tensor
-    producer = tensor.inputs[0] if tensor.inputs else None
-    if producer is None:
-        return None
-    if is_op(producer, "Identity"):
-        return constant(producer.inputs[0])
-    if is_op(producer, "Constant") and "value_float" in producer.attrs:
-        return gs.Constant(tensor.name, np.array(producer.attrs["value_float"], np.float32))
-    return producer.attrs.get("value") if is_op(producer, "Constant") else None
 
 
 def given_input(node: gs.Node, index: int) -> gs.Tensor | None:
