@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 NATIVE_BUILD := build/native
 NATIVE_SOURCES := CMakeLists.txt $(shell find cmake custom_ops -type f)
-CXX_SOURCES := $(shell find custom_ops -name '*.cc' -o -name '*.h')
+CXX_SOURCES := $(shell find custom_ops examples -name '*.cc' -o -name '*.cpp' -o -name '*.h')
 ORT := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
 
 .PHONY: demo test bench lint sanitize aarch64 build clean

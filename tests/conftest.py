@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -62,6 +63,15 @@ def to_nhwc() -> Callable[..., None]:
 def program() -> Path:
     """The installed command."""
     return Path(sys.executable).with_name("zaponnx")
+
+
+@pytest.fixture(scope="session")
+def ort_headers() -> Path:
+    """The directory of ONNX Runtime's C++ headers that `make` has found, so that none fetches them again."""
+    cache = Path(__file__).parents[1] / "build" / "native" / "CMakeCache.txt"
+    found = re.search(r"^ONNXRUNTIME_INCLUDE_DIR:PATH=(.+)$", cache.read_text(), flags=re.MULTILINE)
+    assert found
+    return Path(found[1])
 
 
 @pytest.fixture(scope="session")

@@ -16,18 +16,11 @@ import zaponnx
 ROOT = Path(__file__).parents[1]
 
 
-def headers() -> list[str]:
-    """Hands over the ONNX Runtime headers of `make`'s own build, so that they are not fetched again."""
-    cache = ROOT / "build" / "native" / "CMakeCache.txt"
-    found = re.search(r"^ONNXRUNTIME_INCLUDE_DIR:PATH=(.+)$", cache.read_text(), flags=re.MULTILINE)
-    assert found
-    return [f"--config-setting=cmake.define.ONNXRUNTIME_INCLUDE_DIR={found[1]}"]
-
-
 @pytest.fixture(scope="module")
-def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def distributions(tmp_path_factory: pytest.TempPathFactory, ort_headers: Path) -> Path:
     directory = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", directory, *headers(), ROOT]
+    headers = f"--config-setting=cmake.define.ONNXRUNTIME_INCLUDE_DIR={ort_headers}"
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", directory, headers, ROOT]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     return directory
