@@ -105,4 +105,4 @@ def data_bytes(tensor: onnx.TensorProto) -> int:
         raise ValueError(f"type {name} has no raw data")
     bits = re.search(r"\d+", name)  # as in INT4 and FLOAT8E5M2
     width = int(bits[0]) if bits else {"FLOAT": 32, "DOUBLE": 64, "BOOL": 8}[name]
-    return math.ceil(math.prod(tensor.dims) * width / 8)
+    return -(-math.prod(map(int, tensor.dims)) * width // 8)  # rounded up

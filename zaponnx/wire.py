@@ -7,8 +7,9 @@ initializers, at ModelProto.graph.initializer.raw_data, are found, left out and 
 
 from __future__ import annotations
 
+import io
 import mmap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -55,9 +56,12 @@ def parse(path: Path) -> onnx.ModelProto:
         refer(reference, location, content, end - content)
         return [reference.SerializeToString()]  # merged with the fields beside it
 
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         pieces = _edited(data, 0, len(data), (*_INITIALIZER, _RAW_DATA), refer_to_file)
-    return onnx.ModelProto.FromString(b"".join(pieces))
+    stripped = io.BytesIO()
+    _put(pieces, stripped)
+    model: onnx.ModelProto = onnx.ModelProto.FromString(stripped.getbuffer())
+    return model
 
 
 def write(model: onnx.ModelProto, stream: BinaryIO) -> None:
@@ -74,7 +78,11 @@ def write(model: onnx.ModelProto, stream: BinaryIO) -> None:
         return _field(number, [tensor.SerializeToString(), *_field(_RAW_DATA, [found])])
 
     data = memoryview(model.SerializeToString())
-    for piece in _edited(data, 0, len(data), _INITIALIZER, embed):
+    _put(_edited(data, 0, len(data), _INITIALIZER, embed), stream)
+
+
+def _put(pieces: Iterable[Piece], stream: BinaryIO) -> None:
+    for piece in pieces:
         if isinstance(piece, Extent):
             piece.copy_to(stream)
         else:
