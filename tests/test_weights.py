@@ -84,5 +84,5 @@ def test_bytes_of_each_type(dtype: npt.DTypeLike) -> None:
 
 @pytest.mark.parametrize("data_type", [onnx.TensorProto.UNDEFINED, onnx.TensorProto.STRING, 99])
 def test_types_without_raw_data_are_refused(data_type: int) -> None:
-    with pytest.raises(ValueError, match="raw data|no name"):
+    with pytest.raises(ValueError, match=r"raw data|no name"):
         data_bytes(onnx.TensorProto(data_type=data_type, dims=(2,)))
