@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 
-from zaponnx.operator import DOMAIN, NHWC_OPERATORS, OPERATORS
+from zaponnx.operator import DOMAIN, INPUTS, NHWC_OPERATORS, OPERATORS
 
 NHWC_SUFFIX = "/nhwc"
 """Behind a tensor's name, the name of what it is in NHWC; underscores follow where that is taken."""
@@ -30,6 +30,16 @@ def dense_output(node: onnx.NodeProto) -> str:
 def zap_conv_name(node: onnx.NodeProto) -> str:
     """A ZapConv's name, or its output's in the dense model if it has none."""
     return str(node.name or dense_output(node))
+
+
+def activation_inputs(node: onnx.NodeProto) -> list[int]:
+    """Where a ZapConv has X and, if it has one, Z."""
+    return [0, *range(len(INPUTS), len(node.input))]
+
+
+def activations(node: onnx.NodeProto) -> list[str]:
+    """A ZapConv's X, Z if it has one, and Y."""
+    return [*(node.input[index] for index in activation_inputs(node)), node.output[0]]
 
 
 def attributes(node: onnx.NodeProto) -> Mapping[str, Any]:

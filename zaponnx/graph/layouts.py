@@ -26,10 +26,10 @@ from dataclasses import dataclass
 import onnx
 from onnx import helper
 
-from zaponnx.graph.converted import NHWC_SUFFIX, zap_convs
+from zaponnx.graph.converted import NHWC_SUFFIX, activation_inputs, activations, zap_convs
 from zaponnx.graph.editing import drop_unread, new_name, tensor_names
 from zaponnx.models import node_graphs
-from zaponnx.operator import INPUTS, NHWC_FORMS, TO_NCHW, TO_NHWC
+from zaponnx.operator import NHWC_FORMS, TO_NCHW, TO_NHWC
 
 _BLOCKED = ("Conv", "MaxPool", "AveragePool")
 """What ONNX Runtime computes in its blocked layout, whatever the layout of the input."""
@@ -70,7 +70,7 @@ def exchange_nhwc(model: onnx.ModelProto) -> Layouts:
     ordered = _ordered(graph)
     candidates = [node for node in zap_convs(model) if node.op_type in NHWC_FORMS and node.output[0] not in ordered]
     cheaper = _cheaper(graph, candidates)
-    members = [node for node in candidates if not cheaper.isdisjoint(_activations(node))]
+    members = [node for node in candidates if not cheaper.isdisjoint(activations(node))]
     if not members:
         return Layouts()
     nodes = len(graph.node)
@@ -102,7 +102,7 @@ def _cheaper(graph: onnx.GraphProto, members: Sequence[onnx.NodeProto]) -> set[s
             return 0 if not others or (len(others) == 1 and others[0] in _BLOCKED) else 1
         return 0 if tensor in blocked and all(other in _BLOCKED for other in others) else 1
 
-    conversions = Counter(tensor for node in members for tensor in _activations(node))
+    conversions = Counter(tensor for node in members for tensor in activations(node))
     return {tensor for tensor, count in conversions.items() if count > transposes(tensor)}
 
 
@@ -117,7 +117,7 @@ def _change(graph: onnx.GraphProto, members: Sequence[onnx.NodeProto]) -> None:
         nodes.append(node)
         if written.isdisjoint(node.output):
             continue
-        for tensor in _activations(node):
+        for tensor in activations(node):
             if tensor not in nhwc:
                 nhwc[tensor] = new_name(f"{tensor}{NHWC_SUFFIX}", names)
                 if tensor not in written:
@@ -125,22 +125,12 @@ def _change(graph: onnx.GraphProto, members: Sequence[onnx.NodeProto]) -> None:
                 elif tensor in left:
                     nodes.append(_transpose(nhwc[tensor], tensor, TO_NCHW))
         node.op_type = NHWC_FORMS[node.op_type]
-        for index in _activation_inputs(node):
+        for index in activation_inputs(node):
             node.input[index] = nhwc[node.input[index]]
         node.output[0] = nhwc[node.output[0]]
     del graph.node[:]
     graph.node.extend(nodes)
     drop_unread(graph, written - left)
-
-
-def _activation_inputs(node: onnx.NodeProto) -> list[int]:
-    """Where a ZapConv has X and, if it has one, Z."""
-    return [0, *range(len(INPUTS), len(node.input))]
-
-
-def _activations(node: onnx.NodeProto) -> list[str]:
-    """A ZapConv's X, Z if it has one, and Y."""
-    return [*(node.input[index] for index in _activation_inputs(node)), node.output[0]]
 
 
 def _other_readers(graph: onnx.GraphProto, members: Set[str]) -> defaultdict[str, list[str]]:
@@ -152,9 +142,9 @@ def _other_readers(graph: onnx.GraphProto, members: Set[str]) -> defaultdict[str
     """
     readers: defaultdict[str, list[str]] = defaultdict(list)
     for node in graph.node:
-        activations = [] if members.isdisjoint(node.output) else _activation_inputs(node)
+        own = [] if members.isdisjoint(node.output) else activation_inputs(node)
         for index, tensor in enumerate(node.input):
-            if index not in activations:
+            if index not in own:
                 readers[tensor].append(_onnx_operator(node))
     for inner in node_graphs(graph.node):
         for tensor in (*(name for node in inner.node for name in node.input), *(value.name for value in inner.output)):
