@@ -1,0 +1,123 @@
+"""Builds a random CNN node by node: what the layers of a network are made with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from hypothesis import strategies as st
+from onnx import helper, numpy_helper
+
+T = TypeVar("T")
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of the network: its name and its (channels, height, width) in the run that the network is made for."""
+
+    name: str
+    shape: tuple[int, int, int]
+
+
+@dataclass
+class Builder:
+    """A network that grows.
+
+    Attributes:
+        draw: Hypothesis's choice.
+        opset: The version of the ONNX domain.
+        rng: Gives the numbers, which hypothesis need not choose.
+        values: The tensors of rank 4 so far.
+        scores: The tensors of rank 2 so far; nothing reads them.
+        weights: The names of the initializers by shape; a later node may share one.
+    """
+
+    draw: Callable[[st.SearchStrategy[Any]], Any]
+    opset: int
+    rng: np.random.Generator
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    initializers: list[onnx.TensorProto] = field(default_factory=list)
+    functions: list[onnx.FunctionProto] = field(default_factory=list)
+    values: list[Value] = field(default_factory=list)
+    scores: list[str] = field(default_factory=list)
+    weights: dict[tuple[int, ...], str] = field(default_factory=dict)
+    count: int = 0
+
+    def one_of(self, *choices: T) -> T:
+        """One of these; the first is the plainest."""
+        chosen: T = self.draw(st.sampled_from(choices))
+        return chosen
+
+    def maybe(self) -> bool:
+        """Rather not than so, as a plain network is easier to read."""
+        return self.one_of(False, False, False, True)
+
+    def value(self) -> Value:
+        """One of the tensors so far, more often one of the last."""
+        return self.one_of(*reversed(self.values), *reversed(self.values[-3:]))
+
+    def like(self, value: Value) -> Value | None:
+        """A tensor of the same shape, which may be this one; None if there is no other."""
+        others = [other for other in reversed(self.values) if other.shape == value.shape and other != value]
+        return self.one_of(*others) if others else None
+
+    def new_name(self, stem: str) -> str:
+        """A name that no tensor has yet."""
+        self.count += 1
+        return f"{stem}{self.count}"
+
+    def node(self, operator: str, inputs: Sequence[str], outputs: int = 1, **attributes: Any) -> str:
+        """Adds a node, named or not, and gives its first output."""
+        names = [self.new_name(operator.lower()) for _ in range(outputs)]
+        node = helper.make_node(operator, inputs, names, self.one_of(f"node/{names[0]}", ""), **attributes)
+        if self.maybe():
+            node.doc_string = f"what makes {names[0]}"
+            node.metadata_props.add(key="made", value=names[0])
+        self.nodes.append(node)
+        return names[0]
+
+    def add(
+        self, operator: str, inputs: Sequence[str], shape: tuple[int, int, int], outputs: int = 1, **attributes: Any
+    ) -> Value:
+        """Adds a node whose output is a tensor of the network."""
+        self.values.append(Value(self.node(operator, inputs, outputs, **attributes), shape))
+        return self.values[-1]
+
+    def initializer(self, array: Array) -> str:
+        """A constant as an initializer."""
+        name = self.new_name("constant")
+        self.initializers.append(numpy_helper.from_array(array, name))
+        return name
+
+    def constant(self, array: Array) -> str:
+        """A constant in any form: an initializer, a Constant node, or either behind an Identity."""
+        form = self.one_of("initializer", "node", "identity")
+        if form == "node" and (self.opset >= 9 or array.dtype == np.float32):
+            return self.node("Constant", [], value=numpy_helper.from_array(array))
+        name = self.initializer(array)
+        return self.node("Identity", [name]) if form == "identity" else name
+
+    def random(self, *shape: int) -> Array:
+        """Normal numbers of size 1 / √(elements of one row), so that the sums that they weigh are of size 1."""
+        return (self.rng.normal(size=shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+
+    def kernel(self, *shape: int) -> str:
+        """Random weights, of any form or shared with a node that has weights of this shape."""
+        if shape in self.weights and self.maybe():
+            return self.weights[shape]
+        form = self.one_of("constant", "constant", "constant", "transposed", "filled", "computed")
+        if form == "transposed":
+            name = self.node("Transpose", [self.constant(self.random(*shape).T.copy())], perm=[3, 2, 1, 0])
+        elif form == "filled" and self.opset >= 9:
+            fill = numpy_helper.from_array(np.array([0.1], np.float32))
+            name = self.node("ConstantOfShape", [self.constant(np.array(shape))], value=fill)
+        elif form == "computed":
+            name = self.node("Neg", [self.constant(self.random(*shape))])
+        else:
+            name = self.constant(self.random(*shape))
+        return self.weights.setdefault(shape, name)
