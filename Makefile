@@ -10,7 +10,7 @@ NATIVE_SOURCES := CMakeLists.txt $(shell find cmake custom_ops -type f)
 CXX_SOURCES := $(shell find custom_ops examples -name '*.cc' -o -name '*.cpp' -o -name '*.h')
 ORT := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
 
-.PHONY: demo test bench lint sanitize aarch64 build clean
+.PHONY: demo test test-matrix bench lint sanitize aarch64 build clean
 
 demo: $(VENV)/.package
 	$(BIN)/zaponnx demo --output demo
@@ -18,6 +18,13 @@ demo: $(VENV)/.package
 test: $(VENV)/.dev
 	$(BIN)/ctest --test-dir $(NATIVE_BUILD) --output-on-failure
 	$(BIN)/python -m pytest
+
+# One wheel on several versions of ONNX Runtime, which pip fetches; writes docs/ort_versions.md.
+test-matrix: $(VENV)/.dev
+	rm -rf build/matrix/dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir build/matrix/dist \
+		--config-setting=build-dir=$(NATIVE_BUILD) --config-setting=cmake.define.ZAPONNX_BUILD_TESTS=ON
+	$(BIN)/python tests/matrix build/matrix/dist/*.whl
 
 # Less of it: make bench BENCH='--networks resnet18 --parts networks --threads 2'
 bench: $(VENV)/.bench
