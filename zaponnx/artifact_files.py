@@ -34,10 +34,10 @@ from zaponnx.json_fields import Fields, parse_json
 from zaponnx.patterns import Pattern
 
 _CALIBRATION_KEY = "zaponnx.calibration"
-_FIT_FORMAT = "zaponnx.fit"
+FIT_FORMAT = "zaponnx.fit"
 _SITE_SCALARS = ("name", "output", "channels", "macs_per_output", "total_value", "outputs", "samples")
 
-_Arrays = dict[str, npt.NDArray[Any]]
+Arrays = dict[str, npt.NDArray[Any]]
 
 
 def save_calibration(calibration: Calibration, path: Path) -> None:
@@ -47,7 +47,17 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
         OutputError: The system refuses it.
         ArtifactError: `load_calibration` would refuse it.
     """
-    arrays: _Arrays = {"edges": calibration.edges}
+    header, arrays = calibration_parts(calibration)
+    text = _json_text(header, "calibrate", path)
+    calibration_of(parse_json(text, "calibrate", str(path)), dict(arrays))
+    content = save(arrays, metadata={_CALIBRATION_KEY: text})
+    with atomic_path(path, "calibrate") as temporary:
+        temporary.write_bytes(content)
+
+
+def calibration_parts(calibration: Calibration) -> tuple[dict[str, Any], Arrays]:
+    """A calibration as its file has it: the JSON header, and the arrays by their names."""
+    arrays: Arrays = {"edges": calibration.edges}
     for index, site in enumerate(calibration.sites):
         site_arrays = {**vars(site.predictor), "counts": site.counts, "values": site.values}
         arrays |= {f"sites.{index}.{name}": array for name, array in site_arrays.items()}
@@ -58,17 +68,12 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
         "settings": dict(calibration.settings),
         "sites": [{name: getattr(site, name) for name in _SITE_SCALARS} for site in calibration.sites],
     }
-    text = _json_text(header, "calibrate", path)
-    _calibration(parse_json(text, "calibrate", str(path)), dict(arrays))
     # safetensors writes an array's memory as it lies, whatever its strides.
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    content = save(contiguous, metadata={_CALIBRATION_KEY: text})
-    with atomic_path(path, "calibrate") as temporary:
-        temporary.write_bytes(content)
+    return header, {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
 @contextmanager
-def _written_by(command: str) -> Iterator[None]:
+def written_by(command: str) -> Iterator[None]:
     """Adds the remedy to errors about a file that the command writes."""
     try:
         yield
@@ -77,7 +82,7 @@ def _written_by(command: str) -> Iterator[None]:
         raise ArtifactError(error.phase, error.problem, where=error.where, remedy=remedy) from error
 
 
-@_written_by("calibrate")
+@written_by("calibrate")
 def load_calibration(path: Path, phase: str = "calibration") -> Calibration:
     """Reads a calibration.
 
@@ -97,7 +102,7 @@ def load_calibration(path: Path, phase: str = "calibration") -> Calibration:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
         raise ArtifactError(phase, f"is no calibration, or a damaged one: {error}", where=str(path)) from error
-    return _calibration(parse_json(metadata[_CALIBRATION_KEY], phase, str(path)), arrays)
+    return calibration_of(parse_json(metadata[_CALIBRATION_KEY], phase, str(path)), arrays)
 
 
 def save_fit(fit: Fit, path: Path) -> None:
@@ -112,7 +117,7 @@ def save_fit(fit: Fit, path: Path) -> None:
         thresholds = point["thresholds"].items()
         point["thresholds"] = {output: str(value) if math.isinf(value) else value for output, value in thresholds}
     document = {
-        "format": _FIT_FORMAT,
+        "format": FIT_FORMAT,
         "version": FIT_VERSION,
         "model_sha256": fit.model_sha256,
         "calibration_sha256": fit.calibration_sha256,
@@ -121,12 +126,12 @@ def save_fit(fit: Fit, path: Path) -> None:
         "curves": {output: dict(curve) for output, curve in fit.curves.items()},
     }
     text = _json_text(document, "fit", path)
-    _fit(parse_json(text, "fit", str(path)))
+    fit_of(parse_json(text, "fit", str(path)))
     with atomic_path(path, "fit") as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-@_written_by("fit")
+@written_by("fit")
 def load_fit(path: Path, phase: str = "fit") -> Fit:
     """Reads a fit; arguments and errors as in `load_calibration`."""
     _check_file(path, phase)
@@ -134,7 +139,7 @@ def load_fit(path: Path, phase: str = "fit") -> Fit:
         content = path.read_bytes()
     except OSError as error:
         raise ArtifactError(phase, f"cannot be read: {error.strerror}", where=str(path)) from error
-    return _fit(parse_json(content, phase, str(path)))
+    return fit_of(parse_json(content, phase, str(path)))
 
 
 def _json_text(document: Mapping[str, Any], phase: str, path: Path) -> str:
@@ -164,8 +169,17 @@ def _sha256(fields: Fields, key: str) -> str:
     return text
 
 
-def _calibration(fields: Fields, arrays: _Arrays) -> Calibration:
-    """Builds a calibration from its JSON header and its arrays, which it consumes."""
+def calibration_of(fields: Fields, arrays: Arrays, *, summed: bool = False) -> Calibration:
+    """Builds a calibration from its JSON header and its arrays.
+
+    Args:
+        fields: The header; all of it is taken.
+        arrays: By their names in the file; all are taken.
+        summed: Whether the histograms are sums over the channels, int64 and float64 (1, B+1).
+
+    Raises:
+        ArtifactError: They are not sound or do not go together.
+    """
     _check_version(fields, CALIBRATION_VERSION)
     model_sha256 = _sha256(fields, "model_sha256")
     try:
@@ -176,7 +190,9 @@ def _calibration(fields: Fields, arrays: _Arrays) -> Calibration:
     edges = _array(fields, arrays, "edges", np.float32, None)
     if edges.size == 0 or np.any(edges[1:] <= edges[:-1]):
         fields.refuse("edges", "are not ascending")
-    sites = [_site(site, arrays, f"sites.{i}.", edges.size) for i, site in enumerate(fields.objects("sites"))]
+    sites = [
+        _site(site, arrays, f"sites.{index}.", edges.size, summed) for index, site in enumerate(fields.objects("sites"))
+    ]
     if len({site.output for site in sites}) < len(sites):
         fields.refuse("sites", "name an output twice")
     fields.done()
@@ -185,12 +201,13 @@ def _calibration(fields: Fields, arrays: _Arrays) -> Calibration:
     return Calibration(model_sha256, pattern, edges, tuple(sites), settings)
 
 
-def _site(fields: Fields, arrays: _Arrays, prefix: str, edges: int) -> SiteCalibration:
+def _site(fields: Fields, arrays: Arrays, prefix: str, edges: int, summed: bool) -> SiteCalibration:
     channels = fields.integer("channels")
+    histogram = (1 if summed else channels, edges + 1)
     shapes = {"P1": (channels, 1, 3, 3), "p1": (channels,), "P2": (channels, 1, 3, 3), "p2": (channels,)}
     weights = {name: _array(fields, arrays, prefix + name, np.float32, shape) for name, shape in shapes.items()}
-    counts = _array(fields, arrays, f"{prefix}counts", np.int64, (channels, edges + 1))
-    values = _array(fields, arrays, f"{prefix}values", np.float64, (channels, edges + 1))
+    counts = _array(fields, arrays, f"{prefix}counts", np.int64, histogram)
+    values = _array(fields, arrays, f"{prefix}values", np.float64, histogram)
     site = SiteCalibration(
         name=fields.text("name"),
         output=fields.text("output"),
@@ -215,7 +232,7 @@ def _site(fields: Fields, arrays: _Arrays, prefix: str, edges: int) -> SiteCalib
 
 
 def _array(
-    fields: Fields, arrays: _Arrays, name: str, dtype: npt.DTypeLike, shape: tuple[int, ...] | None
+    fields: Fields, arrays: Arrays, name: str, dtype: npt.DTypeLike, shape: tuple[int, ...] | None
 ) -> npt.NDArray[Any]:
     """Takes a finite array of a type and shape; `shape` None is any vector."""
     array = arrays.pop(name, None)
@@ -230,9 +247,14 @@ def _array(
     return array
 
 
-def _fit(fields: Fields) -> Fit:
-    if fields.take("format") != _FIT_FORMAT:
-        fields.refuse("format", f"is not '{_FIT_FORMAT}'")
+def fit_of(fields: Fields) -> Fit:
+    """Builds a fit from its JSON document, all of which is taken.
+
+    Raises:
+        ArtifactError: It is not sound.
+    """
+    if fields.take("format") != FIT_FORMAT:
+        fields.refuse("format", f"is not '{FIT_FORMAT}'")
     _check_version(fields, FIT_VERSION)
     method = fields.text("method")
     if method not in ("exact", "sigmoid"):

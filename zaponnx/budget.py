@@ -14,7 +14,6 @@ class Budget:
     """Either a limit for the error or a goal for the saving.
 
     Attributes:
-        phase: The command that is asked, for error messages.
         epsilon: The limit for the sum of the sites' errors, as measured in calibration.
         mac_saving: The share of the calibrated sites' MACs to save, 0 to 1.
 
@@ -22,18 +21,16 @@ class Budget:
         InvalidArgument: Not exactly one of them is given, or one is out of range.
     """
 
-    phase: str
     epsilon: float | None
     mac_saving: float | None
 
     def __post_init__(self) -> None:
         if (self.epsilon is None) == (self.mac_saving is None):
-            raise InvalidArgument(self.phase, "give either an epsilon or a MAC saving, and not both")
+            raise InvalidArgument("convert", "give either an epsilon or a MAC saving, and not both")
         if self.epsilon is not None and not 0 <= self.epsilon < math.inf:
-            raise InvalidArgument(self.phase, f"epsilon is {self.epsilon}", remedy="use a number from 0")
+            raise InvalidArgument("convert", f"epsilon is {self.epsilon}", remedy="use a number from 0")
         if self.mac_saving is not None and not 0 <= self.mac_saving <= 1:
-            problem = f"the MAC saving is {self.mac_saving}"
-            raise InvalidArgument(self.phase, problem, remedy="use a share from 0 to 1")
+            raise InvalidArgument("convert", f"the MAC saving is {self.mac_saving}", remedy="use a share from 0 to 1")
 
     def select(self, fit: Fit) -> tuple[OperatingPoint, str]:
         """The operating point that fits best, and why it misses the budget, "" if it does not.

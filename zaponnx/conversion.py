@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from zaponnx.artifact_files import load_calibration, load_fit
-from zaponnx.budget import Budget
 from zaponnx.calibrated_sites import check_provenance
 from zaponnx.conversion_report import ConversionReport
 from zaponnx.dense_model import DenseModel
@@ -14,7 +13,6 @@ from zaponnx.graph.converted import is_converted
 from zaponnx.models import check_model_output, external_files, load_model, model_sha256
 from zaponnx.operating_point import Request, write_operating_point
 from zaponnx.progress import Progress, silent
-from zaponnx.tuning import TuningSettings
 
 
 def convert(
@@ -66,12 +64,9 @@ def convert(
         RuntimeUnavailable: ONNX Runtime, which the check needs, or the library, which tuning needs, is not installed.
     """
     model, calibration, fit, output = Path(model), Path(calibration), Path(fit), Path(output)
-    tuning = TuningSettings.of(tune, data, batch_size, preprocess, threads)
-    request = Request(Budget("convert", epsilon, mac_saving), layout, tuning)
+    request = Request.of(epsilon, mac_saving, layout, tune, data, batch_size, preprocess, threads)
     data_files = external_files(model, "convert")
-    argument = (data or "").partition(":")[2]  # a file, or a script's file and its function
-    inputs = [model, *data_files, calibration, fit, Path(argument), Path(argument.rpartition(":")[0])]
-    check_model_output(output, "convert", inputs)
+    check_model_output(output, "convert", [model, *data_files, calibration, fit, *request.files])
     proto = load_model(model, "convert")
     if is_converted(proto):
         raise ModelError("convert", "it is already converted", where=str(model), remedy="convert the original model")

@@ -6,6 +6,9 @@ command line turns the class into an exit code; nothing else in the library know
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class ZapError(Exception):
     """Base class of all errors that zaponnx raises on purpose.
@@ -25,6 +28,15 @@ class ZapError(Exception):
         place = f"{where}: " if where else ""
         hint = f"; {remedy}" if remedy else ""
         super().__init__(f"{phase}: {place}{problem}{hint}")
+
+
+@contextmanager
+def on_behalf_of(phase: str) -> Iterator[None]:
+    """Makes the errors of a step that a command shares with another one this command's own."""
+    try:
+        yield
+    except ZapError as error:
+        raise type(error)(phase, error.problem, where=error.where, remedy=error.remedy) from error
 
 
 class InvalidArgument(ZapError):

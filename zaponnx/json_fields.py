@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Mapping
@@ -102,17 +103,32 @@ class Fields:
 
     def numbers(self, key: str, length: int) -> list[float]:
         """A member that is an array of finite numbers."""
-        values = self._array(key)
-        if len(values) != length:
-            self.refuse(key, f"has not {length} entries")
-        items = Fields(
-            {str(index): value for index, value in enumerate(values)}, self._phase, self._where, f"{self._path}{key}."
-        )
+        items = self._items(key, length)
         return [items.number(index) for index in items.names()]
+
+    def integers(self, key: str, length: int) -> list[int]:
+        """A member that is an array of integers from 0."""
+        items = self._items(key, length)
+        return [items.integer(index, low=0) for index in items.names()]
+
+    def bytes(self, key: str) -> bytes:
+        """A member that is bytes in base64."""
+        try:
+            return base64.b64decode(self.text(key), validate=True)
+        except ValueError:
+            self.refuse(key, "is not in base64")
 
     def names(self) -> list[str]:
         """The names of the members not taken yet."""
         return list(self._data)
+
+    def _items(self, key: str, length: int) -> Fields:
+        """The entries of an array, by their positions."""
+        values = self._array(key)
+        if len(values) != length:
+            self.refuse(key, f"has not {length} entries")
+        entries = {str(index): value for index, value in enumerate(values)}
+        return Fields(entries, self._phase, self._where, f"{self._path}{key}.")
 
     def _array(self, key: str) -> list[Any]:
         value = self.take(key)

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from zaponnx.artifacts import OperatingPoint
 from zaponnx.budget import Budget
+from zaponnx.carried import carried_metadata
 from zaponnx.conversion_report import ConversionReport, ConvertedSite
 from zaponnx.dense_model import DenseModel
 from zaponnx.errors import InvalidArgument
 from zaponnx.graph.converted import write_metadata
+from zaponnx.graph.originals import originals
 from zaponnx.graph.site import Refusal
 from zaponnx.graph.surgery import display_name
 from zaponnx.models import staged_model
@@ -43,7 +45,33 @@ class Request:
     def __post_init__(self) -> None:
         if self.layout not in _LAYOUTS:
             remedy = f"use {' or '.join(_LAYOUTS)}"
-            raise InvalidArgument(self.budget.phase, f"the layout is '{self.layout}'", remedy=remedy)
+            raise InvalidArgument("convert", f"the layout is '{self.layout}'", remedy=remedy)
+
+    @classmethod
+    def of(
+        cls,
+        epsilon: float | None,
+        mac_saving: float | None,
+        layout: str,
+        tune: bool,
+        data: str | None,
+        batch_size: int | None,
+        preprocess: str | None,
+        threads: int | None,
+    ) -> Request:
+        """What the arguments of `convert` ask for.
+
+        Raises:
+            InvalidArgument: An argument is out of range, missing, or given in vain.
+        """
+        tuning = TuningSettings.of(tune, data, batch_size, preprocess, threads)
+        return cls(Budget(epsilon, mac_saving), layout, tuning)
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that the data may be in: a file, or a script's file before its function."""
+        argument = self.tuning.data.partition(":")[2] if self.tuning else ""
+        return [Path(argument), Path(argument.rpartition(":")[0])]
 
 
 def write_operating_point(
@@ -62,7 +90,7 @@ def write_operating_point(
     Raises:
         ZapError: As `zaponnx.conversion.convert` says.
     """
-    budget, phase = request.budget, request.budget.phase
+    budget = request.budget
     point, budget_missed = budget.select(dense.fit)
     tuning = None
     if request.tuning is not None:
@@ -81,7 +109,9 @@ def write_operating_point(
             point, budget_missed = tuned, budget.missed_by_tuned(tuned)
     result, layouts = dense.converted(point, request.layout)
     write_metadata(result, provenance(dense.calibration, dense.fit, point, tuning))
-    with staged_model(result, output, phase, external_data=external_data) as staged:
+    removed = originals(dense.model.graph, result.graph)
+    write_metadata(result, carried_metadata(removed, dense.calibration, dense.fit))
+    with staged_model(result, output, "convert", external_data=external_data) as staged:
         verification = verify(dense.path, staged)
     return ConversionReport(
         model=model,

@@ -13,14 +13,18 @@ _RECORDED_SETTINGS = ("data", "samples", "seed")
 """Of those of the calibration, what is recorded."""
 
 
+def recorded_settings(calibration: Calibration) -> dict[str, Any]:
+    """The calibration's settings that are recorded, as far as it has them."""
+    return {name: calibration.settings[name] for name in _RECORDED_SETTINGS if name in calibration.settings}
+
+
 def provenance(calibration: Calibration, fit: Fit, point: OperatingPoint, tuning: Tuning | None) -> dict[str, str]:
     """The artifacts, the operating point and the tuning, numbers as in JSON."""
-    settings = {name: calibration.settings[name] for name in _RECORDED_SETTINGS if name in calibration.settings}
     return {
         "version": version("zaponnx"),
         "model_sha256": calibration.model_sha256,
         "calibration_sha256": fit.calibration_sha256,
-        **{f"calibration_{name}": _text(value) for name, value in settings.items()},
+        **{f"calibration_{name}": _text(value) for name, value in recorded_settings(calibration).items()},
         "pattern": calibration.pattern.spec,
         "method": fit.method,
         "epsilon": _text(point.epsilon),

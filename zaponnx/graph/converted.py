@@ -59,6 +59,13 @@ def write_metadata(model: onnx.ModelProto, values: Mapping[str, str]) -> None:
         model.metadata_props.add(key=f"{_PREFIX}{name}", value=value)
 
 
+def drop_metadata(model: onnx.ModelProto) -> None:
+    """Takes away what `write_metadata` wrote."""
+    for index in reversed(range(len(model.metadata_props))):
+        if model.metadata_props[index].key.startswith(_PREFIX):
+            del model.metadata_props[index]
+
+
 def read_metadata(model: onnx.ModelProto) -> dict[str, str]:
     """The metadata that `write_metadata` wrote; empty in a model that was never converted."""
     return {
