@@ -34,13 +34,13 @@ def clipped_interval(node: gs.Node) -> Interval | str | None:
         return (value, math.inf) if node.op == "Max" else (-math.inf, value)
     if not is_op(node, "Clip"):
         return None
-    bounds = []
+    bounds: list[float] = []
     for index, (name, default) in enumerate([("min", -math.inf), ("max", math.inf)], start=1):
         tensor = given_input(node, index)
-        value = node.attrs.get(name, default) if tensor is None else _scalar(tensor)
-        if value is None:
+        bound = float(node.attrs.get(name, default)) if tensor is None else _scalar(tensor)
+        if bound is None:
             return f"the bounds of Clip '{display_name(node)}' are no constants"
-        bounds.append(math.copysign(math.inf, value) if abs(value) >= _LARGEST else value)
+        bounds.append(math.copysign(math.inf, bound) if abs(bound) >= _LARGEST else bound)
     return bounds[0], bounds[1]
 
 

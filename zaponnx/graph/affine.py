@@ -107,9 +107,7 @@ def _arithmetic(node: gs.Node, data: gs.Tensor, channels: int) -> Affine | str |
 
 def _per_channel(found: gs.Constant, channels: int) -> Channels | None:
     """A constant's values, one per channel; None if it varies along N, H or W."""
-    if len(found.shape) > 4:
+    shape = [1] * (4 - len(found.shape)) + list(found.shape)
+    if shape not in ([1, 1, 1, 1], [1, channels, 1, 1]):
         return None
-    batch, own_channels, *size = (*[1] * (4 - len(found.shape)), *found.shape)
-    if batch != 1 or size != [1, 1] or own_channels not in (1, channels):
-        return None
-    return np.broadcast_to(found.values.reshape(own_channels).astype(np.float64), channels)
+    return np.broadcast_to(found.values.astype(np.float64).reshape(-1), channels)

@@ -44,7 +44,7 @@ def _evaluated(node: gs.Node) -> gs.Constant | None:
     with G_LOGGER.suppress():
         try:
             values = _EVALUATIONS[node.op](node, *(found.values for found in inputs))
-        except (ValueError, MemoryError):
+        except (ValueError, IndexError, MemoryError):
             return None
     return None if values is None else gs.Constant(node.outputs[0].name, values)
 
@@ -81,7 +81,7 @@ def _transposed(node: gs.Node, data: Array) -> Array:
 def _axes(node: gs.Node, given: tuple[Array, ...]) -> tuple[int, ...] | None:
     """The axes of Squeeze and Unsqueeze: an attribute up to opset 12, then an input; None for all."""
     axes = given[0] if given else node.attrs.get("axes")
-    return None if axes is None else tuple(int(axis) for axis in axes)
+    return None if axes is None else tuple(int(axis) for axis in np.atleast_1d(axes))
 
 
 def _squeezed(node: gs.Node, data: Array, *axes: Array) -> Array:
