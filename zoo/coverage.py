@@ -1,0 +1,154 @@
+"""One row of the table: what zaponnx does with a network, and whether it does it right."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from onnx import helper
+
+from zaponnx.graph.upgrading import opset_version
+from zaponnx.macs import conv_work
+from zaponnx.models import first_line, load_model, save_model
+from zoo.agreement import agreement, thresholds_that_skip
+from zoo.converting import Dense, again, converted, dense
+from zoo.equality import WAYS, Feeds, differences
+from zoo.networks import SEED, Network
+from zoo.normalizing import normalize
+from zoo.reasons import reason_class, without_names
+
+EPSILON = 2e-4
+"""How far a tensor may be from the original's at threshold −∞, relative to its largest value.
+
+The products that are added up are the same, but for the batch norms that are folded into the weights, and their order
+is another. Each layer adds roundings of some 2⁻²⁴ of its values, and hands on those of the layers before.
+"""
+
+SKIPPED = 0.3
+"""What share of all sites' outputs the operating point skips."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network's.
+
+    Attributes:
+        network, origin, size: See `zoo.networks.Network`.
+        opset, ir_version: The model's own.
+        upgraded: What was upgraded, "" if nothing.
+        nodes, convs, sites: How many the model has.
+        share: Share of the convolutions' MACs that the sites have.
+        refusals: Reason, without the names of nodes → how many Convs stay dense for it.
+        seconds: That the conversion took.
+        differences: Way of running it → the largest difference from the original at threshold −∞.
+        skipped: Share of the sites' outputs that the operating point skipped.
+        problems: What is wrong; empty if nothing is.
+    """
+
+    network: str
+    origin: str
+    size: int
+    opset: int
+    ir_version: int
+    upgraded: str
+    nodes: int
+    convs: int
+    sites: int
+    share: float
+    refusals: Mapping[str, int]
+    seconds: float
+    differences: Mapping[str, float]
+    skipped: float
+    problems: tuple[str, ...]
+
+
+def cover(network: Network) -> Row:
+    """Converts a network, and checks the result."""
+    with tempfile.TemporaryDirectory() as directory:
+        return _cover(network, Path(directory))
+
+
+def _cover(network: Network, directory: Path) -> Row:
+    model = network.model()
+    feeds = {_input(model): network.images()}
+    normalize(model, feeds, SEED)
+    file = directory / "model.onnx"
+    save_model(model, file, external_data=True)
+    model = load_model(file, "coverage")
+    start = time.perf_counter()
+    prepared = dense(model)
+    everywhere = converted(prepared, {match.output: -math.inf for match in prepared.matches}, SEED)
+    seconds = time.perf_counter() - start
+    work = _conv_macs(prepared.model, feeds)
+    refusals = Counter(without_names(refusal.reason) for refusal in prepared.refusals)
+    found = differences(model, everywhere, feeds)
+    skipped, problems = _operating_point(prepared, everywhere, feeds, directory)
+    return Row(
+        network=network.name,
+        origin=network.origin,
+        size=network.size,
+        opset=opset_version(model, "coverage"),
+        ir_version=model.ir_version,
+        upgraded=prepared.upgraded,
+        nodes=len(model.graph.node),
+        convs=len(prepared.matches) + len(prepared.refusals),
+        sites=len(prepared.matches),
+        share=sum(work[match.conv.outputs[0].name] for match in prepared.matches) / sum(work.values()),
+        refusals=dict(refusals.most_common()),
+        seconds=seconds,
+        differences=found,
+        skipped=skipped,
+        problems=(
+            *(f"unexplained: {reason}" for reason in refusals if reason_class(reason) is None),
+            *(f"{way}: differs by {found[way]:.1e}" for way in WAYS if not found[way] <= EPSILON),
+            *problems,
+        ),
+    )
+
+
+def _operating_point(
+    prepared: Dense, everywhere: onnx.ModelProto, feeds: Feeds, directory: Path
+) -> tuple[float, list[str]]:
+    """The share of the sites' outputs that is skipped at an operating point, and what is wrong with it."""
+    thresholds = thresholds_that_skip(everywhere, feeds, SKIPPED) if prepared.matches else {}
+    model = converted(prepared, thresholds, SEED)
+    skipped, problems = 0.0, []
+    if prepared.matches:
+        result = agreement(model, feeds)
+        skipped = result.skipped
+        if result.wrong:
+            problems.append(f"{result.wrong} of {result.outputs} outputs are not the function body's")
+    file = directory / "converted.onnx"
+    save_model(model, file, external_data=True)
+    saved = load_model(file, "coverage")
+    if again(saved) != saved:
+        problems.append("a second conversion changes it")
+    try:
+        onnx.checker.check_model(str(file), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        problems.append(f"not a valid model: {first_line(error)}")
+    return skipped, problems
+
+
+def _conv_macs(model: onnx.ModelProto, feeds: Feeds) -> dict[str, int]:
+    """The MACs of each Conv, by its output. Inferred for the shapes of the feeds: some Reshapes need a fixed batch."""
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
+    for value in fixed.graph.input:
+        if value.name in feeds:
+            value.CopyFrom(helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, feeds[value.name].shape))
+    macs = {output: work.macs for output, work in conv_work(fixed).items()}
+    return {output: count for output, count in macs.items() if count is not None}
+
+
+def _input(model: onnx.ModelProto) -> str:
+    """The name of the only input that is no initializer."""
+    initializers = {tensor.name for tensor in model.graph.initializer}
+    [name] = (str(value.name) for value in model.graph.input if value.name not in initializers)
+    return name

@@ -1,0 +1,100 @@
+"""torchvision's networks, exported by both of torch's exporters.
+
+`dynamo` traces with torch.export and writes opset 18; `torchscript` is the older one, asked for opset 11, which half of
+the models in use have. Both fold the batch norms that follow a convolution. The batch is dynamic.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import onnx
+import torch
+from torch import nn
+
+from zaponnx.calib.torchvision_compat import torchvision_models
+
+EXPORTERS = ("dynamo", "torchscript")
+
+DYNAMO_OPSET = 18
+TORCHSCRIPT_OPSET = 11
+
+
+def exported(name: str, exporter: str, size: int, seed: int, **keywords: Any) -> onnx.ModelProto:
+    """A network with seeded random weights.
+
+    Args:
+        name: torchvision's.
+        exporter: One of EXPORTERS.
+        size: Of the square images that it is traced with.
+        seed: Of the weights.
+        **keywords: Of torchvision's builder.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network: nn.Module = torchvision_models().get_model(name, weights=None, **keywords)
+        _scatter(network)
+    sample = torch.zeros(1, 3, size, size)
+    with _quiet():
+        return _dynamo(network.eval(), sample) if exporter == "dynamo" else _torchscript(network.eval(), sample)
+
+
+@torch.no_grad()
+def _scatter(network: nn.Module) -> None:
+    """Makes biases and batch norms differ, as trained ones do: the exporters merge parameters that are equal."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            module.weight.uniform_(0.5, 1.5)
+            module.running_var.uniform_(0.5, 1.5)
+            for values in (module.bias, module.running_mean):
+                values.normal_(std=0.1)
+        elif isinstance(module, nn.Conv2d) and module.bias is not None:
+            module.bias.normal_(std=0.1)
+
+
+def _dynamo(network: nn.Module, sample: torch.Tensor) -> onnx.ModelProto:
+    program = torch.onnx.export(
+        network,
+        (sample,),
+        input_names=["input"],
+        opset_version=DYNAMO_OPSET,
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    return program.model_proto
+
+
+def _torchscript(network: nn.Module, sample: torch.Tensor) -> onnx.ModelProto:
+    file = io.BytesIO()
+    torch.onnx.export(
+        network,
+        (sample,),
+        file,  # type: ignore[arg-type] # it takes streams too
+        input_names=["input"],
+        opset_version=TORCHSCRIPT_OPSET,
+        dynamic_axes={"input": {0: "batch"}},
+        dynamo=False,
+    )
+    return onnx.load_model_from_string(file.getvalue())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences torch's deprecation warnings and its logging."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
