@@ -88,7 +88,7 @@ void measure(const Kernel& kernel, const Shape& shape, const Options& options, c
   }
   std::vector<std::unique_ptr<WholeLayer>> layers;
   for (Layout layout : {Layout::kNchw, Layout::kNhwc}) {
-    for (double density : {0.3, 0.5}) {
+    for (double density : {0.3, 0.5, 1.0}) {
       layers.push_back(std::make_unique<WholeLayer>(layer, kernel, layout, density));
       const WholeLayer& whole = *layers.back();
       figures.push_back({layout == Layout::kNchw ? "layer" : "layer-nhwc",

@@ -4,6 +4,7 @@
 #include "kernels/kernel.h"
 #include "kernels/reference/reference.h"
 #include "kernels/two_path/two_path.h"
+#include "kernels/winograd/winograd.h"
 
 namespace zaponnx {
 namespace {
@@ -22,6 +23,7 @@ template <const VectorKernels& Kernels>
 std::unique_ptr<PreparedLayer> prepare(const LayerAttributes& attributes, const LayerWeights& weights) {
   // One input channel fills one lane of a vector: 960 depthwise maps of 56 x 56 took 1.6 times as long.
   if (weights.shape[1] == 1) return prepare_reference(attributes, weights);
+  if (suits_winograd(attributes, weights)) return prepare_winograd(Kernels, attributes, weights);
   return prepare_two_path(Kernels, attributes, weights);
 }
 

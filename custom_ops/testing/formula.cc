@@ -105,7 +105,7 @@ Expected evaluate(const Case& c) {
           }
           const double value = relu(sum);
           // The worst case of any order of summation; sums of random terms stay far below it.
-          r[i * g.out_width + j] = {value > a.bound ? a.bound : value, terms * kEpsilon * magnitude};
+          r[i * g.out_width + j] = {value > a.bound ? a.bound : value, c.rounding * terms * kEpsilon * magnitude};
         }
       }
       std::vector<Bounded> known(outputs, {0, 0});

@@ -15,6 +15,7 @@ struct Case {
   std::vector<int64_t> x_shape;
   std::vector<float> W, B, P1, p1, P2, p2, x, residual;
   bool has_residual = false;
+  double rounding = 1;  // errors that a kernel may make, in those of a sum of products
 
   LayerWeights weights() const { return {w_shape, W.data(), B.data(), P1.data(), p1.data(), P2.data(), p2.data()}; }
   Geometry geometry() const { return make_geometry(attributes, w_shape, x_shape); }

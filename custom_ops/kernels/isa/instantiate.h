@@ -6,12 +6,21 @@
 #include "kernels/predictor/predictor.h"
 #include "kernels/sparse_outputs/sparse_outputs.h"
 #include "kernels/transpose/transpose.h"
+#include "kernels/winograd/loops.h"
 
 namespace zaponnx {
 
 template <typename Isa>
 constexpr VectorKernels vector_kernels() {
-  return {Isa::kLanes, pattern_pixels<Isa>, sparse_outputs<Isa>, predict<Isa>, activate<Isa>, transpose<Isa>};
+  return {Isa::kLanes,
+          pattern_pixels<Isa>,
+          sparse_outputs<Isa>,
+          predict<Isa>,
+          activate<Isa>,
+          transpose<Isa>,
+          Isa::kLanes * Isa::kProductVectors,
+          winograd_products<Isa>,
+          {{winograd_inputs<Isa, 2>, winograd_outputs<Isa, 2>}, {winograd_inputs<Isa, 4>, winograd_outputs<Isa, 4>}}};
 }
 
 }  // namespace zaponnx

@@ -12,9 +12,11 @@ namespace {  // each file that includes this compiles its own copy, with its own
 struct Avx2 {
   using Vector = __m256;
   static constexpr int kLanes = 8;
-  static constexpr int kPatternPixels = 3;  // x 4 channels: 12 accumulators, 3 pixels, 1 weight
-  static constexpr int kSparsePixels = 8;   // of one channel
-  static constexpr int kSharedPixels = 6;   // x 2 channels: 12 accumulators, 2 weights, 1 pixel
+  static constexpr int kPatternPixels = 3;   // x 4 channels: 12 accumulators, 3 pixels, 1 weight
+  static constexpr int kSparsePixels = 8;    // of one channel
+  static constexpr int kSharedPixels = 6;    // x 2 channels: 12 accumulators, 2 weights, 1 pixel
+  static constexpr int kProductTiles = 6;    // of a plane of Winograd's
+  static constexpr int kProductVectors = 2;  // x 6 tiles: 12 accumulators, 2 weights, 1 input
 
   static Vector zero() { return _mm256_setzero_ps(); }
   static Vector broadcast(float value) { return _mm256_set1_ps(value); }
@@ -27,6 +29,8 @@ struct Avx2 {
   }
   static void store(float* to, Vector v) { _mm256_storeu_ps(to, v); }
   static Vector add(Vector a, Vector b) { return _mm256_add_ps(a, b); }
+  static Vector sub(Vector a, Vector b) { return _mm256_sub_ps(a, b); }
+  static Vector mul(Vector a, Vector b) { return _mm256_mul_ps(a, b); }
   static Vector fma(Vector a, Vector b, Vector c) { return _mm256_fmadd_ps(a, b, c); }
   // A NaN in the second operand is kept, as ONNX's Relu and Min keep it.
   static Vector max(Vector a, Vector b) { return _mm256_max_ps(a, b); }

@@ -1,4 +1,5 @@
-// AVX-512 (F, DQ, BW, VL): 16 floats, 32 registers. Include only in files compiled for it.
+// AVX-512 (F, DQ, BW, VL): 16 floats, 32 registers. Include only in files
+// compiled for it.
 #pragma once
 
 #include "kernels/isa/vector_avx2.h"
@@ -10,9 +11,11 @@ namespace {  // each file that includes this compiles its own copy, with its own
 struct Avx512 {
   using Vector = __m512;
   static constexpr int kLanes = 16;
-  static constexpr int kPatternPixels = 6;  // x 4 channels: 24 accumulators, 6 pixels, 1 weight
-  static constexpr int kSparsePixels = 8;   // of one channel
-  static constexpr int kSharedPixels = 8;   // x 2 channels: 16 accumulators, 2 weights; 12 measured the same
+  static constexpr int kPatternPixels = 6;   // x 4 channels: 24 accumulators, 6 pixels, 1 weight
+  static constexpr int kSparsePixels = 8;    // of one channel
+  static constexpr int kSharedPixels = 8;    // x 2 channels: 16 accumulators, 2 weights; 12 measured the same
+  static constexpr int kProductTiles = 6;    // of a plane of Winograd's
+  static constexpr int kProductVectors = 4;  // x 6 tiles: 24 accumulators, 4 weights, 1 input
 
   static Vector zero() { return _mm512_setzero_ps(); }
   static Vector broadcast(float value) { return _mm512_set1_ps(value); }
@@ -25,6 +28,8 @@ struct Avx512 {
   }
   static void store(float* to, Vector v) { _mm512_storeu_ps(to, v); }
   static Vector add(Vector a, Vector b) { return _mm512_add_ps(a, b); }
+  static Vector sub(Vector a, Vector b) { return _mm512_sub_ps(a, b); }
+  static Vector mul(Vector a, Vector b) { return _mm512_mul_ps(a, b); }
   static Vector fma(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
   // A NaN in the second operand is kept, as ONNX's Relu and Min keep it.
   static Vector max(Vector a, Vector b) { return _mm512_max_ps(a, b); }

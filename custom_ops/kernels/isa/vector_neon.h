@@ -6,14 +6,17 @@
 #include <cstdint>
 
 namespace zaponnx {
-namespace {  // each file that includes this compiles its own copy, with its own instruction set
+namespace {  // each file that includes this compiles its own copy, with its own
+             // instruction set
 
 struct Neon {
   using Vector = float32x4_t;
   static constexpr int kLanes = 4;
-  static constexpr int kPatternPixels = 6;  // x 4 channels: 24 accumulators, 6 pixels, 1 weight
-  static constexpr int kSparsePixels = 8;   // of one channel
-  static constexpr int kSharedPixels = 8;   // x 2 channels: 16 accumulators, 2 weights, 1 pixel
+  static constexpr int kPatternPixels = 6;   // x 4 channels: 24 accumulators, 6 pixels, 1 weight
+  static constexpr int kSparsePixels = 8;    // of one channel
+  static constexpr int kSharedPixels = 8;    // x 2 channels: 16 accumulators, 2 weights, 1 pixel
+  static constexpr int kProductTiles = 6;    // of a plane of Winograd's
+  static constexpr int kProductVectors = 4;  // x 6 tiles: 24 accumulators, 4 weights, 1 input
 
   static Vector zero() { return vdupq_n_f32(0.0f); }
   static Vector broadcast(float value) { return vdupq_n_f32(value); }
@@ -26,6 +29,8 @@ struct Neon {
   }
   static void store(float* to, Vector v) { vst1q_f32(to, v); }
   static Vector add(Vector a, Vector b) { return vaddq_f32(a, b); }
+  static Vector sub(Vector a, Vector b) { return vsubq_f32(a, b); }
+  static Vector mul(Vector a, Vector b) { return vmulq_f32(a, b); }
   static Vector fma(Vector a, Vector b, Vector c) { return vfmaq_f32(c, a, b); }
   // A NaN in either operand is kept, as ONNX's Relu and Min keep it.
   static Vector max(Vector a, Vector b) { return vmaxq_f32(a, b); }

@@ -1,11 +1,11 @@
-// Layouts of the two-path layer: packed weights, packed predictors, patches.
+// The two-path layer's packed weights and predictors.
 //
-// Input channels are cut in chunks of `chunk` channels (padded with zeros), so that a chunk of a tile's patch stays in
-// L1. In a patch and in the packed weights the taps of a kernel row are contiguous, channel by channel, which turns the
-// taps of one output into a few runs; the lanes of a vector then hold neighbouring channels.
+// Input channels are cut in chunks of `chunk` channels (padded with zeros), so
+// that a chunk of a tile's patch stays in L1. In the packed weights, as in a
+// patch, the taps of a kernel row are contiguous, channel by channel, which
+// turns the taps of one output into a few runs; the lanes of a vector then hold
+// neighbouring channels.
 #pragma once
-
-#include <vector>
 
 #include "core/layer.h"
 #include "core/memory.h"
@@ -13,21 +13,16 @@
 
 namespace zaponnx {
 
-// A rectangle of outputs.
-struct Tile {
-  int64_t top, left;
-  int32_t rows, columns;
-};
-
 class PackedWeights {
  public:
   PackedWeights(const LayerAttributes& attributes, const LayerWeights& weights, int32_t lanes);
 
-  int32_t chunk() const { return chunk_; }      // channels in a chunk, a multiple of the vector length
+  int32_t chunk() const { return chunk_; }  // channels in a chunk, a multiple of the vector length
   int32_t chunks() const { return chunks_; }    // of a group
   int64_t taps() const { return taps_; }        // kH * kW
   bool large() const { return size_ > kInL2; }  // they come from L3 or memory
-  // The weights of a chunk of a group, from the group's output channel `channel` on.
+  // The weights of a chunk of a group, from the group's output channel
+  // `channel` on.
   ChunkWeights at(int64_t group, int32_t chunk_index, int64_t channel) const {
     const int64_t stride = taps_ * chunk_;
     return {data_.data() + ((group * chunks_ + chunk_index) * group_channels_ + channel) * stride, stride, large()};
@@ -45,50 +40,15 @@ class PackedPredictors {
  public:
   PackedPredictors(const LayerAttributes& attributes, const LayerWeights& weights, int32_t lanes);
 
-  // The parameters of the strip that starts at output channel `channel`: kPredictorVectors vectors. A strip may start
-  // anywhere; lanes past the last channel are padding.
+  // The parameters of the strip that starts at output channel `channel`:
+  // kPredictorVectors vectors. A strip may start anywhere; lanes past the last
+  // channel are padding.
   void strip(int64_t channel, float* to) const;
 
  private:
   int32_t lanes_;
   int64_t padded_channels_;
   Buffer<float> data_;  // [kPredictorVectors][padded channel]
-};
-
-// One axis of a patch. A tile's first taps span `span` neighbouring positions of the image; each tap of the kernel adds
-// such a span `dilation` further on. Where spans overlap or touch, the patch is that part of the image; where they do
-// not, it leaves out what lies between. Either way position i of the patch is
-//     first + i / pitch * dilation + i % pitch      in the image, pitch = min(dilation, span),
-// and the taps are `pitch` apart in the patch.
-struct PatchAxis {
-  int64_t stride, pad, dilation, span, pitch, size;
-
-  PatchAxis(int64_t outputs, int64_t stride, int64_t pad, int64_t dilation, int64_t kernel);
-};
-
-// Patches: the part of an image that a tile's outputs read, for one chunk of channels of one group,
-// [row][column][channel in chunk], zero outside the image. All tiles of a map have patches of one size.
-class PatchLayout {
- public:
-  // Throws std::invalid_argument if a patch would be too large to address.
-  PatchLayout(const LayerAttributes& attributes, const Geometry& geometry, int64_t tile_rows, int64_t tile_columns,
-              int32_t chunk);
-
-  int64_t size() const { return rows_.size * columns_.size * chunk_; }
-  // Of the first tap of the tile's output (row, column).
-  int32_t pixel_offset(int64_t row, int64_t column) const {
-    return static_cast<int32_t>((row * rows_.stride * columns_.size + column * columns_.stride) * chunk_);
-  }
-  TapRuns taps() const { return {run_offsets_.data(), static_cast<int32_t>(run_offsets_.size()), run_length_}; }
-  // image: its pixel (0, 0) at the chunk's first channel; channels: at most the chunk's; tile: whose patch it is.
-  void pack(const VectorKernels& kernels, const float* image, const ImageStrides& strides, int64_t channels,
-            const Tile& tile, float* patch) const;
-
- private:
-  PatchAxis rows_, columns_;
-  int64_t image_height_, image_width_, chunk_;
-  int32_t run_length_;
-  std::vector<int32_t> run_offsets_;
 };
 
 }  // namespace zaponnx

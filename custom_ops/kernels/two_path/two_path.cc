@@ -4,8 +4,8 @@
 #include <cstring>
 
 #include "kernels/activate/clipped.h"
+#include "kernels/stages/stages.h"
 #include "kernels/two_path/plan.h"
-#include "kernels/two_path/stages.h"
 
 namespace zaponnx {
 namespace {
@@ -50,7 +50,7 @@ class TwoPath final : public PreparedLayer {
       stages.run(static_cast<int64_t>(job), [&](const Stage& stage, int64_t index) {
         if (stage.step == Step::kPack) return pack(call, stage.wave, index);
         const Task task = plan.task(stage.wave, index);
-        if (stage.step == Step::kPattern) compute_pattern(call, task, workspace());
+        if (stage.step == Step::kCompute) compute_pattern(call, task, workspace());
         if (stage.step == Step::kRest || plan.fused) compute_rest(call, task, workspace());
       });
     });

@@ -1,5 +1,5 @@
 // The order of the stages: everything once, nothing before what it waits for, and a failure that ends the call.
-#include "kernels/two_path/stages.h"
+#include "kernels/stages/stages.h"
 
 #include <stdexcept>
 
@@ -31,19 +31,19 @@ TEST(stages_wait_for_what_they_read_and_overwrite) {
           const int64_t w = stage.wave;
           if (stage.step == Step::kPack) {
             for (int64_t old = 0; old <= w - slots; ++old) {
-              early += !complete(has_rest ? Step::kRest : Step::kPattern, old);
+              early += !complete(has_rest ? Step::kRest : Step::kCompute, old);
             }
-          } else if (stage.step == Step::kPattern) {
+          } else if (stage.step == Step::kCompute) {
             early += !complete(Step::kPack, w);
           } else {
-            for (int64_t read : {w - 1, w, w + 1}) early += !complete(Step::kPattern, read);
+            for (int64_t read : {w - 1, w, w + 1}) early += !complete(Step::kCompute, read);
           }
           ++done[static_cast<size_t>(stage.step)][w];
         });
       });
       CHECK(early == 0, waves, " waves: ", early.load(), " jobs ran too early");
       for (int64_t w = 0; w < waves; ++w) {
-        CHECK(complete(Step::kPack, w) && complete(Step::kPattern, w), waves, " waves, wave ", w);
+        CHECK(complete(Step::kPack, w) && complete(Step::kCompute, w), waves, " waves, wave ", w);
         CHECK(!has_rest || complete(Step::kRest, w), waves, " waves, wave ", w);
       }
     }
@@ -55,7 +55,7 @@ TEST(a_failed_job_ends_the_call) {
   const std::string error = error_of([&] {
     Threads()(stages.jobs(), [&](size_t job) {
       stages.run(static_cast<int64_t>(job), [&](const Stage& stage, int64_t) {
-        if (stage.step == Step::kPattern && stage.wave == 2) throw std::runtime_error("no memory");
+        if (stage.step == Step::kCompute && stage.wave == 2) throw std::runtime_error("no memory");
       });
     });
   });

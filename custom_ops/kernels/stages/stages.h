@@ -1,15 +1,19 @@
 // The order of a call's work, and what waits for what.
 //
-// The map is computed in waves, a few rows of tiles at a time, so that a wave's patches and its part of the map are
-// still in a cache when they are read again:
+// The map is computed in waves, a few rows of tiles at a time, so that what one
+// step of a wave writes is still in a cache when the next one reads it: pack
+// copies the parts of X that the wave reads, compute computes from them, and
+// rest, where there is one, looks at what was computed up to one wave around:
 //
-//   pack(0)  pattern(0)   pack(1)  pattern(1)  rest(0)   pack(2)  pattern(2)  rest(1)  ...
+//   pack(0)  compute(0)   pack(1)  compute(1)  rest(0)   pack(2)  compute(2)
+//   rest(1)  ...
 //
-// All jobs of all stages are one parallel loop. Jobs start in this order and wait only for earlier ones, so they cannot
-// wait for each other. rest(w) predicts from the pattern's outputs up to two pixels beyond its wave: it waits for
-// pattern(w - 1), pattern(w), pattern(w + 1). pack(w) writes over the patches of wave w - slots, so it waits for the
-// last stage of that wave; and for pack(w - 1), so that whatever waits for pack(w) has all waves up to w - slots behind
-// it.
+// All jobs of all stages are one parallel loop. Jobs start in this order and
+// wait only for earlier ones, so they cannot wait for each other. rest(w) waits
+// for compute(w - 1), compute(w) and compute(w + 1). pack(w) writes over what
+// wave w - slots has packed, so it waits for the last stage of that wave; and
+// for pack(w - 1), so that whatever waits for pack(w) has all waves up to w -
+// slots behind it.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +26,7 @@
 
 namespace zaponnx {
 
-enum class Step { kPack, kPattern, kRest };
+enum class Step { kPack, kCompute, kRest };
 
 struct Stage {
   Step step;
@@ -33,10 +37,10 @@ struct Stage {
 
 class Stages {
  public:
-  // jobs(step, wave): how many; without `rest`, the pattern's jobs do the rest as well.
+  // jobs(step, wave): how many; without `rest`, waves end with compute.
   template <typename Jobs>
   Stages(int64_t waves, int64_t slots, bool rest, const Jobs& jobs) {
-    std::vector<size_t> pack, pattern, last;
+    std::vector<size_t> pack, compute, last;
     auto add = [&](Step step, int64_t wave, std::vector<size_t> after) {
       stages_.push_back({step, wave, count_, jobs(step, wave), std::move(after)});
       count_ += stages_.back().jobs;
@@ -45,15 +49,15 @@ class Stages {
     auto add_rest = [&](int64_t wave) {
       const int64_t first = std::max<int64_t>(wave - 1, 0);
       const int64_t end = std::min(wave + 2, waves);
-      last.push_back(add(Step::kRest, wave, {pattern.begin() + first, pattern.begin() + end}));
+      last.push_back(add(Step::kRest, wave, {compute.begin() + first, compute.begin() + end}));
     };
     for (int64_t wave = 0; wave < waves; ++wave) {
       std::vector<size_t> after;
       if (wave >= slots) after.push_back(last[wave - slots]);
       if (wave >= 1) after.push_back(pack.back());
       pack.push_back(add(Step::kPack, wave, std::move(after)));
-      pattern.push_back(add(Step::kPattern, wave, {pack.back()}));
-      if (!rest) last.push_back(pattern.back());
+      compute.push_back(add(Step::kCompute, wave, {pack.back()}));
+      if (!rest) last.push_back(compute.back());
       if (rest && wave >= 1) add_rest(wave - 1);
     }
     if (rest) add_rest(waves - 1);
@@ -62,7 +66,8 @@ class Stages {
 
   int64_t jobs() const { return count_; }
 
-  // Runs job `index`: body(stage, index within the stage), once the stages before it are done.
+  // Runs job `index`: body(stage, index within the stage), once the stages
+  // before it are done.
   template <typename Body>
   void run(int64_t index, const Body& body) {
     const auto next = std::upper_bound(stages_.begin(), stages_.end(), index,
@@ -86,7 +91,8 @@ class Stages {
     constexpr int kSpins = 1000;
     for (int spin = 0; done_[stage].load(std::memory_order_acquire) < stages_[stage].jobs; ++spin) {
       if (failed_) return false;
-      // On a machine with more threads than cores, the awaited one may need this core.
+      // On a machine with more threads than cores, the awaited one may need
+      // this core.
       if (spin >= kSpins) std::this_thread::yield();
     }
     return true;

@@ -1,0 +1,85 @@
+// The transforms of Winograd's minimal filtering along one axis, for m = 2 and
+// m = 4 outputs of 3 taps:
+//
+//   outputs = A (G taps * B inputs)      with m + 2 inputs and elementwise
+//   products instead of 3 m
+//
+// Along both axes in turn, they give an m x m tile of a 3 x 3 convolution by (m
+// + 2)^2 products instead of 9 m^2. The matrices are those of the points 0, 1,
+// -1, infinity and, for m = 4, 2 and -2 (Lavin and Gray, "Fast Algorithms for
+// Convolutional Neural Networks", 2015). Vectors hold channels.
+#pragma once
+
+#include <cmath>
+
+namespace zaponnx {
+
+constexpr float kLow = 0.70710678118654752f;  // sqrt(1/2)
+
+// B, in place on d[0], d[Step], ...
+template <typename Isa, int Outputs, int Step>
+void transform_inputs(typename Isa::Vector* d) {
+  using V = typename Isa::Vector;
+  if constexpr (Outputs == 2) {
+    const V d0 = d[0], d1 = d[Step], d2 = d[2 * Step], d3 = d[3 * Step];
+    d[0] = Isa::sub(d0, d2);
+    d[Step] = Isa::add(d1, d2);
+    d[2 * Step] = Isa::sub(d2, d1);
+    d[3 * Step] = Isa::sub(d1, d3);
+  } else {
+    const V d0 = d[0], d1 = d[Step], d2 = d[2 * Step], d3 = d[3 * Step], d4 = d[4 * Step], d5 = d[5 * Step];
+    const V low_even = Isa::fma(Isa::broadcast(-2), d2, d4);
+    const V low_odd = Isa::fma(Isa::broadcast(-2), d1, d3);
+    const V high_even = Isa::fma(Isa::broadcast(-0.5f), d2, d4);
+    const V high_odd = Isa::fma(Isa::broadcast(-0.5f), d1, d3);
+    const V ends = Isa::broadcast(-2.5f);
+    d[0] = Isa::fma(ends, d2, Isa::add(d0, d4));
+    d[Step] = Isa::fma(Isa::broadcast(kLow), low_odd, low_even);
+    d[2 * Step] = Isa::fma(Isa::broadcast(-kLow), low_odd, low_even);
+    d[3 * Step] = Isa::fma(Isa::broadcast(2 * kLow), high_odd, high_even);
+    d[4 * Step] = Isa::fma(Isa::broadcast(-2 * kLow), high_odd, high_even);
+    d[5 * Step] = Isa::fma(ends, d3, Isa::add(d1, d5));
+  }
+}
+
+// A, in place; the outputs are the first m.
+template <typename Isa, int Outputs, int Step>
+void transform_products(typename Isa::Vector* d) {
+  using V = typename Isa::Vector;
+  if constexpr (Outputs == 2) {
+    const V d1 = d[Step], d2 = d[2 * Step];
+    d[0] = Isa::add(Isa::add(d[0], d1), d2);
+    d[Step] = Isa::sub(Isa::sub(d1, d2), d[3 * Step]);
+  } else {
+    const V sum1 = Isa::add(d[Step], d[2 * Step]), difference1 = Isa::sub(d[Step], d[2 * Step]);
+    const V sum2 = Isa::add(d[3 * Step], d[4 * Step]), difference2 = Isa::sub(d[3 * Step], d[4 * Step]);
+    d[0] = Isa::add(Isa::add(d[0], sum1), sum2);
+    d[Step] = Isa::mul(Isa::broadcast(kLow), Isa::fma(Isa::broadcast(2), difference2, difference1));
+    d[2 * Step] = Isa::fma(Isa::broadcast(0.5f), sum1, Isa::add(sum2, sum2));
+    d[3 * Step] =
+        Isa::fma(Isa::broadcast(kLow / 2), Isa::fma(Isa::broadcast(8), difference2, difference1), d[5 * Step]);
+  }
+}
+
+// The transform of 3 taps, from[0], from[step], ..., to m + 2 values, to[0],
+// to[to_step], ...
+template <typename T>
+void transform_taps(int outputs, const T* from, int step, double* to, int to_step) {
+  const double g0 = from[0];
+  const double g1 = from[step];
+  const double g2 = from[2 * step];
+  to[0] = g0;
+  if (outputs == 2) {
+    to[to_step] = (g0 + g1 + g2) / 2;
+    to[2 * to_step] = (g0 - g1 + g2) / 2;
+  } else {
+    const double odd = std::sqrt(0.5) * g1;
+    to[to_step] = -(g0 + odd + g2 / 2) / 1.5;
+    to[2 * to_step] = -(g0 - odd + g2 / 2) / 1.5;
+    to[3 * to_step] = (g0 + 2 * odd + 2 * g2) / 6;
+    to[4 * to_step] = (g0 - 2 * odd + 2 * g2) / 6;
+  }
+  to[(outputs + 1) * to_step] = g2;
+}
+
+}  // namespace zaponnx
