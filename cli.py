@@ -6,91 +6,15 @@ stdout carries the result, as text or with --json as one JSON object; stderr car
 
 from __future__ import annotations
 
-import json
-import sys
-import traceback
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 import zaponnx
 from zaponnx import tables
-from zaponnx.errors import InvalidArgument, ZapError
-from zaponnx.terminal import Terminal
-
-_FAILURE, _USAGE, _BUDGET_MISSED, _INTERRUPTED = 1, 2, 3, 130
-
-
-class _Command(click.Command):
-    """A subcommand: the options that all have, and the one place where results and exceptions become output.
-
-    Args:
-        show: Turns the result into text.
-        progress: Whether the function takes a `zaponnx.progress.Progress`.
-    """
-
-    def __init__(self, *args: Any, show: Callable[[Any], str], progress: bool = False, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
-        self.show = show
-        self.progress = progress
-        self.params += [
-            click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object instead of text."),
-            click.Option(["-v", "--verbose"], is_flag=True, help="Log what is done."),
-            click.Option(["-q", "--quiet"], is_flag=True, help="Show errors only."),
-            click.Option(["--debug"], is_flag=True, help="Show the traceback of an error."),
-        ]
-
-    def invoke(self, ctx: click.Context) -> None:
-        as_json, verbose, quiet, debug = (ctx.params.pop(name) for name in ("as_json", "verbose", "quiet", "debug"))
-        terminal = Terminal(str(self.name), zaponnx.__version__, verbose - quiet)
-        if self.progress:
-            ctx.params["progress"] = terminal.progress
-        outcome, code = "done", 0
-        try:
-            with redirect_stdout(sys.stderr):  # what the user's own code prints
-                result = super().invoke(ctx)
-            terminal.clear_bar()
-            click.echo(json.dumps(result.to_json(), allow_nan=False) if as_json else self.show(result))
-            if getattr(result, "budget_missed", ""):
-                outcome, code = "budget missed", _BUDGET_MISSED
-            if problem := getattr(result, "problem", ""):
-                outcome, code = "failed", _FAILURE
-                terminal.error(problem)
-        except ZapError as error:
-            outcome, code = "failed", _USAGE if isinstance(error, InvalidArgument) else _FAILURE
-            terminal.error(traceback.format_exc() if debug else str(error))
-        except KeyboardInterrupt:
-            outcome, code = "interrupted", _INTERRUPTED
-        except (click.ClickException, BrokenPipeError):
-            raise
-        except Exception as error:  # a bug, and the user must not have to read a traceback to learn that
-            outcome, code = "failed", _FAILURE
-            remedy = "please report it, with what --debug shows"
-            problem = f"{self.name}: a bug in zaponnx, {type(error).__name__}: {error}; {remedy}"
-            terminal.error(traceback.format_exc() if debug else problem)
-        terminal.finish(outcome)
-        ctx.exit(code)
-
-
-class _Flow(click.Group):
-    """The subcommands, listed in the order of the flow."""
-
-    def main(self, *args: Any, **keywords: Any) -> NoReturn:
-        """Runs the command line as click does, but an interrupt at any time exits as one of a command's own work."""
-        try:
-            code = super().main(*args, **keywords | {"standalone_mode": False})
-        except click.ClickException as error:
-            error.show()
-            code = error.exit_code
-        except click.Abort:
-            code = _INTERRUPTED
-        sys.exit(code)
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+from zaponnx.commands import Command, Flow
 
 
 def _integers(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -131,13 +55,38 @@ _providers = click.option(
 )
 
 
-@click.group(cls=_Flow, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+def _operating_point(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that choose an operating point."""
+    options = [
+        click.option("--epsilon", type=float, help="Budget: a limit for the sum of the layers' measured errors."),
+        click.option(
+            "--mac-saving", type=float, help="Goal: the share of the calibrated layers' MACs to save, from 0 to 1."
+        ),
+        click.option(
+            "--layout",
+            type=click.Choice(["auto", "nchw"]),
+            default="auto",
+            show_default=True,
+            help="auto: ZapConvs exchange activations in NHWC where that saves conversions; nchw: none does.",
+        ),
+        click.option("--tune", is_flag=True, help="Measure the layers here; those that do not get faster stay dense."),
+        click.option("--data", metavar="SPEC", help=f"To tune with: {_SPECS}"),
+        click.option("--batch-size", type=_COUNT, help="Samples per run when tuning; 1 if not given."),
+        _preprocess,
+        click.option("--threads", type=_COUNT, help="Threads to tune for; all cores if not given."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group(cls=Flow, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="zaponnx")
 def main() -> None:
     """Make trained CNNs in ONNX cheaper to run, by predicting the zeros that ReLU will produce."""
 
 
-@main.command("export", cls=_Command, show=tables.export, progress=True)
+@main.command("export", cls=Command, show=tables.export, progress=True)
 @click.argument("source")
 @_output
 @click.option("--weights", metavar="FILE|DEFAULT", help="A state dict to load, or torchvision's default weights.")
@@ -155,7 +104,7 @@ def export_command(**options: Any) -> Any:
     return zaponnx.export(**options)
 
 
-@main.command("calibrate", cls=_Command, show=tables.calibrate, progress=True)
+@main.command("calibrate", cls=Command, show=tables.calibrate, progress=True)
 @click.argument("model", type=_FILE)
 @_data
 @_output
@@ -180,7 +129,7 @@ def calibrate_command(**options: Any) -> Any:
     return zaponnx.calibrate(**options)
 
 
-@main.command("fit", cls=_Command, show=tables.fit)
+@main.command("fit", cls=Command, show=tables.fit)
 @click.argument("calibration", type=_FILE)
 @_output
 @click.option(
@@ -195,31 +144,35 @@ def fit_command(**options: Any) -> Any:
     return zaponnx.fit(**options)
 
 
-@main.command("convert", cls=_Command, show=tables.convert, progress=True)
+@main.command("convert", cls=Command, show=tables.convert, progress=True)
 @click.argument("model", type=_FILE)
 @click.option("--calibration", type=_FILE, required=True, help="What calibrate wrote.")
 @click.option("--fit", type=_FILE, required=True, help="What fit wrote.")
 @_output
-@click.option("--epsilon", type=float, help="Budget: a limit for the sum of the layers' measured errors.")
-@click.option("--mac-saving", type=float, help="Goal: the share of the calibrated layers' MACs to save, from 0 to 1.")
-@click.option(
-    "--layout",
-    type=click.Choice(["auto", "nchw"]),
-    default="auto",
-    show_default=True,
-    help="auto: ZapConvs exchange activations in NHWC where that saves conversions; nchw: none does.",
-)
-@click.option("--tune", is_flag=True, help="Measure the layers here and leave those dense that do not get faster.")
-@click.option("--data", metavar="SPEC", help=f"To tune with: {_SPECS}")
-@click.option("--batch-size", type=_COUNT, help="Samples per run when tuning; 1 if not given.")
-@_preprocess
-@click.option("--threads", type=_COUNT, help="Threads to tune for; all cores if not given.")
+@_operating_point
 def convert_command(**options: Any) -> Any:
     """Write the model with its predictors at one operating point."""
     return zaponnx.convert(**options)
 
 
-@main.command("eval", cls=_Command, show=tables.evaluate, progress=True)
+@main.command("retune", cls=Command, show=tables.convert, progress=True)
+@click.argument("model", type=_FILE)
+@_output
+@_operating_point
+def retune_command(**options: Any) -> Any:
+    """Write a converted model at another operating point."""
+    return zaponnx.retune(**options)
+
+
+@main.command("strip", cls=Command, show=tables.strip)
+@click.argument("model", type=_FILE)
+@_output
+def strip_command(**options: Any) -> Any:
+    """Write the dense model that a converted one came from."""
+    return zaponnx.strip(**options)
+
+
+@main.command("eval", cls=Command, show=tables.evaluate, progress=True)
 @click.argument("models", metavar="MODEL...", type=_FILE, nargs=-1, required=True)
 @_data
 @_samples
@@ -232,7 +185,7 @@ def eval_command(**options: Any) -> Any:
     return zaponnx.eval(**options)
 
 
-@main.command("bench", cls=_Command, show=tables.bench, progress=True)
+@main.command("bench", cls=Command, show=tables.bench, progress=True)
 @click.argument("model", type=_FILE)
 @click.option("--baseline", type=_FILE, required=True, help="The dense model.")
 @click.option(
@@ -254,20 +207,20 @@ def bench_command(**options: Any) -> Any:
     return zaponnx.bench(**options)
 
 
-@main.command("inspect", cls=_Command, show=tables.inspect)
+@main.command("inspect", cls=Command, show=tables.inspect)
 @click.argument("model", type=_FILE)
 def inspect_command(**options: Any) -> Any:
     """List the layers that can be predicted, and why others cannot."""
     return zaponnx.inspect(**options)
 
 
-@main.command("selfcheck", cls=_Command, show=tables.selfcheck)
+@main.command("selfcheck", cls=Command, show=tables.selfcheck)
 def selfcheck_command() -> Any:
     """Check the installation with a tiny model run in three ways."""
     return zaponnx.selfcheck()
 
 
-@main.command("demo", cls=_Command, show=tables.demo, progress=True)
+@main.command("demo", cls=Command, show=tables.demo, progress=True)
 @click.option(
     "-o",
     "--output",

@@ -10,7 +10,9 @@ import pytest
 import zaponnx
 from zaponnx.cli import main
 
-COMMANDS = ["export", "calibrate", "fit", "convert", "eval", "bench", "inspect", "selfcheck", "demo"]
+COMMANDS = [
+    *("export", "calibrate", "fit", "convert", "retune", "strip", "eval", "bench", "inspect", "selfcheck", "demo"),
+]
 COMMON = {"as_json", "verbose", "quiet", "debug"}
 
 
@@ -55,6 +57,7 @@ def test_version(invoke) -> None:
 def test_the_flow_in_processes(run, small, tmp_path: Path) -> None:
     """Each command prints one JSON object on stdout, and its start and finish on stderr."""
     calibration, fit, converted = (tmp_path / name for name in ("m.zapcal", "m.zapfit.json", "m.zap.onnx"))
+    retuned, stripped = tmp_path / "retuned.zap.onnx", tmp_path / "stripped.onnx"
     commands = {
         "calibrate": [
             small.model,
@@ -71,6 +74,8 @@ def test_the_flow_in_processes(run, small, tmp_path: Path) -> None:
         ],
         "fit": [calibration, "--output", fit, "--method", "exact"],
         "convert": [small.model, "--calibration", calibration, "--fit", fit, "-o", converted, "--mac-saving", 0.1],
+        "retune": [converted, "-o", retuned, "--mac-saving", 0.3],
+        "strip": [retuned, "-o", stripped],
         "eval": [small.model, converted, "--data", "random", "--samples", 8, "--batch-size", 4, "--providers", "cpu"],
         "bench": [converted, "--baseline", small.model, "--threads", "1", "--iterations", 3, "--warmup", 1],
         "inspect": [converted],
@@ -90,6 +95,9 @@ def test_the_flow_in_processes(run, small, tmp_path: Path) -> None:
     assert printed["eval"]["models"][1]["mac_saved"] > 0
     assert set(printed["bench"]["runs"][0]) == {"threads", "baseline_ms", "model_ms", "speedup"}
     assert printed["inspect"]["converted"]
+    assert printed["retune"].keys() == printed["convert"].keys()
+    assert printed["retune"]["mac_saved"] >= 0.3
+    assert stripped.read_bytes() == small.model.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -98,6 +106,8 @@ def test_the_flow_in_processes(run, small, tmp_path: Path) -> None:
         ("calibrate", "middle"),
         ("fit", "operating points in all"),
         ("convert", "see with zaponnx bench whether the model is faster"),
+        ("retune", "see with zaponnx bench whether the model is faster"),
+        ("strip", "1 ZapConv is dense again"),
         ("eval", "MACs saved"),
         ("bench", "speed-up"),
         ("inspect", "can be predicted"),
@@ -119,6 +129,8 @@ def test_text_output(invoke, small, tmp_path: Path, name: str, expected: str) ->
             "--epsilon",
             0.1,
         ],
+        "retune": [small.converted, "-o", tmp_path / "m.zap.onnx", "--epsilon", 0.1],
+        "strip": [small.converted, "-o", tmp_path / "m.onnx"],
         "eval": [small.model, small.converted, "--data", "random", "--samples", 8],
         "bench": [small.converted, "--baseline", small.model, "--threads", "1,2", "--iterations", 2, "--warmup", 0],
         "inspect": [small.model],

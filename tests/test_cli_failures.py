@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-import zaponnx.cli
+import zaponnx.commands
 from zaponnx.errors import ModelError
 
 
@@ -53,6 +53,8 @@ def foreign(source: Path, target: Path) -> None:
     [
         ("calibrate", "model"),
         ("convert", "model"),
+        ("retune", "converted"),
+        ("strip", "converted"),
         ("eval", "model"),
         ("bench", "model"),
         ("bench", "baseline"),
@@ -66,7 +68,7 @@ def test_damaged_files(invoke, small, tmp_path: Path, command: str, kind: str, d
     source = getattr(small, {"baseline": "model"}.get(kind, kind))
     bad = tmp_path / f"bad{source.suffix}"
     damage(source, bad)
-    files = {"model": small.model, "calibration": small.calibration, "fit": small.fit, "baseline": small.model}
+    files = {**vars(small), "baseline": small.model}
     files[kind] = bad
     output = tmp_path / "out" / "written"
     output.parent.mkdir()
@@ -75,6 +77,8 @@ def test_damaged_files(invoke, small, tmp_path: Path, command: str, kind: str, d
         "calibrate": [files["model"], "--data", "random", "-o", output],
         "fit": [files["calibration"], "-o", output],
         "convert": [files["model"], *budget],
+        "retune": [files["converted"], "-o", output, "--epsilon", 0.1],
+        "strip": [files["converted"], "-o", output],
         "eval": [small.model, files["model"], "--data", "random"],
         "bench": [files["model"], "--baseline", files["baseline"]],
         "inspect": [files["model"]],
@@ -154,17 +158,22 @@ def test_usage_errors(
 
 def test_missed_budget_writes_the_best_and_exits_with_3(run, small, tmp_path: Path) -> None:
     output = tmp_path / "m.zap.onnx"
-    result = run("convert", *conversion(small, output, "--mac-saving", 0.9), "--json")
-    assert result.returncode == 3
-    assert "budget missed" in result.stderr
-    assert "50.00%" in json.loads(result.stdout)["budget_missed"]
-    assert output.is_file()
+    for command, *arguments in (
+        ["convert", *conversion(small, output)],
+        ["retune", small.converted, "-o", output],
+    ):
+        result = run(command, *arguments, "--mac-saving", 0.9, "--json")
+        assert result.returncode == 3
+        assert "budget missed" in result.stderr
+        assert "50.00%" in json.loads(result.stdout)["budget_missed"]
+        output.unlink()
 
 
-@pytest.mark.parametrize("command", ["export", "calibrate", "calibrate from", "fit", "convert"])
+@pytest.mark.parametrize("command", ["export", "calibrate", "calibrate from", "fit", "convert", "retune", "strip"])
 def test_inputs_are_not_written_over(invoke, small, tmp_path: Path, command: str) -> None:
     precious = tmp_path / "precious"
-    source = {"fit": small.calibration, "convert": small.fit, "calibrate": small.model}.get(command, small.model)
+    sources = {"fit": small.calibration, "convert": small.fit, "retune": small.converted, "strip": small.converted}
+    source = sources.get(command, small.model)
     content = source.read_bytes()
     precious.write_bytes(content)
     arguments = {
@@ -173,6 +182,8 @@ def test_inputs_are_not_written_over(invoke, small, tmp_path: Path, command: str
         "calibrate from": ["calibrate", small.model, "--data", f"npz:{precious}"],
         "fit": ["fit", precious],
         "convert": ["convert", small.model, "--calibration", small.calibration, "--fit", precious, "--epsilon", 1],
+        "retune": ["retune", precious, "--epsilon", 1],
+        "strip": ["strip", precious],
     }[command]
     assert_fails(invoke(*arguments, "-o", precious), 2, f"{precious}: the output is also an input")
     assert precious.read_bytes() == content
@@ -235,7 +246,7 @@ def test_interrupt_before_the_work_exits_with_130(invoke, small, monkeypatch: py
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(zaponnx.cli, "Terminal", interrupted)
+    monkeypatch.setattr(zaponnx.commands, "Terminal", interrupted)
     result = invoke("inspect", small.model)
     assert (result.exit_code, result.stdout) == (130, "")
 

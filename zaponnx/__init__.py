@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from zaponnx.conversion import convert
     from zaponnx.evaluation import eval
     from zaponnx.inspection import inspect
+    from zaponnx.retuning import retune
     from zaponnx.runtime import InferenceSession, library_path, register
     from zaponnx.self_check import selfcheck
+    from zaponnx.stripping import strip
 
 _MODULES = {
     "export": "zaponnx.calib.exporting",
     "calibrate": "zaponnx.calib.calibration",
     "fit": "zaponnx.calib.fitting",
     "convert": "zaponnx.conversion",
+    "retune": "zaponnx.retuning",
+    "strip": "zaponnx.stripping",
     "eval": "zaponnx.evaluation",
     "bench": "zaponnx.benchmark",
     "inspect": "zaponnx.inspection",
@@ -49,7 +53,9 @@ __all__ = [
     "inspect",
     "library_path",
     "register",
+    "retune",
     "selfcheck",
+    "strip",
 ]
 
 

@@ -27,7 +27,7 @@ from zaponnx.graph.originals import FIELDS, Originals
 from zaponnx.json_fields import Fields, parse_json
 from zaponnx.provenance import recorded_settings
 
-DENSE, RETUNING = "dense", "retuning"
+CARRIED = (DENSE, RETUNING) = ("dense", "retuning")
 """The metadata's keys, without their prefix."""
 
 CARRIED_VERSION = 1

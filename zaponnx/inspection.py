@@ -10,13 +10,14 @@ from typing import Any
 
 import onnx
 
+from zaponnx.carried import CARRIED, RETUNING, read_artifacts
 from zaponnx.graph.converted import attributes, is_converted, read_metadata, zap_conv_name, zap_convs
 from zaponnx.graph.finding import find_matches
 from zaponnx.graph.surgery import display_name
 from zaponnx.graph.upgrading import opset_version
 from zaponnx.macs import Work, conv_work
 from zaponnx.models import load_model
-from zaponnx.operator import RESIDUAL_OPERATORS
+from zaponnx.operator import NHWC_OPERATORS, RESIDUAL_OPERATORS
 from zaponnx.patterns import Pattern
 
 
@@ -33,6 +34,7 @@ class InspectedLayer:
         predictor_macs: What its predictor costs per image, on average; None where unknown or where there is none.
         thresholds: A ZapConv's thresholds, one or one per channel; empty otherwise.
         pattern: A ZapConv's pattern, by name or as a tile; "" otherwise.
+        layout: A ZapConv's, "NCHW" or "NHWC"; "" otherwise.
     """
 
     name: str
@@ -43,6 +45,22 @@ class InspectedLayer:
     predictor_macs: int | None = None
     thresholds: tuple[float, ...] = ()
     pattern: str = ""
+    layout: str = ""
+
+
+@dataclass(frozen=True)
+class Retuning:
+    """The operating points that a converted model can be retuned to.
+
+    Attributes:
+        points: How many there are.
+        error: The largest of their errors; the smallest is that of the dense model, or near it.
+        mac_saved: The largest share of the calibrated layers' MACs that one saves.
+    """
+
+    points: int
+    error: float
+    mac_saved: float
 
 
 @dataclass(frozen=True)
@@ -57,6 +75,7 @@ class Inspection:
         macs: Dense MACs per image of all convolutions; None where unknown for one of them.
         share: Share of these that ZapConvs do, or could do in a model that is not converted; None where unknown.
         metadata: What `convert` recorded of its artifacts and its operating point, see docs/artifacts.md.
+        retuning: What it can be retuned to; None for a model that carries nothing for that.
     """
 
     model: Path
@@ -67,6 +86,7 @@ class Inspection:
     macs: int | None
     share: float | None
     metadata: Mapping[str, str]
+    retuning: Retuning | None
 
     def to_json(self) -> dict[str, Any]:
         """The inspection as JSON has it: the path as a string, infinite thresholds as "-inf" and "inf"."""
@@ -81,6 +101,7 @@ def inspect(model: Path | str) -> Inspection:
 
     Raises:
         ModelError: The model cannot be read.
+        ArtifactError: What it carries to be retuned is damaged.
     """
     model = Path(model)
     proto = load_model(model, "inspect")
@@ -97,8 +118,16 @@ def inspect(model: Path | str) -> Inspection:
         layers=tuple(layers),
         macs=total,
         share=part / total if part is not None and total else None,
-        metadata=read_metadata(proto),
+        metadata={name: value for name, value in read_metadata(proto).items() if name not in CARRIED},
+        retuning=_retuning(proto, str(model)),
     )
+
+
+def _retuning(model: onnx.ModelProto, where: str) -> Retuning | None:
+    if RETUNING not in read_metadata(model):
+        return None
+    points = read_artifacts(model, "inspect", where)[1].points
+    return Retuning(len(points), max(point.error for point in points), max(point.mac_saved for point in points))
 
 
 def _layers(model: onnx.ModelProto) -> list[InspectedLayer]:
@@ -132,6 +161,7 @@ def _converted_layer(node: onnx.NodeProto, work: Work) -> InspectedLayer:
         predictor_macs=work.predictor_macs,
         thresholds=tuple(values["threshold"]),
         pattern=Pattern(rows).spec,
+        layout="NHWC" if node.op_type in NHWC_OPERATORS else "NCHW",
     )
 
 

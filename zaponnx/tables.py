@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from zaponnx.evaluation import Evaluation
     from zaponnx.inspection import Inspection
     from zaponnx.self_check import SelfCheck
+    from zaponnx.stripping import StripReport
     from zaponnx.tuning import Tuning
+    from zaponnx.verification import Verification
 
 _SHOWN_EPSILONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
@@ -74,7 +77,10 @@ def fit(result: Fit) -> str:
 def convert(report: ConversionReport) -> str:
     """The operating point, the layers with their thresholds and, if tuned, their times, and what stays dense."""
     header = ["layer", "MACs", "threshold"]
-    rows = [[site.name, mega(site.macs), f"{site.threshold:.4f}"] for site in report.converted]
+    rows = [
+        [site.name, mega(site.macs), "all outputs" if site.threshold == -math.inf else f"{site.threshold:.4f}"]
+        for site in report.converted
+    ]
     if report.tuning is not None:
         header += ["dense ms", "ZapConv ms"]
         times = {site.output: site.times for site in report.tuning.sites}
@@ -89,13 +95,25 @@ def convert(report: ConversionReport) -> str:
     lines += [
         f"{report.output}: {percent(report.mac_saved)} of the calibrated layers' MACs saved, those that stay "
         f"dense included, at an error of {report.error:.3g} (epsilon {report.epsilon:.3g}): as measured in calibration",
-        f"checked with thresholds at −∞ ({', '.join(report.verification.ran)}): differs from the dense model by "
-        f"{report.verification.difference:.1e}, at most {report.verification.tolerance:.1e} allowed",
+        _checked(report.verification),
+        _gain(report.tuning),
     ]
-    lines.append(_gain(report.tuning))
     if report.budget_missed:
         lines.append(f"BUDGET MISSED: {report.budget_missed}")
     return "\n".join(lines)
+
+
+def strip(report: StripReport) -> str:
+    """What became dense, and how it was checked."""
+    what = "1 ZapConv is" if report.stripped == 1 else f"{report.stripped} ZapConvs are"
+    return f"{report.output}: {what} dense again\n{_checked(report.verification)}"
+
+
+def _checked(verification: Verification) -> str:
+    return (
+        f"checked with thresholds at −∞ ({', '.join(verification.ran)}): the converted model differs from the dense "
+        f"one by {verification.difference:.1e}, at most {verification.tolerance:.1e} allowed"
+    )
 
 
 def _gain(tuning: Tuning | None) -> str:
@@ -152,13 +170,21 @@ def inspect(inspection: Inspection) -> str:
     for layer in inspection.layers:
         thresholds = sorted({f"{value:.4f}" for value in layer.thresholds})
         shown = thresholds[0] if len(thresholds) == 1 else f"{len(thresholds)} values" if thresholds else ""
-        rows.append([layer.name, layer.status, mega(layer.macs), layer.pattern, shown])
-    lines = [table(["layer", "is", "MACs", "pattern", "threshold"], rows), ""]
+        rows.append([layer.name, layer.status, mega(layer.macs), layer.layout, layer.pattern, shown])
+    lines = [table(["layer", "is", "MACs", "layout", "pattern", "threshold"], rows), ""]
     lines += [f"{layer.name} stays dense: {layer.reason}" for layer in inspection.layers if layer.reason]
     what = "done by ZapConv" if inspection.converted else "can be predicted"
     lines.append(f"{mega(inspection.macs)} MACs, {percent(inspection.share)} of them {what}")
     lines.append(f"opset {inspection.opset}, IR version {inspection.ir_version}")
     lines += [f"{name}: {value}" for name, value in inspection.metadata.items()]
+    if inspection.retuning is not None:
+        lines.append(
+            f"can be retuned to {inspection.retuning.points} operating points, which save up to "
+            f"{percent(inspection.retuning.mac_saved)} of the calibrated layers' MACs, at an error of up to "
+            f"{inspection.retuning.error:.3g}"
+        )
+    elif inspection.converted:
+        lines.append("cannot be retuned: it does not carry what that takes")
     return "\n".join(lines)
 
 
