@@ -67,24 +67,49 @@ def verify(original: Path, converted: Path) -> Verification:
     tolerance = _tolerance(model)
     inputs, expected = _run_original(original, list(tensors.values()))
     tensors |= {value.name: value.name for value in model.graph.output if value.name in expected}
-    ran, difference = [], 0.0
-    for runner in ("function bodies", "library") if _has_library() else ("function bodies",):
-        options = session_options()
-        if runner == "library":
-            register(options)
-        session = _session(converted, list(nodes), options)
-        with ort_errors("convert", str(converted)):
-            actual = session.run(list(tensors), inputs)
-        for (name, original_name), result in zip(tensors.items(), actual, strict=True):
-            nhwc = name in nodes and nodes[name].op_type in NHWC_OPERATORS
-            relative = _relative_difference(expected[original_name], result.transpose(TO_NCHW) if nhwc else result)
-            if not relative <= tolerance:
-                where = f"node '{zap_conv_name(nodes[name])}'" if name in nodes else f"output '{name}'"
-                problem = f"at threshold −∞ it differs from the original by {relative:.1e} of its largest value"
-                raise ModelError("convert", f"{problem}, run by the {runner}", where=where, remedy="exclude the node")
-            difference = max(difference, relative)
-        ran.append(runner)
-    return Verification(tuple(ran), difference, tolerance)
+    runners = ("function bodies", "library") if _has_library() else ("function bodies",)
+    differences = [_difference(converted, nodes, tensors, inputs, expected, tolerance, runner) for runner in runners]
+    return Verification(runners, max(differences), tolerance)
+
+
+def _difference(
+    path: Path,
+    nodes: Mapping[str, onnx.NodeProto],
+    tensors: Mapping[str, str],
+    inputs: Arrays,
+    expected: Arrays,
+    tolerance: float,
+    runner: str,
+) -> float:
+    """The largest difference of a run of the converted model from what is expected, relative as in `Verification`.
+
+    Args:
+        path: The converted model.
+        nodes: Its ZapConvs by what they write.
+        tensors: What to compare: its tensors, and their names in the original.
+        inputs, expected: Those of the original, and what it gave for them.
+        tolerance: The difference that is allowed.
+        runner: What runs it, as in `Verification`.
+
+    Raises:
+        ModelError: A tensor differs by more than the tolerance.
+    """
+    options = session_options()
+    if runner == "library":
+        register(options)
+    session = _session(path, list(nodes), options)
+    with ort_errors("convert", str(path)):
+        actual = session.run(list(tensors), inputs)
+    largest = 0.0
+    for (name, original_name), result in zip(tensors.items(), actual, strict=True):
+        nhwc = name in nodes and nodes[name].op_type in NHWC_OPERATORS
+        relative = _relative_difference(expected[original_name], result.transpose(TO_NCHW) if nhwc else result)
+        if not relative <= tolerance:
+            where = f"node '{zap_conv_name(nodes[name])}'" if name in nodes else f"output '{name}'"
+            problem = f"at threshold −∞ it differs from the original by {relative:.1e} of its largest value"
+            raise ModelError("convert", f"{problem}, run by the {runner}", where=where, remedy="exclude the node")
+        largest = max(largest, relative)
+    return largest
 
 
 def _tolerance(model: onnx.ModelProto) -> float:
