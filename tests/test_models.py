@@ -204,5 +204,5 @@ def test_external_data_without_a_valid_offset_are_refused(tmp_path: Path) -> Non
     model = onnx.load_model(path, load_external_data=False)
     next(entry for entry in model.graph.initializer[0].external_data if entry.key == "offset").value = "here"
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(ModelError, match="no valid offset and length of the external data of tensor 'W'"):
+    with pytest.raises(ModelError, match="tensor 'W': its external data have no valid offset and length"):
         load_model(path, "test")

@@ -56,16 +56,16 @@ def test_external_data_without_a_length_are_as_long_as_the_values(tensor: onnx.T
     assert extent(tensor) == Extent(Path(tensor.external_data[0].value), 6, 24)
 
 
-@pytest.mark.parametrize(("index", "value", "problem"), [(1, "-1", "non-negative"), (2, "x", "invalid literal")])
-def test_references_without_a_sense_are_refused(tensor: onnx.TensorProto, index: int, value: str, problem: str) -> None:
+@pytest.mark.parametrize(("index", "value"), [(1, "-1"), (2, "x")])
+def test_references_without_a_sense_are_refused(tensor: onnx.TensorProto, index: int, value: str) -> None:
     tensor.external_data[index].value = value
-    with pytest.raises(ValueError, match=problem):
+    with pytest.raises(ValueError, match="no valid offset and length"):
         extent(tensor)
 
 
 def test_references_to_two_places_are_refused(tensor: onnx.TensorProto) -> None:
     tensor.external_data.add(key="location", value="elsewhere")
-    with pytest.raises(ValueError, match="a key occurs twice"):
+    with pytest.raises(ValueError, match="a key of its external data occurs twice"):
         extent(tensor)
 
 
@@ -84,5 +84,5 @@ def test_bytes_of_each_type(dtype: npt.DTypeLike) -> None:
 
 @pytest.mark.parametrize("data_type", [onnx.TensorProto.UNDEFINED, onnx.TensorProto.STRING, 99])
 def test_types_without_raw_data_are_refused(data_type: int) -> None:
-    with pytest.raises(ValueError, match=r"raw data|no name"):
+    with pytest.raises(ValueError, match=r"its type \w+ (has no raw data|is unknown)"):
         data_bytes(onnx.TensorProto(data_type=data_type, dims=(2,)))

@@ -5,32 +5,27 @@ Large weights stay on disk: in memory, a model refers to them, see `zaponnx.weig
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from zaponnx import wire
 from zaponnx.errors import ModelError
+from zaponnx.external_data import data_files, write_external
 from zaponnx.files import check_output, flush, sha256, writing
-from zaponnx.weights import LARGE, Extent, data_bytes, extent, hold, refer
+from zaponnx.soundness import unsoundness
+from zaponnx.traversal import inner_tensors, tensors
+from zaponnx.weights import LARGE, extent, hold, refer
 
 _PROTOBUF_LIMIT = 2**31 - 2**24
 """Bytes of tensor data that fit a protobuf file, which ends at 2 GiB; the rest is left for the graph itself."""
 
-_EMBEDDED = 1 << 10
-"""Bytes up to which initializers stay in the model's own file: shapes, axes and the like, which its readers want."""
-
-_PAGE = 1 << 12
-"""Where external data begin, so that they can be mapped into memory."""
-
 _NO_MODEL = "not an ONNX model, or a truncated one"
 _ANOTHER = "give an .onnx file, or export or copy it again"
-_WHOLE = "keep the model and its data together, and copy or export both again"
 
 
 def load_model(path: Path, phase: str) -> onnx.ModelProto:
@@ -54,13 +49,13 @@ def load_model(path: Path, phase: str) -> onnx.ModelProto:
 def read_model(path: Path, phase: str) -> onnx.ModelProto:
     """As `load_model`, but the graph is not checked."""
     model = _read(path, phase)
-    _external_files(model, path, phase)
-    for tensor in _tensors(model):
+    data_files(model, path, phase)
+    for tensor in tensors(model):
         found = extent(tensor)
         if found is not None:
             refer(tensor, str(path.parent.absolute() / found.path), found.offset, found.length)
-    small = [tensor for tensor in model.graph.initializer if data_bytes(tensor) < LARGE]
-    for tensor in (*small, *_inner_tensors(model)):
+    small = [tensor for tensor in model.graph.initializer if len(extent(tensor) or ()) < LARGE]
+    for tensor in (*small, *inner_tensors(model)):
         hold(tensor)
     return model
 
@@ -81,7 +76,7 @@ def external_files(path: Path, phase: str = "model") -> list[Path]:
         ModelError: The model cannot be read, or one of the files is missing, too short, or outside the model's
             directory.
     """
-    return _external_files(_read(path, phase), path, phase)
+    return data_files(_read(path, phase), path, phase)
 
 
 def check_model_output(path: Path, phase: str, inputs: Sequence[Path] = ()) -> None:
@@ -135,51 +130,13 @@ def staged_model(
             staged = Path(stack.enter_context(temporary)) / path.name
             data = _data_path(staged)
             if external_data or _tensor_bytes(model) > _PROTOBUF_LIMIT:
-                _write_external(model, staged, data)
+                write_external(model, staged, data)
             else:
                 with staged.open("wb") as stream:
                     wire.write(model, stream)
         yield staged
         with writing(path, phase):
             _put_in_place(staged, path)
-
-
-def _write_external(model: onnx.ModelProto, path: Path, data: Path) -> None:
-    """Writes a model, and its initializers of more than 1 KiB to a file beside it."""
-    shell = onnx.ModelProto()
-    _copy_fields(model, shell, {"graph"})
-    _copy_fields(model.graph, shell.graph, {"initializer"})
-    with data.open("wb") as stream:
-        for tensor in model.graph.initializer:
-            target = shell.graph.initializer.add()
-            content = extent(tensor) or tensor.raw_data
-            if len(content) <= _EMBEDDED:
-                target.CopyFrom(tensor)
-                continue
-            _copy_fields(tensor, target, {"raw_data", "external_data", "data_location"})
-            stream.seek(-stream.tell() % _PAGE, os.SEEK_CUR)
-            refer(target, data.name, stream.tell(), len(content))
-            if isinstance(content, Extent):
-                content.copy_to(stream)
-            else:
-                stream.write(content)
-        empty = not stream.tell()
-    if empty:
-        data.unlink()
-    path.write_bytes(shell.SerializeToString())
-
-
-def _copy_fields(source: Message, target: Message, without: Container[str]) -> None:
-    """Copies the fields of a message that are set, but for some."""
-    for field, value in source.ListFields():
-        if field.name in without:
-            continue
-        if isinstance(value, str | bytes | int | float):
-            setattr(target, field.name, value)
-        elif isinstance(value, Message):
-            getattr(target, field.name).CopyFrom(value)
-        else:
-            getattr(target, field.name).extend(value)
 
 
 def _put_in_place(staged: Path, path: Path) -> None:
@@ -221,20 +178,6 @@ def first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(" .:")
 
 
-def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """The graph and all graphs in its nodes' attributes, at any depth."""
-    yield graph
-    yield from node_graphs(graph.node)
-
-
-def node_graphs(nodes: Sequence[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
-    """All graphs in the nodes' attributes, at any depth."""
-    for node in nodes:
-        for attribute in node.attribute:
-            for subgraph in [attribute.g] if attribute.HasField("g") else attribute.graphs:
-                yield from graphs(subgraph)
-
-
 def _read(path: Path, phase: str) -> onnx.ModelProto:
     """Parses the model file without its external data."""
     if not path.is_file():
@@ -249,78 +192,10 @@ def _read(path: Path, phase: str) -> onnx.ModelProto:
         raise ModelError(phase, _NO_MODEL, where=str(path), remedy=_ANOTHER) from error
     if not model.ir_version or not model.HasField("graph"):
         raise ModelError(phase, _NO_MODEL, where=str(path), remedy=_ANOTHER)
+    if problem := unsoundness(model):
+        raise ModelError(phase, f"the file is damaged: {problem}", where=str(path), remedy=_ANOTHER)
     return model
 
 
-def _external_files(model: onnx.ModelProto, path: Path, phase: str) -> list[Path]:
-    """The files of a model's external data, where the data of each tensor are found to be as long as they must be."""
-    lengths: dict[Path, int] = {}
-    for tensor in _tensors(model):
-        problem = _data_problem(tensor)
-        if problem:
-            raise ModelError(phase, f"{problem} of tensor '{tensor.name}'", where=str(path), remedy=_ANOTHER)
-        data = extent(tensor)
-        if data is not None and data.path != path.absolute():
-            lengths[data.path] = max(lengths.get(data.path, 0), data.offset + data.length)
-    for location, length in lengths.items():
-        try:
-            problem = _external_problem(path.parent / location, path.parent, length)
-        except (OSError, ValueError) as error:
-            problem = f"cannot be read: {error}"
-        if problem:
-            raise ModelError(phase, f"external data '{location}' {problem}", where=str(path), remedy=_WHOLE)
-    return [path.parent / location for location in sorted(lengths)]
-
-
-def _data_problem(tensor: onnx.TensorProto) -> str:
-    """What is wrong with where and how long a tensor's data are, "" if nothing is."""
-    try:
-        data = extent(tensor)
-    except ValueError:
-        return "no valid offset and length of the external data"
-    if data is None and not tensor.HasField("raw_data"):
-        return ""  # The data are in a field of their type, and known to onnx.checker.
-    try:
-        expected = data_bytes(tensor)
-    except ValueError:
-        return f"the unknown type {tensor.data_type}"
-    length = len(tensor.raw_data) if data is None else len(data)
-    return "" if length == expected else f"{length} bytes of data in place of {expected}"
-
-
-def _external_problem(file: Path, directory: Path, length: int) -> str:
-    """What is wrong with a file of external data, of which so many bytes are used; "" if nothing is."""
-    if not file.resolve().is_relative_to(directory.resolve()):
-        return "is outside the model's directory"
-    if not file.is_file():
-        return "is missing"
-    return "is truncated" if file.stat().st_size < length else ""
-
-
-def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """All tensors that may hold data."""
-    yield from model.graph.initializer
-    yield from _inner_tensors(model)
-
-
-def _inner_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """The tensors that are no initializers of the main graph: in attributes, subgraphs, functions and training."""
-    training = [graph for info in model.training_info for graph in (info.initialization, info.algorithm)]
-    functions = list(model.functions)
-    inner = [*node_graphs(model.graph.node), *(g for graph in training for g in graphs(graph))]
-    inner += [graph for function in functions for graph in node_graphs(function.node)]
-    for graph in inner:
-        yield from graph.initializer
-    for graph in (model.graph, *inner):
-        yield from (tensor for sparse in graph.sparse_initializer for tensor in (sparse.values, sparse.indices))
-    nodes = [node for part in (model.graph, *inner, *functions) for node in part.node]
-    for attribute in (*(attribute for node in nodes for attribute in node.attribute), *_defaults(functions)):
-        yield from [attribute.t] if attribute.HasField("t") else attribute.tensors
-
-
-def _defaults(functions: Sequence[onnx.FunctionProto]) -> list[onnx.AttributeProto]:
-    return [attribute for function in functions for attribute in function.attribute_proto]
-
-
 def _tensor_bytes(model: onnx.ModelProto) -> int:
-    return sum(len(extent(tensor) or ()) or tensor.ByteSize() for tensor in _tensors(model))
+    return sum(len(extent(tensor) or ()) or tensor.ByteSize() for tensor in tensors(model))

@@ -27,8 +27,9 @@ import onnx
 from zaponnx.benchmark import timing_options
 from zaponnx.errors import ModelError
 from zaponnx.graph.converted import dense_output, zap_convs
-from zaponnx.models import graphs, save_model
+from zaponnx.models import save_model
 from zaponnx.runtime import open_session
+from zaponnx.traversal import graphs
 
 _CONVERSIONS = ("ReorderInput", "ReorderOutput", "Transpose")
 _PREFIX = "zaponnx.site{}:"

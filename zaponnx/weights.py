@@ -63,8 +63,11 @@ def extent(tensor: onnx.TensorProto) -> Extent | None:
     if not uses_external_data(tensor):
         return None
     if len({entry.key for entry in tensor.external_data}) < len(tensor.external_data):
-        raise ValueError("a key occurs twice")
-    data = ExternalDataInfo(tensor)
+        raise ValueError("a key of its external data occurs twice")
+    try:
+        data = ExternalDataInfo(tensor)
+    except ValueError as error:
+        raise ValueError("its external data have no valid offset and length") from error
     return Extent(Path(data.location), data.offset or 0, data_bytes(tensor) if data.length is None else data.length)
 
 
@@ -100,9 +103,11 @@ def data_bytes(tensor: onnx.TensorProto) -> int:
     Raises:
         ValueError: ONNX does not know the type, or it has no raw data.
     """
+    if tensor.data_type not in onnx.TensorProto.DataType.values():
+        raise ValueError(f"its type {tensor.data_type} is unknown")
     name = onnx.TensorProto.DataType.Name(tensor.data_type)
     if name in ("UNDEFINED", "STRING"):
-        raise ValueError(f"type {name} has no raw data")
+        raise ValueError(f"its type {name} has no raw data")
     bits = re.search(r"\d+", name)  # as in INT4 and FLOAT8E5M2
     width = int(bits[0]) if bits else {"FLOAT": 32, "DOUBLE": 64, "BOOL": 8}[name]
     return -(-math.prod(map(int, tensor.dims)) * width // 8)  # rounded up

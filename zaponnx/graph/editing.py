@@ -7,9 +7,9 @@ import onnx
 from zaponnx.graph.constants import CONSTANT_OPERATORS
 from zaponnx.graph.converted import zap_convs
 from zaponnx.graph.upgrading import opset_version
-from zaponnx.models import graphs
 from zaponnx.operator import DOMAIN, VERSION
 from zaponnx.operator.body import build_body
+from zaponnx.traversal import graphs
 
 
 def tensor_names(graph: onnx.GraphProto) -> set[str]:

@@ -28,8 +28,8 @@ from onnx import helper
 
 from zaponnx.graph.converted import NHWC_SUFFIX, activation_inputs, activations, zap_convs
 from zaponnx.graph.editing import drop_unread, new_name, tensor_names
-from zaponnx.models import node_graphs
 from zaponnx.operator import NHWC_FORMS, TO_NCHW, TO_NHWC
+from zaponnx.traversal import node_graphs
 
 _BLOCKED = ("Conv", "MaxPool", "AveragePool")
 """What ONNX Runtime computes in its blocked layout, whatever the layout of the input."""
