@@ -46,7 +46,7 @@ REFUSED = {
     "a mask that is an output": ("a, other = Dropout(c)", "the mask of Dropout 'a' is used"),
     "two readers of an identity": (
         "i = Identity(c) b = Neg(i) a = Add(i, b)",
-        "the output of Identity 'i' has 2 readers",
+        "the output of Identity 'i' goes to 2 nodes, and none of them is a ReLU",
     ),
     "an identity that is an output": (
         "other = Identity(c) a = Identity(other)",

@@ -44,6 +44,11 @@ ONE_SITE = {
     "identity of weights": ("V = Identity(W) [conv] c = Conv<pads=[1,1,1,1]>(s, V) y = Relu(c)", {}, site()),
     "auto_pad with stride 1": ('[conv] c = Conv<auto_pad="SAME_LOWER">(s, W) y = Relu(c)', {}, site()),
     "several readers of the relu": (f"{CONV} r = Relu(c) p = Sigmoid(r) y = Add(p, r)", {}, None),
+    "depthwise with large kernels": (
+        "[conv] c = Conv<pads=[3,3,3,3], group=8>(s, K) y = Relu(c)",
+        {"K": (8, 1, 7, 7)},
+        site(macs_per_output=49),
+    ),
     "grouped": (
         "[conv] c = Conv<pads=[1,1,1,1], group=2>(s, V) y = Relu(c)",
         {"V": (8, 4, 3, 3)},
@@ -66,44 +71,6 @@ def test_sites(
     sites, refusals = find_sites(model)
     assert sites == [expected or Site("conv", "r", "", 8, 72, math.inf)]
     assert refusals == [Refusal("stem", "it is the first convolution of the network")]
-
-
-DOWN = "[conv] c = Conv<pads=[1,1,1,1], strides=[2,2]>(s, W)"
-POOL = "MaxPool<kernel_shape=[3,3], pads=[1,1,1,1], strides=[2,2]>"
-SAME_SIZES = {
-    "identity": f"{CONV} a = Add(c, s)",
-    "two convs": "b = Conv<pads=[2,2,2,2], dilations=[2,2]>(s, W) [conv] c = Conv<pads=[1,1,1,1]>(b, W) a = Add(s, c)",
-    "downsampled": f"{DOWN} d = Conv<strides=[2,2]>(s, U) a = Add(c, d)",
-    "pooled": f"{DOWN} d = {POOL}(s) a = Add(c, d)",
-    "same": f'{DOWN} d = Conv<strides=[2,2], auto_pad="SAME_UPPER">(s, T) a = Add(d, c)',
-    "behind another sum": f"d = Conv(s, U) r = Add(d, s) {CONV} a = Add(c, r)",
-}
-OTHER_SIZES = {
-    "padded": ("[conv] c = Conv<pads=[2,2,2,2]>(s, W) a = Add(c, s)", "N×8×H×W to N×8×(H+2)×(W+2)"),
-    "rounded up": (f"{DOWN} d = {POOL[:-1]}, ceil_mode=1>(s) a = Add(c, d)", "N×8×?×? to"),
-    "another input": (f"{CONV} a = Add(c, z)", "M×8×I×J to N×8×H×W"),
-    "one that may be 1": (f"{CONV} a = Add(c, t)", "N×8×H×t[3] to N×8×H×W"),
-}
-DYNAMIC = """(float[M,8,I,J] z, float[N,8,H,?] t, float[N,4,H,W] x) => (float[N,8,u,v] y) {
-    [stem] c0 = Conv<pads=[1,1,1,1]>(x, W0) s = Relu(c0)"""
-
-
-@pytest.mark.parametrize("nodes", SAME_SIZES.values(), ids=SAME_SIZES.keys())
-def test_residuals_of_dynamic_size_that_are_known_to_be_equal(build_model: ModelBuilder, nodes: str) -> None:
-    model = build_model(f"{DYNAMIC} {nodes} y = Relu(a) }}", W0=W0, W=W, U=(8, 8, 1, 1), T=(8, 1, 3, 3))
-    if "SAME" in nodes:
-        next(node for node in model.graph.node if node.output[0] == "d").attribute.append(
-            helper.make_attribute("group", 8)
-        )
-    assert "conv" in [found.name for found in find_sites(model)[0]]
-
-
-@pytest.mark.parametrize(("nodes", "shapes"), OTHER_SIZES.values(), ids=OTHER_SIZES.keys())
-def test_residuals_that_might_broadcast_are_refused(build_model: ModelBuilder, nodes: str, shapes: str) -> None:
-    sites, refusals = find_sites(build_model(f"{DYNAMIC} {nodes} y = Relu(a) }}", W0=W0, W=W))
-    assert sites == []
-    assert f"adds {shapes}" in refusals[1].reason
-    assert refusals[1].reason.endswith("and a residual must not broadcast")
 
 
 def test_initializers_that_an_input_can_override_are_no_constants(build_model: ModelBuilder) -> None:
@@ -129,9 +96,11 @@ def test_initializers_that_an_input_can_override_are_no_constants(build_model: M
 REFUSED = {
     "no relu": (f"{CONV} y = Sigmoid(c)", "no ReLU"),
     "output of the model": ("[conv] y = Conv<pads=[1,1,1,1]>(s, W)", "is an output of the model"),
-    "two readers": (f"{CONV} r = Relu(c) y = Add(r, c)", "has 2 readers"),
-    "added to itself": (f"{CONV} a = Add(c, c) y = Relu(a)", "has 2 readers"),
-    "unread": (f"{CONV} y = Relu(s)", "has 0 readers"),
+    "two readers": (f"{CONV} r = Relu(c) y = Add(r, c)", "its output is needed before its ReLU too, by Add 'y'"),
+    "two relus": (f"{CONV} r = Relu(c) q = Clip(c, low, high) y = Add(r, q)", "its output goes to 2 ReLUs"),
+    "no relu of two": (f"{CONV} r = Sigmoid(c) y = Mul(r, c)", "goes to 2 nodes, and none of them is a ReLU"),
+    "added to itself": (f"{CONV} a = Add(c, c) y = Relu(a)", "its output goes to Add 'a' twice"),
+    "unread": (f"{CONV} y = Relu(s)", "its output goes nowhere"),
     "two adds": (f"{CONV} a = Add(c, s) b = Add(a, s) y = Relu(b)", "goes to Add"),
     "batch norm behind add": (
         f"{CONV} a = Add(c, s) n = BatchNormalization(a, v, v, v, v) y = Relu(n)",
@@ -203,12 +172,35 @@ def test_unnamed_convs_are_named_by_their_output(build_model: ModelBuilder) -> N
     assert [sites[0].name, refusals[0].name] == ["c", "stem"]
 
 
-def test_convs_in_subgraphs_are_refused_by_name(build_model: ModelBuilder) -> None:
-    nodes = """ [if] y = If(flag) <then_branch = then () => (t) { [inner] c = Conv<pads=[1,1,1,1]>(s, W) t = Relu(c) },
-        else_branch = else () => (e) { e = Identity(s) }> }"""
-    sites, refusals = find_sites(build_model(f"(bool flag, {STEM} {nodes}", W0=W0, W=W))
+BRANCHES = """If(flag) <then_branch = then () => (t) { [inner] c = Conv<pads=[1,1,1,1]>(s, W) t = Relu(c) },
+    else_branch = else () => (e) { e = Identity(s) }>"""
+NESTED = {
+    "if": (f"[outer] y = {BRANCHES}", "If"),
+    "if in an if": (
+        f"""[outer] y = If(flag) <then_branch = a () => (q) {{ q = {BRANCHES} }},
+        else_branch = b () => (z) {{ z = Identity(s) }}>""",
+        "If",
+    ),
+    "loop": (
+        """[outer] y = Loop(count, flag, s) <body = body (int64 i, bool go, float[N,8,12,12] v) => (again, t)
+        { again = Identity(go) [inner] c = Conv<pads=[1,1,1,1]>(v, W) t = Relu(c) }>""",
+        "Loop",
+    ),
+    "scan": (
+        """[outer] l, y = Scan(s, v) <num_scan_inputs=1, body = body (float[N,8,12,12] v, float k) => (t, u)
+        { [inner] c = Conv<pads=[1,1,1,1]>(v, W) t = Relu(c) u = Identity(k) }>""",
+        "Scan",
+    ),
+}
+
+
+@pytest.mark.parametrize(("nodes", "operator"), NESTED.values(), ids=NESTED.keys())
+def test_convs_in_subgraphs_are_refused_by_name(build_model: ModelBuilder, nodes: str, operator: str) -> None:
+    model = build_model(f"(bool flag, int64 count, {STEM} {nodes} }}", W0=W0, W=W, v=(3,))
+    sites, refusals = find_sites(model)
     assert sites == []
-    assert refusals[1] == Refusal("inner", "it is inside a subgraph of If 'if'")
+    assert [refusal.name for refusal in refusals] == ["stem", "inner"]
+    assert refusals[1].reason == f"it is inside a subgraph of {operator} 'outer'"
 
 
 def test_readers_in_subgraphs_count(build_model: ModelBuilder) -> None:
@@ -220,11 +212,25 @@ def test_readers_in_subgraphs_count(build_model: ModelBuilder) -> None:
 
 
 def test_convs_in_functions_are_refused_by_name(build_model: ModelBuilder) -> None:
+    """Those in the subgraphs of a function too."""
     model = build_model(f"({STEM} y = Sigmoid(s) }}", W0=W0)
     opset = [helper.make_opsetid("", 17)]
-    node = helper.make_node("Conv", ["a", "b"], ["c"], name="inner")
-    model.functions.append(helper.make_function("local", "Block", ["a", "b"], ["c"], [node], opset))
-    assert find_sites(model)[1][1] == Refusal("inner", "it is inside the function 'Block'")
+    branches = [
+        helper.make_graph(
+            [helper.make_node("Conv", ["a", "b"], ["d"], name=name)],
+            name,
+            [],
+            [helper.make_empty_tensor_value_info("d")],
+        )
+        for name in ("then", "else")
+    ]
+    nodes = [
+        helper.make_node("Conv", ["a", "b"], ["c"], name="inner"),
+        helper.make_node("If", ["a"], ["e"], then_branch=branches[0], else_branch=branches[1]),
+    ]
+    model.functions.append(helper.make_function("local", "Block", ["a", "b"], ["c"], nodes, opset))
+    reason = "it is inside the function 'Block'"
+    assert find_sites(model)[1][1:] == [Refusal(name, reason) for name in ("inner", "else", "then")]
 
 
 @pytest.mark.parametrize(("ir_version", "opset"), [(3, 7), (4, 9), (5, 10)])

@@ -18,11 +18,23 @@ def sole_reader(node: gs.Node, graph: gs.Graph) -> gs.Node | str:
     if any(output is graph_output for graph_output in graph.outputs):
         return f"{of} is an output of the model"
     if len(output.outputs) != 1:
-        return f"{of} has {len(output.outputs)} readers"
+        return f"{of} {_fate(output)}"
     reader = output.outputs[0]
     if not any(reader is own for own in graph.nodes):
         return f"{of} is read inside a subgraph"
     return reader
+
+
+def _fate(output: gs.Tensor) -> str:
+    """Where a tensor goes that has no reader or several."""
+    readers = list({id(reader): reader for reader in output.outputs}.values())
+    others = [reader for reader in readers if not is_op(reader, "Relu", "Clip")]
+    if not others:
+        return f"goes to {len(readers)} ReLUs" if readers else "goes nowhere"
+    name = f"{others[0].op} '{display_name(others[0])}'"
+    if len(others) < len(readers):
+        return f"is needed before its ReLU too, by {name}"
+    return f"goes to {name} twice" if len(readers) == 1 else f"goes to {len(readers)} nodes, and none of them is a ReLU"
 
 
 def has_no_effect(node: gs.Node) -> bool:

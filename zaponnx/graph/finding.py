@@ -1,8 +1,10 @@
 """Finds the sites of a model: reads a ModelProto, says where ZapConv can go, and why it cannot go elsewhere.
 
-Cases: Conv → [BatchNormalization] → [Add residual] → Relu or Clip(0, c), in the main graph. Each Conv is matched
-(`matching`), then checked (`checking`); either gives the reason when it fails. Where both operands of an Add match,
-the one with more work is the site and the other stays dense: both have the same output, so MACs per output decide.
+Cases: Conv → [affine maps of its channels] → [Add residual] → ReLU, with an upper bound or without, in the main graph.
+A batch norm is such a map, and so is a constant per channel that is added or multiplied (`affine`); a ReLU has many
+forms (`activations`); nodes that change nothing may lie between (`chains`). Each Conv is matched (`matching`), then
+checked (`checking`); either gives the reason when it fails. Where both operands of an Add match, the one with more work
+is the site and the other stays dense: both have the same output, so MACs per output decide.
 """
 
 from __future__ import annotations
@@ -88,16 +90,19 @@ def _first_convs(graph: gs.Graph) -> set[int]:
 
 
 def _nested_refusals(graph: gs.Graph) -> list[Refusal]:
-    """The Convs in subgraphs and in model-local functions."""
+    """The Convs in subgraphs, at any depth, and in model-local functions."""
     return [
         Refusal(display_name(conv), f"it is inside a subgraph of {node.op} '{display_name(node)}'")
         for node in graph.nodes
-        for subgraph in node.subgraphs(recursive=True)
-        for conv in subgraph.nodes
-        if is_op(conv, "Conv")
+        for conv in _convs_in_subgraphs(node)
     ] + [
         Refusal(display_name(conv), f"it is inside the function '{function.name}'")
         for function in graph.functions
-        for conv in function.nodes
-        if is_op(conv, "Conv") and function.domain != DOMAIN
+        if function.domain != DOMAIN
+        for node in function.nodes
+        for conv in ([node] if is_op(node, "Conv") else _convs_in_subgraphs(node))
     ]
+
+
+def _convs_in_subgraphs(node: gs.Node) -> list[gs.Node]:
+    return [conv for subgraph in node.subgraphs(recursive=True) for conv in subgraph.nodes if is_op(conv, "Conv")]

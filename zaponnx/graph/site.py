@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Site:
-    """A place where Conv → [BatchNormalization] → [Add residual] → Relu or Clip(0, c) was found.
+    """A place where Conv → [BatchNormalization] → [Add residual] → ReLU was found, each in any of its forms.
 
     Attributes:
         name: The Conv node's name, or its output tensor's if it has none.
-        output: The tensor that the ReLU writes. It identifies the site in the model and in the artifacts.
+        output: The tensor that the activation writes. It identifies the site in the model and in the artifacts.
         residual: The tensor that is added before the ReLU, or "" if there is none.
         channels: Output channels M.
         macs_per_output: Multiply-accumulates of one output, C/group · kH · kW.
