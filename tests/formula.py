@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from zoo import agreement
+
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Expected:
+class Expected(agreement.Expected):
     """R and V of the formula in float64, and where an output is computed for certain, or may be."""
-
-    result: Array
-    predicted: Array
-    in_pattern: Array
-    thresholds: Array
 
     def assert_matches(self, actual: Array, tolerance: float = 1e-5) -> None:
         """Y is R where computed and 0 elsewhere; within rounding of the threshold it may be either.
@@ -27,16 +22,7 @@ class Expected:
         Sums of up to 36 products of size about 0.25 in float32: 1e-5 is more than 10 roundings of the largest.
         """
         assert actual.shape == self.result.shape
-        near = np.abs(self.predicted - self.thresholds) < tolerance
-        compute = self.in_pattern | ~(self.predicted <= self.thresholds)
-        right = np.isclose(actual, np.where(compute, self.result, 0), rtol=tolerance, atol=tolerance, equal_nan=True)
-        flipped = np.isclose(actual, np.where(compute, 0, self.result), rtol=tolerance, atol=tolerance)
-        assert np.all(right | (near & flipped & ~self.in_pattern))
-
-    @property
-    def skipped(self) -> float:
-        """The share of outputs that the threshold skips."""
-        return float(np.mean(~self.in_pattern & (self.predicted <= self.thresholds)))
+        assert not self.wrong(actual, tolerance, tolerance).any()
 
 
 def formula(attributes: Mapping[str, Any], inputs: Mapping[str, Array]) -> Expected:
@@ -58,10 +44,8 @@ def formula(attributes: Mapping[str, Any], inputs: Mapping[str, Array]) -> Expec
     hidden = _conv(np.where(in_pattern, result, 0), arrays["P1"], arrays["p1"], **depthwise)
     predicted = _conv(np.maximum(hidden, 0), arrays["P2"], arrays["p2"], **depthwise)
     thresholds = np.array(attributes["threshold"], np.float32).astype(np.float64).reshape(1, -1, 1, 1)
-    shape = result.shape
-    return Expected(
-        result, predicted, np.broadcast_to(in_pattern, shape), np.broadcast_to(thresholds, (1, shape[1], 1, 1))
-    )
+    everywhere = (np.broadcast_to(array, result.shape) for array in (thresholds, in_pattern))
+    return Expected(result, predicted, *everywhere, compute=in_pattern | ~(predicted <= thresholds))
 
 
 def _conv(x: Array, w: Array, b: Array, strides: Any, pads: Any, dilations: Any, group: int) -> Array:

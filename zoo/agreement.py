@@ -30,7 +30,8 @@ that size is well below the largest value's.
 """
 
 _BODY_DOMAIN = "zoo.bodies"
-_INNER = ("result", "predicted", "in_pattern")
+_INNER = ("result", "predicted", "in_pattern", "compute")
+_MASKS = _INNER[2:]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,20 +41,21 @@ class Expected:
     Attributes:
         result: R, (N, M, oH, oW).
         predicted: V, of the same shape.
-        in_pattern: Where the pattern computes, broadcast to the same shape.
         thresholds: T, broadcast to the same shape.
+        in_pattern: Where the pattern computes, broadcast to the same shape.
+        compute: Where R is computed, of the same shape.
     """
 
     result: Array
     predicted: Array
-    in_pattern: Array
     thresholds: Array
+    in_pattern: Array
+    compute: Array
 
     @property
-    def compute(self) -> Array:
-        """Where R is computed; a NaN is."""
-        computed: Array = self.in_pattern | ~(self.predicted <= self.thresholds)
-        return computed
+    def skipped(self) -> float:
+        """The share of outputs that the threshold skips."""
+        return float(np.mean(~self.compute))
 
     def wrong(self, actual: Array, tolerance: float, predicted_tolerance: float) -> Array:
         """Where an output is neither R where it is computed, nor 0 elsewhere.
@@ -63,14 +65,13 @@ class Expected:
             tolerance: What an output may differ by, absolutely and by its size.
             predicted_tolerance: How near to the threshold a predicted value may fall either way.
         """
-        compute = self.compute
         near = ~self.in_pattern & (np.abs(self.predicted - self.thresholds) < predicted_tolerance)
 
         def close(expected: Array) -> Array:
             return np.isclose(actual, expected, rtol=tolerance, atol=tolerance, equal_nan=True)
 
-        right = close(np.where(compute, self.result, 0))
-        wrong: Array = ~(right | (near & close(np.where(compute, 0, self.result))))
+        right = close(np.where(self.compute, self.result, 0))
+        wrong: Array = ~(right | (near & close(np.where(self.compute, 0, self.result))))
         return wrong
 
 
@@ -125,12 +126,12 @@ def _layers(model: onnx.ModelProto, feeds: Feeds) -> Iterator[tuple[str, Array, 
     names = [name for each in tensors for name in each]
     values = iter(run(model, names, feeds, library=True, added=_bodies(model)))
     for node in nodes:
-        actual, result, predicted, in_pattern = (next(values) for _ in range(4))
+        actual, result, predicted, in_pattern, compute = (next(values) for _ in range(1 + len(_INNER)))
         if node.op_type in NHWC_OPERATORS:
             actual = actual.transpose(TO_NCHW)
         thresholds = np.array(attributes(node)["threshold"], np.float32).reshape(1, -1, 1, 1)
-        everywhere = (np.broadcast_to(array, result.shape) for array in (in_pattern != 0, thresholds))
-        yield dense_output(node), actual, Expected(result, predicted, *everywhere)
+        everywhere = (np.broadcast_to(array, result.shape) for array in (thresholds, in_pattern != 0))
+        yield dense_output(node), actual, Expected(result, predicted, *everywhere, compute != 0)
 
 
 def _bodies(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -142,8 +143,10 @@ def _bodies(model: onnx.ModelProto) -> onnx.ModelProto:
             body = added.functions.add()
             body.CopyFrom(function)
             body.domain = _BODY_DOMAIN
-            body.node.append(helper.make_node("Cast", ["in_pattern"], ["in_pattern_"], to=onnx.TensorProto.FLOAT))
-            body.output[:] = [*_INNER[:2], "in_pattern_"]
+            body.output[:] = [f"{name}_number" if name in _MASKS else name for name in _INNER]
+            body.node.extend(
+                helper.make_node("Cast", [name], [f"{name}_number"], to=onnx.TensorProto.FLOAT) for name in _MASKS
+            )
     for node in zap_convs(model):
         beside = added.graph.node.add()
         beside.CopyFrom(node)

@@ -1,7 +1,7 @@
 """torchvision's networks, exported by both of torch's exporters.
 
-`dynamo` traces with torch.export and writes opset 18; `torchscript` is the older one, asked for opset 11, which half of
-the models in use have. Both fold the batch norms that follow a convolution. The batch is dynamic.
+`dynamo` traces with torch.export; `torchscript` is the older one, which writes older opsets. Both fold the batch norms
+that follow a convolution. The batch is dynamic.
 """
 
 from __future__ import annotations
@@ -19,18 +19,17 @@ from torch import nn
 
 from zaponnx.calib.torchvision_compat import torchvision_models
 
-EXPORTERS = ("dynamo", "torchscript")
-
-DYNAMO_OPSET = 18
-TORCHSCRIPT_OPSET = 11
+DYNAMO = "dynamo"
+TORCHSCRIPT = "torchscript"
 
 
-def exported(name: str, exporter: str, size: int, seed: int, **keywords: Any) -> onnx.ModelProto:
+def exported(name: str, exporter: str, opset: int, size: int, seed: int, **keywords: Any) -> onnx.ModelProto:
     """A network with seeded random weights.
 
     Args:
         name: torchvision's.
-        exporter: One of EXPORTERS.
+        exporter: DYNAMO or TORCHSCRIPT.
+        opset: That it is to write.
         size: Of the square images that it is traced with.
         seed: Of the weights.
         **keywords: Of torchvision's builder.
@@ -41,7 +40,7 @@ def exported(name: str, exporter: str, size: int, seed: int, **keywords: Any) ->
         _scatter(network)
     sample = torch.zeros(1, 3, size, size)
     with _quiet():
-        return _dynamo(network.eval(), sample) if exporter == "dynamo" else _torchscript(network.eval(), sample)
+        return (_dynamo if exporter == DYNAMO else _torchscript)(network.eval(), sample, opset)
 
 
 @torch.no_grad()
@@ -59,12 +58,12 @@ def _scatter(network: nn.Module) -> None:
             module.bias.normal_(std=0.1)
 
 
-def _dynamo(network: nn.Module, sample: torch.Tensor) -> onnx.ModelProto:
+def _dynamo(network: nn.Module, sample: torch.Tensor, opset: int) -> onnx.ModelProto:
     program = torch.onnx.export(
         network,
         (sample,),
         input_names=["input"],
-        opset_version=DYNAMO_OPSET,
+        opset_version=opset,
         dynamic_shapes=({0: torch.export.Dim("batch")},),
         dynamo=True,
         verbose=False,
@@ -73,14 +72,14 @@ def _dynamo(network: nn.Module, sample: torch.Tensor) -> onnx.ModelProto:
     return program.model_proto
 
 
-def _torchscript(network: nn.Module, sample: torch.Tensor) -> onnx.ModelProto:
+def _torchscript(network: nn.Module, sample: torch.Tensor, opset: int) -> onnx.ModelProto:
     file = io.BytesIO()
     torch.onnx.export(
         network,
         (sample,),
         file,  # type: ignore[arg-type] # it takes streams too
         input_names=["input"],
-        opset_version=TORCHSCRIPT_OPSET,
+        opset_version=opset,
         dynamic_axes={"input": {0: "batch"}},
         dynamo=False,
     )

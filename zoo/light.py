@@ -28,10 +28,11 @@ def light_graph(name: str, seed: int) -> onnx.ModelProto:
     rng = np.random.default_rng(seed)
     constants = {tensor.name: tensor for tensor in graph.initializer}
     fills = {node.output[0]: node for node in graph.node if node.op_type == "ConstantOfShape"}
+    variances = {node.input[4] for node in graph.node if node.op_type == "BatchNormalization"}
     for tensor, node in fills.items():
         shape = tuple(map(int, numpy_helper.to_array(constants[node.input[0]])))
         values = rng.standard_normal(shape, np.float32) * np.float32(math.sqrt(2 / math.prod(shape[1:])))
-        graph.initializer.append(numpy_helper.from_array(values, tensor))
+        graph.initializer.append(numpy_helper.from_array(abs(values) if tensor in variances else values, tensor))
         graph.input.append(helper.make_tensor_value_info(tensor, onnx.TensorProto.FLOAT, shape))
     dropped = {node.input[0] for node in fills.values()}
     for items in (graph.initializer, graph.input):

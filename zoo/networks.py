@@ -1,4 +1,4 @@
-"""The list of networks: a few of every family, each with the smallest images that do it justice."""
+"""The list of networks: a few of every family, each with small images, if it and torch's exporters allow them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnx
 
 from benchmarks.images import synthetic_images
-from zoo.exports import EXPORTERS, exported
+from zoo.exports import DYNAMO, TORCHSCRIPT, exported
 from zoo.light import light_graph
 
 SEED = 0
@@ -28,20 +28,27 @@ class Network:
     Attributes:
         name: The onnx package's or torchvision's.
         origin: LIGHT, or the exporter.
+        opset: That it is exported with; a light graph has its own.
         size: Of the square images that it is run on.
         keywords: Of torchvision's builder.
     """
 
     name: str
     origin: str
+    opset: int
     size: int
     keywords: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Tells it apart from all others."""
+        return f"{self.name}:{self.origin}"
 
     def model(self) -> onnx.ModelProto:
         """The network with random weights, not normalized."""
         if self.origin == LIGHT:
             return light_graph(self.name, SEED)
-        return exported(self.name, self.origin, self.size, SEED, **self.keywords)
+        return exported(self.name, self.origin, self.opset, self.size, SEED, **self.keywords)
 
     def images(self) -> npt.NDArray[np.float32]:
         """What to run it on, (N, 3, size, size): the light graphs prescribe a batch of one."""
@@ -53,12 +60,17 @@ _LIGHT_GRAPHS = (
     *("vgg19", "zfnet512"),
 )
 
+_OPSETS = {DYNAMO: 18, TORCHSCRIPT: 11}
+"""The newer exporter writes nothing older; the older one is asked for what needs upgrading."""
+
+_NEWER_OPSETS = {("vit_b_16", TORCHSCRIPT): 17}
+
 _SEGMENTATION: Mapping[str, Any] = {"weights_backbone": None}
 
 _TORCHVISION: Mapping[str, tuple[int, Mapping[str, Any]]] = {
-    "alexnet": (96, {}),
-    "vgg11": (64, {}),
-    "vgg16_bn": (64, {}),
+    "alexnet": (224, {}),
+    "vgg11": (224, {}),
+    "vgg16_bn": (224, {}),
     "resnet18": (96, {}),
     "resnet50": (96, {}),
     "resnext50_32x4d": (96, {}),
@@ -82,11 +94,11 @@ _TORCHVISION: Mapping[str, tuple[int, Mapping[str, Any]]] = {
 }
 
 NETWORKS: Sequence[Network] = (
-    *(Network(f"light_{name}", LIGHT, 224) for name in _LIGHT_GRAPHS),
+    *(Network(f"light_{name}", LIGHT, 9, 224) for name in _LIGHT_GRAPHS),
     *(
-        Network(name, exporter, size, keywords)
+        Network(name, exporter, _NEWER_OPSETS.get((name, exporter), opset), size, keywords)
         for name, (size, keywords) in _TORCHVISION.items()
-        for exporter in EXPORTERS
+        for exporter, opset in _OPSETS.items()
     ),
 )
 """All of them, in the order of the report."""

@@ -40,13 +40,14 @@ CLASSES: Sequence[ReasonClass] = (
     ),
     ReasonClass(
         "no ReLU",
-        r"(its output|the output of \w+) goes to \w+, which is no ReLU",
-        "The network has another activation there, or none: what is not zero cannot be skipped.",
+        r"(its output|the output of \w+) goes to (\w+, which is no|several nodes, and none of them is a) ReLU",
+        "The network has another activation there (SiLU, hard swish, sigmoid), or none, as at the ends of linear "
+        "bottlenecks and in dense blocks: what is not zero cannot be skipped.",
     ),
     ReasonClass(
-        "several readers",
-        r"(its output|the output of \w+) has several readers",
-        "The value before a ReLU is needed elsewhere too, or there is no ReLU, but several nodes that read it.",
+        "before the ReLU",
+        r"(its output|the output of \w+) is needed before its ReLU too, by \w+",
+        "The network needs the value without its ReLU as well.",
     ),
     ReasonClass(
         "output",
@@ -58,7 +59,7 @@ CLASSES: Sequence[ReasonClass] = (
 
 def without_names(reason: str) -> str:
     """A reason without the names of nodes, and without how many they are."""
-    return re.sub(r"\d+ readers", "several readers", re.sub(" '[^']*'", "", reason))
+    return re.sub(r"\d+ nodes", "several nodes", re.sub(" '[^']*'", "", reason))
 
 
 def reason_class(reason: str) -> ReasonClass | None:
