@@ -10,7 +10,7 @@ NATIVE_SOURCES := CMakeLists.txt $(shell find cmake custom_ops -type f)
 CXX_SOURCES := $(shell find custom_ops examples -name '*.cc' -o -name '*.cpp' -o -name '*.h')
 ORT := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
 
-.PHONY: demo test test-matrix bench lint sanitize aarch64 build clean
+.PHONY: demo test test-matrix bench coverage lint sanitize aarch64 build clean
 
 demo: $(VENV)/.package
 	$(BIN)/zaponnx demo --output demo
@@ -31,14 +31,18 @@ bench: $(VENV)/.bench
 	$(BIN)/cmake --build $(NATIVE_BUILD) --target zaponnx_kernel_benchmark
 	$(BIN)/python -m benchmarks $(BENCH)
 
+# Networks that others wrote, converted and checked. Less: make coverage COVERAGE='--networks light_ --output build'
+coverage: $(VENV)/.package
+	$(BIN)/python -m zoo $(COVERAGE)
+
 # mypy reads the package as it is installed: calib/ and cli.py inside zaponnx/.
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	rm -rf build/types && mkdir -p build/types
 	cp -rs $(CURDIR)/zaponnx build/types/ && cp -rs $(CURDIR)/calib $(CURDIR)/cli.py build/types/zaponnx/
-	cp -rs $(CURDIR)/benchmarks build/types/
-	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p zaponnx -p benchmarks
+	cp -rs $(CURDIR)/benchmarks $(CURDIR)/zoo build/types/
+	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p zaponnx -p benchmarks -p zoo
 	$(BIN)/clang-format --dry-run --Werror $(CXX_SOURCES)
 
 # The C++ tests under the address and undefined behaviour sanitizers.
