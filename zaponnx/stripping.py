@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 
 from zaponnx.carried import read_originals
-from zaponnx.errors import ArtifactError, ModelError, on_behalf_of
+from zaponnx.errors import ModelError, on_behalf_of
 from zaponnx.graph.converted import drop_metadata, zap_convs
 from zaponnx.graph.originals import restore
 from zaponnx.models import check_model_output, external_files, first_line, load_model, staged_model
@@ -61,38 +61,37 @@ def strip(model: Path | str, output: Path | str) -> StripReport:
     check_model_output(output, "strip", [model, *data_files])
     proto = load_model(model, "strip")
     stripped = len(zap_convs(proto))
-    to_original(proto, "strip", str(model))
+    to_dense(proto, str(model))
     with staged_model(proto, output, "strip", external_data=bool(data_files)) as staged:
-        _check(staged, model)
+        check_dense(staged, str(model))
         verification = verify(staged, model)
     return StripReport(model, output, stripped, verification)
 
 
-def to_original(model: onnx.ModelProto, phase: str, where: str) -> None:
+def to_dense(model: onnx.ModelProto, where: str) -> None:
     """Makes a converted model the dense one again.
 
     Args:
         model: The model; changed in place.
-        phase: The step on whose behalf it is stripped, for error messages.
-        where: The model's file, for error messages.
+        where: Its file, for error messages.
 
     Raises:
         ModelError: It is not converted, or carries nothing.
-        ArtifactError: What it carries is damaged, or the model was edited since.
+        ArtifactError: What it carries is damaged.
     """
-    found = read_originals(model, phase, where)
+    found = read_originals(model, "strip", where)
     drop_metadata(model)
-    try:
-        restore(model, found)
-    except ValueError as error:
-        problem = f"the graph was edited after its conversion: {error}"
-        raise ArtifactError(phase, problem, where=where, remedy="convert the original model again") from error
+    restore(model, found)
 
 
-def _check(staged: Path, model: Path) -> None:
+def check_dense(dense: Path, where: str) -> None:
+    """Checks the dense model that was made of a converted one, which may have been edited since.
+
+    Raises:
+        ModelError: It is not valid.
+    """
     try:
-        onnx.checker.check_model(str(staged), full_check=True)
+        onnx.checker.check_model(str(dense), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        problem = f"what it carries makes no valid model: {first_line(error)}"
-        remedy = "convert the original model again"
-        raise ModelError("strip", problem, where=str(model), remedy=remedy) from error
+        problem = f"its dense nodes do not go with the rest of it any more: {first_line(error)}"
+        raise ModelError("strip", problem, where=where, remedy="convert the original model again") from error

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from zaponnx.artifact_files import load_calibration, load_fit, save_calibration, save_fit
 from zaponnx.artifacts import Calibration, Fit, OperatingPoint, Predictor, SiteCalibration
@@ -44,6 +45,19 @@ def network(*, opset: int = 17, ir_version: int = 8) -> onnx.ModelProto:
         weights = rng.normal(size=(8, inputs, 3, 3)) / math.sqrt(9 * inputs)
         model.graph.initializer.append(numpy_helper.from_array(weights.astype(np.float32), name))
     return model
+
+
+def with_batch_norm(model: onnx.ModelProto) -> None:
+    """Puts a BatchNormalization behind the Conv 'first', and gives its clipped ReLU constant bounds."""
+    rng = np.random.default_rng(1)
+    for name in ("scale", "shift", "mean", "var"):
+        model.graph.initializer.append(numpy_helper.from_array(rng.uniform(0.5, 1, 8).astype(np.float32), name))
+    for name, value in (("low", 0), ("high", 6)):
+        model.graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))
+    relu = next(node for node in model.graph.node if node.output[0] == "r1")
+    relu.op_type, relu.input[:] = "Clip", ["n1", "low", "high"]
+    normalization = helper.make_node("BatchNormalization", ["c1", "scale", "shift", "mean", "var"], ["n1"])
+    model.graph.node.insert(list(model.graph.node).index(relu), normalization)
 
 
 @dataclass(frozen=True)
@@ -88,11 +102,15 @@ def point(epsilon: float, mac_saved: float, first: float, second: float) -> Oper
 
 @pytest.fixture
 def make_files(tmp_path: Path) -> Callable[..., Files]:
-    """Writes the model and its artifacts: make_files(opset=..., ir_version=..., external_data=...)."""
+    """Writes the model and its artifacts: make_files(opset=..., ir_version=..., external_data=..., edit=...)."""
 
-    def make(*, external_data: bool = False, **versions: int) -> Files:
+    def make(
+        *, external_data: bool = False, edit: Callable[[onnx.ModelProto], None] = lambda model: None, **versions: int
+    ) -> Files:
         files = Files(*(tmp_path / name for name in ("m.onnx", "m.zapcal", "m.zapfit.json", "m.zap.onnx")))
-        save_model(network(**versions), files.model, external_data=external_data)
+        model = network(**versions)
+        edit(model)
+        save_model(model, files.model, external_data=external_data)
         model_hash = model_sha256(files.model)
         sites = (site_calibration("first", "r1", 72), site_calibration("second", "r2", 72))
         edges = np.array([0, 1], np.float32)
@@ -109,6 +127,12 @@ def make_files(tmp_path: Path) -> Callable[..., Files]:
         return files
 
     return make
+
+
+@pytest.fixture
+def make_batch_norm_files(make_files: Callable[..., Files]) -> Callable[..., Files]:
+    """As make_files, with a batch norm in the first site."""
+    return partial(make_files, edit=with_batch_norm)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from zaponnx.errors import DataError, InvalidArgument
 from zaponnx.graph.converted import attributes, dense_output, read_metadata, zap_convs
 from zaponnx.machine import cpu_cores, cpu_name
 from zaponnx.models import load_model
+from zaponnx.retuning import retune
 from zaponnx.site_choice import redistribute
 from zaponnx.stopwatch import PairedTimes
 
@@ -193,6 +194,22 @@ def test_the_data_are_not_written_over(files) -> None:
     with pytest.raises(InvalidArgument, match="the output is also an input"):
         files.convert(epsilon=1.0, tune=True, data=f"npz:{files.output}")
     assert files.output.read_bytes() == b"precious"
+
+
+def test_retuning_tunes_as_convert_does(files, gains) -> None:
+    """With the curves that the model carries; and a tuned model can be retuned without."""
+    gains(r1=0.5, r2=-0.25)
+    options: dict[str, Any] = {"epsilon": 1.0, "tune": True, "data": "random", "threads": 1}
+    files.convert(epsilon=2.0)
+    retuned = files.output.with_name("retuned.onnx")
+    report = retune(files.output, retuned, **options)
+    expected = files.convert(**options)
+    assert retuned.read_bytes() == files.output.read_bytes()
+    assert (report.converted, report.dense, report.tuning) == (expected.converted, expected.dense, expected.tuning)
+    back = files.output.with_name("back.onnx")
+    retune(retuned, back, epsilon=2.0)
+    files.convert(epsilon=2.0)
+    assert back.read_bytes() == files.output.read_bytes()
 
 
 def test_real_times_on_the_command_line(run, small, tmp_path: Path) -> None:
