@@ -12,7 +12,7 @@ import pytest
 from zaponnx.artifacts import Calibration, OperatingPoint, Predictor, SiteCalibration
 from zaponnx.patterns import Pattern
 from zaponnx.progress import silent
-from zaponnx.site_choice import Choice, choose, redistribute
+from zaponnx.site_choice import Choice, Form, choose, redistribute
 from zaponnx.stopwatch import PairedTimes
 
 
@@ -25,48 +25,59 @@ def operating_point(thresholds: Mapping[str, float]) -> OperatingPoint:
 
 
 class Tuner:
-    """Four sites: those that are converted share 12 in equal parts, as their thresholds.
+    """Four sites: those that skip share 12 in equal parts, as their thresholds.
 
     Args:
-        gain: A site's gain at its threshold, in milliseconds.
+        gain: A site's gain at its threshold, in milliseconds; the threshold is −∞ if it is computed in full.
         whole: The whole model's gain with a number of ZapConvs.
         noise: The noise of all times.
+        winograd: The sites that can be computed in full.
     """
 
     def __init__(
-        self, gain: Callable[[str, float], float], whole: Callable[[int], float] = lambda sites: 1.0, noise: float = 0.0
+        self,
+        gain: Callable[[str, float], float],
+        whole: Callable[[int], float] = lambda sites: 1.0,
+        noise: float = 0.0,
+        winograd: Collection[str] = (),
     ) -> None:
-        self.gain, self.whole, self.noise = gain, whole, noise
+        self.gain, self.whole, self.noise, self.winograd = gain, whole, noise, winograd
         self.measured: list[tuple[str, ...]] = []
         self.start = self.redistributed(())
 
-    def redistributed(self, dense: Collection[str]) -> OperatingPoint:
-        share = 12 / max(1, 4 - len(dense))
-        return operating_point({site: -math.inf if site in dense else share for site in "abcd"})
+    def redistributed(self, others: Collection[str]) -> OperatingPoint:
+        share = 12 / max(1, 4 - len(others))
+        return operating_point({site: -math.inf if site in others else share for site in "abcd"})
 
-    def build(self, point: OperatingPoint) -> onnx.ModelProto:
+    def build(self, point: OperatingPoint, in_full: Collection[str]) -> onnx.ModelProto:
         model = onnx.ModelProto()
-        model.metadata_props.add(key="thresholds", value=repr(list(point.thresholds.values())))
-        self.point = point
+        model.metadata_props.add(key="sites", value=repr((list(point.thresholds.values()), sorted(in_full))))
+        self.point, self.in_full = point, in_full
         return model
 
     def sites(self, converted: onnx.ModelProto, outputs: Sequence[str]) -> dict[str, PairedTimes]:
-        assert converted == self.build(self.point)
+        assert converted == self.build(self.point, self.in_full)
+        assert set(outputs) <= self.zap_convs()
         self.measured.append(tuple(outputs))
-        return {site: times(self.gain(site, self.point.thresholds[site]), self.noise) for site in outputs}
+        thresholds = {site: -math.inf if site in self.in_full else self.point.thresholds[site] for site in outputs}
+        return {site: times(self.gain(site, threshold), self.noise) for site, threshold in thresholds.items()}
 
     def model(self, converted: onnx.ModelProto) -> PairedTimes:
-        sites = sum(threshold > -math.inf for threshold in self.point.thresholds.values())
-        return times(self.whole(sites), self.noise)
+        assert converted == self.build(self.point, self.in_full)
+        return times(self.whole(len(self.zap_convs())), self.noise)
+
+    def zap_convs(self) -> set[str]:
+        return {site for site, threshold in self.point.thresholds.items() if threshold > -math.inf} | set(self.in_full)
 
     def choose(self) -> Choice:
-        return choose(self.start, self.redistributed, self.build, self, silent)
+        return choose(self.start, self.winograd, self.redistributed, self.build, self, silent)
 
 
 def converted(choice: Choice) -> list[str]:
-    """The sites that become ZapConvs, by the report as by the thresholds."""
-    found = [site.output for site in choice.sites if site.converted]
+    """The sites that become ZapConvs which skip, by the report as by the thresholds."""
+    found = [site.output for site in choice.sites if site.form == Form.SKIPPING]
     assert found == [site for site, threshold in choice.point.thresholds.items() if threshold > -math.inf]
+    assert [site.output for site in choice.sites if site.form == Form.WINOGRAD] == sorted(choice.winograd)
     return found
 
 
@@ -118,6 +129,41 @@ def test_the_dense_model_may_be_left(gain: float) -> None:
     assert choice.model is None
 
 
+def test_what_is_fastest_in_full_skips_nothing_and_leaves_its_budget_to_the_others() -> None:
+    """ "a" is faster in full, "b" skipping, "c" cannot be computed in full, "d" is slower in full than dense."""
+    in_full = {"a": 0.5, "b": 0.1, "d": -0.1}
+    tuner = Tuner(lambda site, threshold: in_full[site] if threshold == -math.inf else 0.2, winograd="abd")
+    choice = tuner.choose()
+    assert tuner.measured == [("a", "b", "d"), ("a", "b"), ("a", "b", "c", "d")]
+    assert choice.winograd == {"a"}
+    assert converted(choice) == ["b", "c", "d"]
+    assert choice.point.thresholds == {"a": -math.inf, "b": 4.0, "c": 4.0, "d": 4.0}
+    assert choice.sites[0].times.gain_ms == 0.5
+
+
+def test_skipping_must_be_faster_than_in_full_beyond_noise() -> None:
+    skipping = {"a": 0.4, "b": 0.6, "c": 0.4, "d": 0.4}
+    tuner = Tuner(lambda site, threshold: 0.3 if threshold == -math.inf else skipping[site], noise=0.1, winograd="abcd")
+    choice = tuner.choose()
+    assert choice.winograd == {"a", "c", "d"}
+    assert converted(choice) == ["b"]
+
+
+def test_a_site_with_nothing_to_skip_may_be_computed_in_full() -> None:
+    tuner = Tuner(lambda site, threshold: 0.1, winograd="a")
+    tuner.start = operating_point({"a": -math.inf, "b": 1.0, "c": -math.inf, "d": 2.0})
+    assert tuner.choose().winograd == {"a"}
+
+
+def test_a_site_in_full_that_does_not_pay_among_its_neighbours_stays_dense() -> None:
+    """As "a", which pays while all neighbours are ZapConvs."""
+    tuner = Tuner(lambda site, threshold: len(tuner.zap_convs()) - 3.5 if site == "a" else threshold - 5, winograd="a")
+    choice = tuner.choose()
+    assert choice.winograd == frozenset()
+    assert converted(choice) == ["d"]
+    assert choice.sites[0].form == Form.DENSE
+
+
 def test_sites_with_nothing_to_skip_are_not_measured() -> None:
     tuner = Tuner(lambda site, threshold: 0.1)
     tuner.start = operating_point({"a": -math.inf, "b": 1.0, "c": -math.inf, "d": 2.0})
@@ -128,8 +174,12 @@ def test_sites_with_nothing_to_skip_are_not_measured() -> None:
 
 def test_every_measurement_is_told() -> None:
     told: list[tuple[int, int | None]] = []
+
+    def progress(step: str, done: int, total: int | None) -> None:
+        told.append((done, total))
+
     tuner = Tuner(lambda site, threshold: 0.1 if site == "a" else -0.1)
-    choose(tuner.start, tuner.redistributed, tuner.build, tuner, lambda step, done, total: told.append((done, total)))
+    choose(tuner.start, (), tuner.redistributed, tuner.build, tuner, progress)
     assert told == [(0, 4), (2, 4), (3, 4), (3, 4)]
 
 

@@ -20,7 +20,7 @@ class ConvertedSite:
     Attributes:
         name: The node's name, or its output's if it has none.
         output: The tensor that it writes.
-        threshold: Its threshold; finite or +∞.
+        threshold: Its threshold; −∞ if tuning found that computing all of its outputs, by Winograd's, is fastest.
         macs: Dense multiply-accumulates per sample.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from zaponnx.graph.layouts import Layouts
 from zaponnx.graph.passes import to_dense, to_zap_convs
 from zaponnx.graph.rewriting import Replacement
 from zaponnx.graph.site import Refusal
+from zaponnx.patterns import ALL_OUTPUTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +63,28 @@ class DenseModel:
         """A site's output → the tensors that its nodes write, the output among them."""
         return {match.output: [node.outputs[0].name for node in match.nodes] for match, _ in self.sites}
 
-    def converted(self, point: OperatingPoint, layout: str) -> tuple[onnx.ModelProto, Layouts]:
-        """A copy of the model in which the sites are ZapConvs at the point's thresholds; −∞ leaves one dense."""
+    @property
+    def suiting_winograd(self) -> list[str]:
+        """The outputs of the sites whose ZapConv the library computes by Winograd's, if it computes all outputs."""
+        return [match.output for match, _ in self.sites if match.suits_winograd]
+
+    def converted(
+        self, point: OperatingPoint, layout: str, winograd: Collection[str] = ()
+    ) -> tuple[onnx.ModelProto, Layouts]:
+        """A copy of the model in which sites are ZapConvs.
+
+        Args:
+            point: The thresholds; −∞ leaves a site dense.
+            layout: As for `zaponnx.graph.passes.to_zap_convs`.
+            winograd: The outputs of sites whose ZapConv computes all outputs instead: all are in its pattern.
+        """
         copy = onnx.ModelProto()
         copy.CopyFrom(self.model)
-        replacements = [
-            Replacement(match, site.predictor, (point.thresholds[match.output],), self.calibration.pattern)
-            for match, site in self.sites
-            if point.thresholds[match.output] > -math.inf
-        ]
+        replacements = []
+        for match, site in self.sites:
+            threshold = point.thresholds[match.output]
+            if match.output in winograd:
+                replacements.append(Replacement(match, site.predictor, (-math.inf,), ALL_OUTPUTS))
+            elif threshold > -math.inf:
+                replacements.append(Replacement(match, site.predictor, (threshold,), self.calibration.pattern))
         return copy, to_zap_convs(copy, replacements, layout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,22 +93,24 @@ def write_operating_point(
     """
     budget = request.budget
     point, budget_missed = budget.select(dense.fit)
-    tuning = None
+    tuning, winograd = None, frozenset[str]()
     if request.tuning is not None:
-        tuned, tuning = tuned_point(
+        choice, tuning = tuned_point(
             dense.path,
             dense.model,
             dense.tensors,
-            lambda chosen: dense.converted(chosen, request.layout)[0],
+            dense.suiting_winograd,
+            lambda chosen, in_full: dense.converted(chosen, request.layout, in_full)[0],
             point,
             budget.for_tuning(point),
             dense.calibration,
             request.tuning,
             progress,
         )
-        if tuned is not point:
-            point, budget_missed = tuned, budget.missed_by_tuned(tuned)
-    result, layouts = dense.converted(point, request.layout)
+        winograd = choice.winograd
+        if choice.point is not point:
+            point, budget_missed = choice.point, budget.missed_by_tuned(choice.point)
+    result, layouts = dense.converted(point, request.layout, winograd)
     write_metadata(result, provenance(dense.calibration, dense.fit, point, tuning))
     removed = originals(dense.model.graph, result.graph)
     write_metadata(result, carried_metadata(removed, dense.calibration, dense.fit))
@@ -125,16 +128,18 @@ def write_operating_point(
         converted=tuple(
             ConvertedSite(display_name(match.conv), match.output, point.thresholds[match.output], site.macs)
             for match, site in dense.sites
-            if point.thresholds[match.output] > -math.inf
+            if point.thresholds[match.output] > -math.inf or match.output in winograd
         ),
-        dense=(*dense.refusals, *_left_dense(dense, point, tuning)),
+        dense=(*dense.refusals, *_left_dense(dense, point, winograd, tuning)),
         layouts=layouts,
         tuning=tuning,
         verification=verification,
     )
 
 
-def _left_dense(dense: DenseModel, point: OperatingPoint, tuning: Tuning | None) -> list[Refusal]:
+def _left_dense(
+    dense: DenseModel, point: OperatingPoint, winograd: Collection[str], tuning: Tuning | None
+) -> list[Refusal]:
     """The calibrated sites that stay dense, and why."""
     measured = {site.output: site for site in tuning.sites} if tuning else {}
     return [
@@ -143,5 +148,5 @@ def _left_dense(dense: DenseModel, point: OperatingPoint, tuning: Tuning | None)
             measured[match.output].reason if match.output in measured else "nothing to skip at this operating point",
         )
         for match, _ in dense.sites
-        if point.thresholds[match.output] == -math.inf
+        if point.thresholds[match.output] == -math.inf and match.output not in winograd
     ]

@@ -81,3 +81,7 @@ class Pattern:
         tile = np.array(self.rows, dtype=bool)
         repeats = (-(-height // tile.shape[0]), -(-width // tile.shape[1]))
         return np.tile(tile, repeats)[:height, :width]
+
+
+ALL_OUTPUTS = Pattern(((1,),))
+"""Nothing is skipped."""

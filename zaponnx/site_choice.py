@@ -1,9 +1,12 @@
-"""Chooses the sites that stay dense: reads measured times, gives the operating point of those that pay.
+"""Chooses what becomes of each site: reads measured times, gives the sites that skip, those computed in full, the rest.
 
-A site pays if its ZapConv is faster than its dense nodes beyond noise. Of the sites that do not, the worse half goes
-dense, and the error that they would have caused is spent on the others, which then skip more: so they may pay after
-all, and all are measured again, in the graph as it is now. When all that are left pay, the whole model must, too;
-while it does not, the least profitable site goes dense. What is left in the end may be the dense model.
+A site can be a ZapConv that skips what its predictor says; a ZapConv that computes all outputs by Winograd's minimal
+filtering, at no loss of accuracy, where the library does so; or stay dense. It becomes what is fastest, and skips only
+where that is faster beyond noise than all else. Of the ZapConvs that are not faster than their dense nodes beyond
+noise, the worse half goes dense, and the error that skipping sites no longer cause is spent on the others, which then
+skip more: so they may pay after all, and all are measured again, in the graph as it is now. When all that are left pay,
+the whole model must, too; while it does not, the least profitable ZapConv goes dense. What is left in the end may be
+the dense model.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 import onnx
@@ -32,19 +36,27 @@ class Timer(Protocol):
         """The times of the whole models."""
 
 
+class Form(StrEnum):
+    """What a site becomes."""
+
+    SKIPPING = "skipping"
+    WINOGRAD = "winograd"
+    DENSE = "dense"
+
+
 @dataclass(frozen=True)
 class TunedSite:
     """A site that was measured.
 
     Attributes:
         output: The tensor that it writes.
-        converted: Whether it became a ZapConv.
+        form: What it became.
         times: Of its dense nodes and of its ZapConv, each with the conversions of layout beside it, when that was
             decided.
     """
 
     output: str
-    converted: bool
+    form: Form
     times: PairedTimes
 
     @property
@@ -63,39 +75,59 @@ class Choice:
     """What was chosen.
 
     Attributes:
-        point: The operating point; a threshold of −∞ leaves a site dense.
+        point: The operating point; a threshold of −∞ for each site that does not skip.
+        winograd: The outputs of the sites that are computed in full.
         sites: Those that were measured, in the order of the point's thresholds.
         model: The times of the whole models; None if nothing pays.
     """
 
     point: OperatingPoint
+    winograd: frozenset[str]
     sites: tuple[TunedSite, ...]
     model: PairedTimes | None
 
 
+Build = Callable[[OperatingPoint, Collection[str]], onnx.ModelProto]
+"""Makes the model at an operating point in which some sites, by their outputs, are computed in full by Winograd's."""
+
+
 def choose(
     point: OperatingPoint,
+    suiting_winograd: Collection[str],
     redistributed: Callable[[Collection[str]], OperatingPoint],
-    build: Callable[[OperatingPoint], onnx.ModelProto],
+    build: Build,
     timer: Timer,
     progress: Progress,
 ) -> Choice:
-    """Leaves sites dense until all others, and the whole model, are faster than the dense model's.
+    """Chooses the sites' forms, until each ZapConv and the whole model are faster than the dense model's.
 
     Args:
         point: The operating point to begin with.
-        redistributed: Gives the operating point with some sites left dense.
-        build: Makes the converted model at an operating point.
+        suiting_winograd: The outputs of the sites that can be computed in full by Winograd's.
+        redistributed: Gives the operating point at which some sites do not skip.
+        build: Makes the models.
         timer: Measures.
         progress: Told about every measurement, with the number of sites that were decided to stay dense.
     """
     measured: dict[str, PairedTimes] = {}
     dense: set[str] = set()
     whole = None
-    while outputs := [output for output, threshold in point.thresholds.items() if threshold > -math.inf]:
-        model = build(point)
-        progress(f"timing the layers, {len(outputs)} as ZapConv", len(dense), len(point.thresholds))
-        measured |= timer.sites(model, outputs)
+
+    def time_sites(model: onnx.ModelProto, outputs: Sequence[str], form: str) -> Mapping[str, PairedTimes]:
+        if outputs:
+            progress(f"timing the layers, {len(outputs)} {form}", len(dense), len(point.thresholds))
+        return timer.sites(model, outputs) if outputs else {}
+
+    in_full = time_sites(build(point, suiting_winograd), list(suiting_winograd), "by Winograd")
+    in_full = {output: times for output, times in in_full.items() if times.pays}
+    rivals = [output for output in _skipping(point) if output in in_full]
+    skipping = time_sites(build(point, ()), rivals, "skipping")
+    winograd = {output for output, times in in_full.items() if not _faster(skipping.get(output), times)}
+    if winograd:
+        point = redistributed(winograd)
+    while outputs := [output for output in point.thresholds if output in {*_skipping(point), *winograd}]:
+        model = build(point, winograd)
+        measured |= time_sites(model, outputs, "as ZapConv")
         by_gain = sorted(outputs, key=lambda output: measured[output].gain_ms)
         losing = [output for output in by_gain if not measured[output].pays]
         if not losing:
@@ -105,25 +137,40 @@ def choose(
                 break
             losing = by_gain[:1]
         dense.update(losing[: math.ceil(len(losing) / 2)])
-        point = redistributed(dense)
+        winograd -= dense
+        point = redistributed(dense | winograd)
+
+    def form(output: str) -> Form:
+        return Form.WINOGRAD if output in winograd else Form.SKIPPING if output in outputs else Form.DENSE
+
     sites = tuple(
-        TunedSite(output, output in outputs, measured[output])
-        for output in point.thresholds
-        if output in outputs or output in dense
+        TunedSite(output, form(output), measured[output]) for output in point.thresholds if output in measured
     )
-    return Choice(point, sites, whole if outputs else None)
+    return Choice(point, frozenset(winograd), sites, whole if outputs else None)
 
 
-def redistribute(calibration: Calibration, epsilon: float, dense: Collection[str]) -> OperatingPoint:
-    """The operating point that spends a budget on the sites that do not stay dense, by the measured curves.
+def _skipping(point: OperatingPoint) -> list[str]:
+    """The sites that skip at an operating point."""
+    return [output for output, threshold in point.thresholds.items() if threshold > -math.inf]
+
+
+def _faster(one: PairedTimes | None, other: PairedTimes) -> bool:
+    """Whether one of two that were each timed beside the dense nodes is faster beyond noise."""
+    if one is None:
+        return False
+    return one.gain_ms - other.gain_ms > 2 * math.hypot(one.noise_ms, other.noise_ms)
+
+
+def redistribute(calibration: Calibration, epsilon: float, others: Collection[str]) -> OperatingPoint:
+    """The operating point that spends a budget on the sites that may skip, by the measured curves.
 
     Args:
         calibration: With the curves of all sites.
         epsilon: The budget.
-        dense: The outputs of the sites whose threshold is −∞.
+        others: The outputs of the sites that do not skip, whose threshold is −∞.
     """
     curves = [measured_curve(site, calibration.edges) for site in calibration.sites]
-    others = [curve for curve in curves if curve.site not in dense]
+    skipping = [curve for curve in curves if curve.site not in others]
     thresholds = dict.fromkeys((curve.site for curve in curves), -math.inf)
-    thresholds |= zip((curve.site for curve in others), LagrangianPath(others).thresholds(epsilon), strict=True)
+    thresholds |= zip((curve.site for curve in skipping), LagrangianPath(skipping).thresholds(epsilon), strict=True)
     return operating_point(curves, epsilon, list(thresholds.values()))

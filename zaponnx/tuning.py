@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from zaponnx.artifacts import Calibration, OperatingPoint
 from zaponnx.errors import InvalidArgument
 from zaponnx.machine import check_threads, cpu_cores, cpu_name, versions
 from zaponnx.progress import Progress
-from zaponnx.site_choice import TunedSite, choose, redistribute
+from zaponnx.site_choice import Build, Choice, TunedSite, choose, redistribute
 from zaponnx.stopwatch import PAIRS, PairedTimes, Stopwatch, read_feeds
 
 
@@ -94,28 +94,30 @@ def tuned_point(
     path: Path,
     dense: onnx.ModelProto,
     tensors: Mapping[str, Sequence[str]],
-    build: Callable[[OperatingPoint], onnx.ModelProto],
+    suiting_winograd: Collection[str],
+    build: Build,
     point: OperatingPoint,
     epsilon: float,
     calibration: Calibration,
     settings: TuningSettings,
     progress: Progress,
-) -> tuple[OperatingPoint, Tuning]:
-    """Measures, and chooses the sites that stay dense.
+) -> tuple[Choice, Tuning]:
+    """Measures, and chooses what becomes of each site.
 
     Args:
         path: The dense model as the user has it.
         dense: The same, upgraded as its conversions are.
         tensors: A site's output → the tensors that its nodes write in the dense model, the output among them.
+        suiting_winograd: The outputs of the sites that can be computed in full by Winograd's.
         build: Makes the converted model at an operating point.
         point: The operating point to begin with.
-        epsilon: The budget that sites left dense leave to the others.
+        epsilon: The budget that sites which do not skip leave to the others.
         calibration: With the curves of all sites.
         settings: What to measure with.
         progress: Told about every measurement.
 
     Returns:
-        The operating point, with a threshold of −∞ for each site that stays dense; and what was measured.
+        The choice, and what was measured.
 
     Raises:
         InvalidArgument: An unknown SPEC or option.
@@ -125,8 +127,8 @@ def tuned_point(
     """
     feeds = read_feeds(settings.data, dense, settings.batch_size, settings.preprocess)
     stopwatch = Stopwatch(path, dense, tensors, feeds, settings.threads)
-    choice = choose(point, partial(redistribute, calibration, epsilon), build, stopwatch, progress)
-    return choice.point, Tuning(
+    choice = choose(point, suiting_winograd, partial(redistribute, calibration, epsilon), build, stopwatch, progress)
+    return choice, Tuning(
         cpu=cpu_name(),
         cores=cpu_cores(),
         threads=settings.threads,

@@ -54,6 +54,13 @@ class Match:
         """Multiply-accumulates of one output, C/group · kH · kW."""
         return math.prod(self.weights.shape[1:])
 
+    @property
+    def suits_winograd(self) -> bool:
+        """Whether the library computes it by Winograd's minimal filtering where nothing is skipped."""
+        attributes = self.conv.attrs
+        ones = all(attributes.get(name, [1, 1]) == [1, 1] for name in ("strides", "dilations"))
+        return ones and attributes.get("group", 1) == 1 and tuple(self.weights.shape[2:]) == (3, 3)
+
 
 def match(conv: gs.Node, graph: gs.Graph, shapes: Mapping[str, Shape]) -> Match | str:
     """Follows a Conv to its activation.

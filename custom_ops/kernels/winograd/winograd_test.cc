@@ -21,7 +21,7 @@ Case make_case(int64_t batch, int64_t in_channels, int64_t height, int64_t width
   c.w_shape = {out_channels, in_channels, 3, 3};
   c.x_shape = {batch, in_channels, height, width};
   // An output has the rounding of all outputs of its tile, enlarged by the transforms.
-  c.rounding = 10;
+  c.rounding = 20;
   return c;
 }
 
