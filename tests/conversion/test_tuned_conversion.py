@@ -33,9 +33,10 @@ def times(gain: float) -> PairedTimes:
 
 
 class FakeStopwatch:
-    """Sites gain what `gains` says, by their outputs; the whole model what `whole` says."""
+    """Sites gain what `gains` says, by their outputs, or `in_full` if they skip nothing; the whole model `whole`."""
 
     gains: ClassVar[Mapping[str, float]]
+    in_full: ClassVar[Mapping[str, float]]
     whole: ClassVar[float]
     made: ClassVar[list[FakeStopwatch]]
 
@@ -44,8 +45,9 @@ class FakeStopwatch:
         self.made.append(self)
 
     def sites(self, converted: onnx.ModelProto, outputs: Sequence[str]) -> dict[str, PairedTimes]:
-        assert {dense_output(node) for node in zap_convs(converted)} == set(outputs)
-        return {output: times(self.gains[output]) for output in outputs}
+        nodes = {dense_output(node): attributes(node) for node in zap_convs(converted)}
+        gains = {output: self.in_full if nodes[output]["pattern"] == [1] else self.gains for output in outputs}
+        return {output: times(gains[output][output]) for output in outputs}
 
     def model(self, converted: onnx.ModelProto) -> PairedTimes:
         return times(self.whole)
@@ -53,10 +55,11 @@ class FakeStopwatch:
 
 @pytest.fixture
 def gains(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Makes up the times: gains(r1=..., r2=..., whole=...)."""
+    """Makes up the times: gains(r1=..., r2=..., whole=..., in_full={...})."""
 
-    def make(whole: float = 1.0, **sites: float) -> None:
-        for name, value in (("gains", sites), ("whole", whole), ("made", [])):
+    def make(whole: float = 1.0, in_full: Mapping[str, float] | None = None, **sites: float) -> None:
+        in_full = in_full or dict.fromkeys(sites, -1.0)
+        for name, value in (("gains", sites), ("in_full", in_full), ("whole", whole), ("made", [])):
             monkeypatch.setattr(FakeStopwatch, name, value, raising=False)
         monkeypatch.setattr(zaponnx.tuning, "Stopwatch", FakeStopwatch)
 
@@ -107,6 +110,25 @@ def test_what_does_not_pay_stays_dense_and_leaves_its_budget_to_the_others(files
     ]
 
 
+def test_a_site_in_full_skips_nothing_and_keeps_its_predictor(files, gains) -> None:
+    """The other one gets its budget; and from the tuned model all operating points can still be reached."""
+    files.convert(epsilon=1.0)
+    plain = files.output.read_bytes()
+    gains(r1=0.5, r2=0.25, in_full={"r1": 1.0, "r2": -1.0})
+    report = files.convert(epsilon=1.0, **TUNE)
+    first, second = (attributes(node) for node in zap_convs(load_model(files.output, "test")))
+    assert (first["pattern"], first["pattern_shape"], first["threshold"]) == ([1], [1, 1], [-math.inf])
+    point = redistribute(load_calibration(files.calibration), 1.0, ["r1"])
+    assert second["threshold"] == [point.thresholds["r2"]]
+    assert (report.error, report.mac_saved) == (point.error, point.mac_saved)
+    assert reasons(report).keys() == {"stem", "head"}
+    assert [row.split()[2:4] for row in tables.convert(report).splitlines()[2:3]] == [["M", "all"]]
+    assert json.loads(json.dumps(report.to_json(), allow_nan=False))["converted"][0]["threshold"] == "-inf"
+    back = files.output.with_name("back.onnx")
+    retune(files.output, back, epsilon=1.0)
+    assert back.read_bytes() == plain
+
+
 def test_the_report_has_the_measurement(files, gains) -> None:
     gains(r1=0.5, r2=-0.25)
     report = files.convert(epsilon=1.0, **TUNE, batch_size=3, threads=1)
@@ -116,7 +138,7 @@ def test_the_report_has_the_measurement(files, gains) -> None:
     assert printed["sites"] == [
         {
             "output": output,
-            "converted": gain > 0,
+            "form": "skipping" if gain > 0 else "dense",
             "times": {"dense_ms": 2.0, "converted_ms": 2.0 - gain, "gain_ms": gain, "noise_ms": 0.01},
         }
         for output, gain in (("r1", 0.5), ("r2", -0.25))
@@ -224,9 +246,10 @@ def test_real_times_on_the_command_line(run, small, tmp_path: Path) -> None:
     report = json.loads(result.stdout)
     (site,) = report["tuning"]["sites"]
     assert min(site["times"]["dense_ms"], site["times"]["converted_ms"]) > 0
-    assert site["converted"] == bool(report["converted"]) == (report["tuning"]["model"] is not None)
-    assert site["converted"] == bool(zap_convs(load_model(output, "test")))
-    assert any("ms dense" in refusal["reason"] for refusal in report["dense"]) != site["converted"]
+    converted = site["form"] != "dense"
+    assert converted == bool(report["converted"]) == (report["tuning"]["model"] is not None)
+    assert converted == bool(zap_convs(load_model(output, "test")))
+    assert any("ms dense" in refusal["reason"] for refusal in report["dense"]) != converted
     assert "timing the layers, 1 as ZapConv" in result.stderr.splitlines()
     assert [path.name for path in output.parent.iterdir()] == ["m.zap.onnx"]
     left = {path.name for path in temporary.iterdir()}
