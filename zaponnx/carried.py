@@ -122,7 +122,7 @@ def read_artifacts(model: onnx.ModelProto, phase: str, where: str) -> tuple[Cali
         "curves": {output: {"curve": "measured"} for output in outputs},
     }
     fields.done()
-    return calibration, fit_of(Fields(document, phase, where))
+    return calibration, fit_of(Fields(document, phase, _place(where, RETUNING)))
 
 
 def _fields(model: onnx.ModelProto, key: str, phase: str, where: str) -> Fields:
@@ -133,11 +133,15 @@ def _fields(model: onnx.ModelProto, key: str, phase: str, where: str) -> Fields:
     if text is None:
         problem = f"it does not carry zaponnx.{key}: another version of zaponnx converted it, or it was edited"
         raise ModelError(phase, problem, where=where, remedy="convert the original model again")
-    fields = parse_json(text, phase, f"{where}, zaponnx.{key}")
+    fields = parse_json(text, phase, _place(where, key))
     version = fields.integer("version")
     if version != CARRIED_VERSION:
         fields.refuse("version", f"is {version}, and this zaponnx reads version {CARRIED_VERSION}")
     return fields
+
+
+def _place(where: str, key: str) -> str:
+    return f"{where}, zaponnx.{key}"
 
 
 def _json(thresholds: list[float]) -> list[float | str]:
