@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from zaponnx.operator import DOMAIN, INPUTS, NHWC_FORMS, TO_NCHW, TO_NHWC, VERSION, ZAP_CONV, ZAP_CONV_RESIDUAL
 from zaponnx.operator.body import build_body
+from zaponnx.patterns import Pattern
 
 CHANNELS = 8
 OPSET = 17  # and IR 8: ONNX Runtime 1.20.1 reads up to opset 21 and IR 10
@@ -24,7 +25,10 @@ Builder = Callable[..., onnx.ModelProto]
 
 
 def _network(
-    form: str = "nchw", threshold: Sequence[float] = (0.0,), shape: Sequence[str | int] = ("N", 4, "H", "W")
+    form: str = "nchw",
+    threshold: Sequence[float] = (0.0,),
+    shape: Sequence[str | int] = ("N", 4, "H", "W"),
+    pattern: str = "B",
 ) -> onnx.ModelProto:
     """Conv → ReLU → ZapConv → ZapConvResidual of the ReLU: X (N, 4, H, W) → Y (N, 8, H, W).
 
@@ -32,6 +36,7 @@ def _network(
         form: "nchw", "nhwc" (the ZapConvs between Transposes) or "dense" (Conv, Add, ReLU in place of the ZapConvs).
         threshold: Of both ZapConvs.
         shape: Of X.
+        pattern: Of both ZapConvs.
     """
     rng = np.random.default_rng(5)
     stem = {"stem/W": (CHANNELS, 4, 3, 3), "stem/B": (CHANNELS,)}
@@ -64,15 +69,18 @@ def _network(
             (operators[1], "second", "middle", [inner], outer),
         ):
             inputs = [x, *(f"{name}/{weight}" for weight in INPUTS[1:]), *residual]
-            nodes.append(helper.make_node(operator, inputs, [y], name, domain=DOMAIN, **_attributes(threshold)))
+            nodes.append(
+                helper.make_node(operator, inputs, [y], name, domain=DOMAIN, **_attributes(threshold, pattern))
+            )
         if form == "nhwc":
             nodes.append(helper.make_node("Transpose", [outer], ["Y"], perm=TO_NCHW))
+    read = {name for node in nodes for name in node.input}
     graph = helper.make_graph(
         nodes,
         form,
         [helper.make_tensor_value_info("X", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("Y", TensorProto.FLOAT, [None, CHANNELS, None, None])],
-        [numpy_helper.from_array(array, name) for name, array in weights.items()],
+        [numpy_helper.from_array(array, name) for name, array in weights.items() if name in read],
     )
     return helper.make_model(
         graph,
@@ -82,14 +90,15 @@ def _network(
     )
 
 
-def _attributes(threshold: Sequence[float]) -> dict[str, Any]:
+def _attributes(threshold: Sequence[float], pattern: str) -> dict[str, Any]:
+    tile = Pattern.parse(pattern)
     return {
         "strides": [1, 1],
         "pads": [1, 1, 1, 1],
         "dilations": [1, 1],
         "group": 1,
-        "pattern": [1, 0, 0, 1],
-        "pattern_shape": [2, 2],
+        "pattern": tile.flat,
+        "pattern_shape": list(tile.shape),
         "threshold": list(threshold),
         "channels": CHANNELS,
         "bound": math.inf,
@@ -98,7 +107,7 @@ def _attributes(threshold: Sequence[float]) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def network() -> Builder:
-    """Builds the network: network(form, threshold, shape)."""
+    """Builds the network: network(form, threshold, shape, pattern)."""
     return _network
 
 

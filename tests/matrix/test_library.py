@@ -70,6 +70,16 @@ def test_threshold_of_minus_infinity_is_the_dense_network(
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_pattern_of_all_outputs_is_the_dense_network(
+    network: Network, x: Array, run_plain: Run, layout: str
+) -> None:
+    """The library computes it by Winograd's F(4x4, 3x3), whose error is about 2e-6 of the largest output per layer."""
+    expected = run_plain(network("dense"), x)
+    actual = run(network(layout, (math.inf,), pattern="1"), x)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_threshold_of_infinity_is_the_pattern_alone(network: Network, x: Array, run_plain: Run, layout: str) -> None:
     model = network(layout, (math.inf,))
     actual = run(model, x)
