@@ -44,8 +44,9 @@ def formula(attributes: Mapping[str, Any], inputs: Mapping[str, Array]) -> Expec
     hidden = _conv(np.where(in_pattern, result, 0), arrays["P1"], arrays["p1"], **depthwise)
     predicted = _conv(np.maximum(hidden, 0), arrays["P2"], arrays["p2"], **depthwise)
     thresholds = np.array(attributes["threshold"], np.float32).astype(np.float64).reshape(1, -1, 1, 1)
-    everywhere = (np.broadcast_to(array, result.shape) for array in (thresholds, in_pattern))
-    return Expected(result, predicted, *everywhere, compute=in_pattern | ~(predicted <= thresholds))
+    compute = in_pattern | ~(predicted <= thresholds)
+    thresholds, in_pattern = (np.broadcast_to(array, result.shape) for array in (thresholds, in_pattern))
+    return Expected(result, predicted, thresholds, in_pattern, compute)
 
 
 def _conv(x: Array, w: Array, b: Array, strides: Any, pads: Any, dilations: Any, group: int) -> Array:

@@ -130,8 +130,8 @@ def _layers(model: onnx.ModelProto, feeds: Feeds) -> Iterator[tuple[str, Array, 
         if node.op_type in NHWC_OPERATORS:
             actual = actual.transpose(TO_NCHW)
         thresholds = np.array(attributes(node)["threshold"], np.float32).reshape(1, -1, 1, 1)
-        everywhere = (np.broadcast_to(array, result.shape) for array in (thresholds, in_pattern != 0))
-        yield dense_output(node), actual, Expected(result, predicted, *everywhere, compute != 0)
+        thresholds, in_pattern = (np.broadcast_to(array, result.shape) for array in (thresholds, in_pattern != 0))
+        yield dense_output(node), actual, Expected(result, predicted, thresholds, in_pattern, compute != 0)
 
 
 def _bodies(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +12,11 @@ import onnx
 from zaponnx.artifacts import Predictor
 from zaponnx.graph.finding import find_matches
 from zaponnx.graph.matching import Match
+from zaponnx.graph.originals import originals, restore
 from zaponnx.graph.passes import to_dense, to_zap_convs
 from zaponnx.graph.rewriting import Replacement
 from zaponnx.graph.site import Refusal
-from zaponnx.patterns import Pattern
+from zaponnx.patterns import ALL_OUTPUTS, Pattern
 
 PATTERN = Pattern.parse("B")
 
@@ -43,7 +45,7 @@ def dense(model: onnx.ModelProto) -> Dense:
     return Dense(prepared, upgraded, tuple(matches), tuple(refusals))
 
 
-def converted(prepared: Dense, thresholds: Mapping[str, float], seed: int) -> onnx.ModelProto:
+def at_operating_point(prepared: Dense, thresholds: Mapping[str, float], seed: int) -> onnx.ModelProto:
     """A converted copy.
 
     Args:
@@ -51,20 +53,41 @@ def converted(prepared: Dense, thresholds: Mapping[str, float], seed: int) -> on
         thresholds: The threshold of each site, by its output.
         seed: Of the predictors.
     """
+    return _converted(prepared, lambda match: (thresholds[match.output], PATTERN), seed)
+
+
+def at_minus_infinity(prepared: Dense, seed: int) -> onnx.ModelProto:
+    """A converted copy that skips nothing."""
+    return _converted(prepared, lambda match: (-math.inf, PATTERN), seed)
+
+
+def by_winograd(prepared: Dense, seed: int) -> onnx.ModelProto:
+    """The same, but where it suits, all outputs are in the pattern: the library then uses Winograd's filtering."""
+    return _converted(prepared, lambda match: (-math.inf, ALL_OUTPUTS if match.suits_winograd else PATTERN), seed)
+
+
+def again(model: onnx.ModelProto, seed: int) -> onnx.ModelProto:
+    """A converted model, converted once more."""
+    return at_minus_infinity(dense(model), seed)
+
+
+def stripped(prepared: Dense, model: onnx.ModelProto) -> onnx.ModelProto:
+    """What is left of a converted copy when its ZapConvs are taken out again, which should be what it was made of."""
+    copy = _copy(model)
+    restore(copy, originals(prepared.model.graph, model.graph))
+    return copy
+
+
+def _converted(prepared: Dense, choose: Callable[[Match], tuple[float, Pattern]], seed: int) -> onnx.ModelProto:
+    """A copy in which every site is a ZapConv with the threshold and the pattern that are chosen for it."""
     model = _copy(prepared.model)
     rng = np.random.default_rng(seed)
-    replacements = [
-        Replacement(match, _predictor(match.weights.shape[0], rng), (thresholds[match.output],), PATTERN)
-        for match in prepared.matches
-    ]
+    replacements = []
+    for match in prepared.matches:
+        threshold, pattern = choose(match)
+        replacements.append(Replacement(match, _predictor(match.weights.shape[0], rng), (threshold,), pattern))
     to_zap_convs(model, replacements, "auto")
     return model
-
-
-def again(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A converted model, converted once more."""
-    prepared = dense(model)
-    return converted(prepared, {match.output: 0.0 for match in prepared.matches}, seed=0)
 
 
 def _predictor(channels: int, rng: np.random.Generator) -> Predictor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 import time
 from collections import Counter
@@ -17,7 +16,7 @@ from zaponnx.graph.upgrading import opset_version
 from zaponnx.macs import conv_work
 from zaponnx.models import first_line, load_model, save_model
 from zoo.agreement import agreement, thresholds_that_skip
-from zoo.converting import Dense, again, converted, dense
+from zoo.converting import Dense, again, at_minus_infinity, at_operating_point, by_winograd, dense, stripped
 from zoo.equality import WAYS, Feeds, differences
 from zoo.networks import SEED, Network
 from zoo.normalizing import normalize
@@ -85,11 +84,11 @@ def _cover(network: Network, directory: Path) -> Row:
     model = load_model(file, "coverage")
     start = time.perf_counter()
     prepared = dense(model)
-    everywhere = converted(prepared, {match.output: -math.inf for match in prepared.matches}, SEED)
+    everywhere = at_minus_infinity(prepared, SEED)
     seconds = time.perf_counter() - start
     work = _conv_macs(prepared.model, feeds)
     refusals = Counter(without_names(refusal.reason) for refusal in prepared.refusals)
-    found = differences(model, everywhere, feeds)
+    found = differences(model, everywhere, by_winograd(prepared, SEED), feeds)
     skipped, problems = _operating_point(prepared, everywhere, feeds, directory)
     return Row(
         network=network.name,
@@ -119,17 +118,19 @@ def _operating_point(
 ) -> tuple[float, list[str]]:
     """The share of the sites' outputs that is skipped at an operating point, and what is wrong with it."""
     thresholds = thresholds_that_skip(everywhere, feeds, SKIPPED) if prepared.matches else {}
-    model = converted(prepared, thresholds, SEED)
+    model = at_operating_point(prepared, thresholds, SEED)
     skipped, problems = 0.0, []
     if prepared.matches:
         result = agreement(model, feeds)
         skipped = result.skipped
         if result.wrong:
             problems.append(f"{result.wrong} of {result.outputs} outputs are not the function body's")
+    if stripped(prepared, model) != prepared.model:
+        problems.append("its ZapConvs taken out again, it is not what it was")
     file = directory / "converted.onnx"
     save_model(model, file, external_data=True)
     saved = load_model(file, "coverage")
-    if again(saved) != saved:
+    if again(saved, SEED) != saved:
         problems.append("a second conversion changes it")
     try:
         onnx.checker.check_model(str(file), full_check=True)

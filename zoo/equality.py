@@ -1,4 +1,4 @@
-"""Compares a converted model at threshold −∞ with the original, run in every way that its users may run it.
+"""Compares a model that was converted so that it skips nothing with the original, run in every way that users may.
 
 Values are compared behind every ZapConv and at the outputs. A difference is the largest of a tensor, relative to its
 largest value.
@@ -22,8 +22,9 @@ from zaponnx.weights import extent, refer
 Array = npt.NDArray[Any]
 Feeds = Mapping[str, Array]
 
-WAYS = ("library", "bodies", "inlined")
-"""ONNX Runtime with zaponnx's library; without it; without it, after onnx.inliner has put the bodies in place."""
+WAYS = ("library", "Winograd", "bodies", "inlined")
+"""ONNX Runtime with zaponnx's library; also with all outputs in the patterns of what suits Winograd's filtering; with
+the bodies alone; likewise, after onnx.inliner has put them in place."""
 
 _FOLDER = "session.model_external_initializers_file_folder_path"
 """ORT's setting for where the weights of a model in memory are."""
@@ -68,19 +69,34 @@ def run(
     return list(session.run(list(tensors), dict(feeds)))
 
 
-def differences(original: onnx.ModelProto, converted: onnx.ModelProto, feeds: Feeds) -> dict[str, float]:
-    """Way → the largest difference of the converted model, all of whose thresholds are −∞, from the original."""
-    nodes = {node.output[0]: node for node in zap_convs(converted)}
-    outputs = [value.name for value in original.graph.output if value.name not in nodes]
-    expected = run(original, [*map(dense_output, nodes.values()), *outputs], feeds)
+def differences(
+    original: onnx.ModelProto, converted: onnx.ModelProto, winograd: onnx.ModelProto, feeds: Feeds
+) -> dict[str, float]:
+    """Way → the largest difference from the original.
+
+    Args:
+        original: The model.
+        converted: The same, with all of its ZapConvs at threshold −∞.
+        winograd: The same, with the patterns for Winograd's filtering.
+        feeds: The inputs.
+    """
+    sites = [dense_output(node) for node in zap_convs(converted)]
+    names = [*sites, *(value.name for value in original.graph.output if value.name not in sites)]
+    expected = dict(zip(names, run(original, names, feeds), strict=True))
     result = {}
     for way in WAYS:
-        model = inliner.inline_local_functions(converted) if way == "inlined" else converted
-        actual = run(model, [*nodes, *outputs], feeds, library=way == "library")
-        for index, node in enumerate(nodes.values()):
-            if node.op_type in NHWC_OPERATORS:
-                actual[index] = actual[index].transpose(TO_NCHW)
-        result[way] = max(map(_difference, expected, actual))
+        model = winograd if way == "Winograd" else converted
+        nodes = {dense_output(node): node for node in zap_convs(model)}
+        tensors = [str(nodes[name].output[0]) if name in nodes else name for name in names]
+        runnable = inliner.inline_local_functions(model) if way == "inlined" else model
+        actual = run(runnable, tensors, feeds, library=way in ("library", "Winograd"))
+        result[way] = max(
+            _difference(
+                expected[name],
+                values.transpose(TO_NCHW) if name in nodes and nodes[name].op_type in NHWC_OPERATORS else values,
+            )
+            for name, values in zip(names, actual, strict=True)
+        )
     return result
 
 

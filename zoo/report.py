@@ -41,7 +41,8 @@ in about ten minutes. Less is covered with, for example,
   are skipped. Every output of every ZapConv must be its function body's on the same inputs, to within {TOLERANCE:.0e}
   of the layer's largest value. Only where the predicted value is that near to the threshold, it may be the other of the
   two: computed or zero.
-- **Validity**: the converted file passes onnx.checker's full check, and converting it again changes nothing.
+- **Validity**: the converted file passes onnx.checker's full check, converting it again changes nothing, and taking
+  its ZapConvs out again gives exactly the model that they were put into.
 
 All of this holds for every row: a run in which anything does not, fails."""
 

@@ -11,7 +11,7 @@ import pytest
 
 from zaponnx.graph.converted import zap_convs
 from zoo.agreement import Expected, agreement, thresholds_that_skip
-from zoo.converting import converted, dense
+from zoo.converting import at_minus_infinity, at_operating_point, dense
 from zoo.normalizing import normalize
 
 
@@ -20,8 +20,8 @@ def operating(network: onnx.ModelProto, feeds: dict[str, Any]) -> onnx.ModelProt
     """The network, converted so that it skips 30 % of its sites' outputs."""
     normalize(network, feeds, seed=0)
     prepared = dense(network)
-    everywhere = converted(prepared, {match.output: -math.inf for match in prepared.matches}, seed=0)
-    return converted(prepared, thresholds_that_skip(everywhere, feeds, 0.3), seed=0)
+    thresholds = thresholds_that_skip(at_minus_infinity(prepared, seed=0), feeds, 0.3)
+    return at_operating_point(prepared, thresholds, seed=0)
 
 
 def test_the_library_agrees_with_the_bodies(operating: onnx.ModelProto, feeds: dict[str, Any]) -> None:
