@@ -33,6 +33,7 @@ class Builder:
         opset: The version of the ONNX domain.
         rng: Gives the numbers, which hypothesis need not choose.
         values: The tensors of rank 4 so far.
+        results: Those of them that end a layer.
         scores: The tensors of rank 2 so far; nothing reads them.
         weights: The names of the initializers by shape; a later node may share one.
     """
@@ -44,6 +45,7 @@ class Builder:
     initializers: list[onnx.TensorProto] = field(default_factory=list)
     functions: list[onnx.FunctionProto] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
+    results: list[Value] = field(default_factory=list)
     scores: list[str] = field(default_factory=list)
     weights: dict[tuple[int, ...], str] = field(default_factory=dict)
     count: int = 0
@@ -57,9 +59,15 @@ class Builder:
         """Rather not than so, as a plain network is easier to read."""
         return self.one_of(False, False, False, True)
 
+    def rarely(self) -> bool:
+        """For what makes most sites none."""
+        return bool(self.draw(st.integers(0, 14)) == 14)
+
     def value(self) -> Value:
-        """One of the tensors so far, more often one of the last."""
-        return self.one_of(*reversed(self.values), *reversed(self.values[-3:]))
+        """What a layer reads: mostly the result of one of the last layers."""
+        if self.rarely():
+            return self.one_of(*reversed(self.values))
+        return self.one_of(*reversed(self.results[-4:]))
 
     def like(self, value: Value) -> Value | None:
         """A tensor of the same shape, which may be this one; None if there is no other."""
@@ -95,12 +103,18 @@ class Builder:
         return name
 
     def constant(self, array: Array) -> str:
-        """A constant in any form: an initializer, a Constant node, or either behind an Identity."""
-        form = self.one_of("initializer", "node", "identity")
+        """A constant in any form: an initializer, a Constant node, or either behind other nodes."""
+        form = self.one_of("initializer", "node", "identity", "reshaped", "float16")
         if form == "node" and (self.opset >= 9 or array.dtype == np.float32):
             return self.node("Constant", [], value=numpy_helper.from_array(array))
-        name = self.initializer(array)
-        return self.node("Identity", [name]) if form == "identity" else name
+        if form == "identity":
+            return self.node("Identity", [self.initializer(array)])
+        if form == "reshaped":
+            flat, shape = self.initializer(array.reshape(-1)), self.initializer(np.array(array.shape, np.int64))
+            return self.node("Reshape", [flat, shape])
+        if form == "float16" and array.dtype == np.float32 and np.abs(array).max(initial=0) < np.finfo(np.float16).max:
+            return self.node("Cast", [self.initializer(array.astype(np.float16))], to=1)
+        return self.initializer(array)
 
     def random(self, *shape: int) -> Array:
         """Normal numbers of size 1 / √(elements of one row), so that the sums that they weigh are of size 1."""
@@ -110,7 +124,7 @@ class Builder:
         """Random weights, of any form or shared with a node that has weights of this shape."""
         if shape in self.weights and self.maybe():
             return self.weights[shape]
-        form = self.one_of("constant", "constant", "constant", "transposed", "filled", "computed")
+        form = "computed" if self.rarely() else self.one_of("constant", "constant", "transposed", "filled")
         if form == "transposed":
             name = self.node("Transpose", [self.constant(self.random(*shape).T.copy())], perm=[3, 2, 1, 0])
         elif form == "filled" and self.opset >= 9:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,7 @@ class Conversion:
     def sites(self, model: onnx.ModelProto) -> list[Match]:
         """Those of the model's sites that become ZapConvs."""
         matches, _ = find_matches(model, include_first=self.include_first)
-        rng = np.random.default_rng(self.seed)
-        return [match for match in matches if rng.random() <= self.share]
+        return [match for match in matches if Random(f"{self.seed}{match.output}").random() < self.share]
 
     def dense(self, model: onnx.ModelProto) -> onnx.ModelProto:
         """The model that ZapConvs are put into, a copy. A model that cannot be upgraded is none for these tests."""

@@ -12,13 +12,15 @@ FLOAT_MAX = float(np.finfo(np.float32).max)
 
 
 def block(net: Builder) -> None:
-    """Conv → [BatchNormalization] → [Add] → activation, with what changes nothing in between."""
+    """Conv → [BatchNormalization] → [scale] → [Add] → activation, with what changes nothing in between."""
     value = convolution(net, net.value())
-    if net.maybe():
-        value = batch_norm(net, value)
-    value = nothing(net, value)
+    linear = [(), (batch_norm,), (scale,), (batch_norm, scale), (nothing,), (nothing, batch_norm, nothing)]
+    for follow in net.one_of(*linear):
+        value = follow(net, value)
     if net.one_of(False, True):
-        value = nothing(net, addition(net, value))
+        value = addition(net, value)
+    if net.maybe():
+        value = nothing(net, value)
     activation(net, value)
 
 
@@ -41,7 +43,7 @@ def two_convs(net: Builder) -> None:
 def convolution(net: Builder, data: Value, *, same: bool = False, channels: int = 0) -> Value:
     """A Conv of any kind; with `same`, one whose output is as large as its input."""
     before = data.shape[0]
-    kernel = net.one_of((3, 3), (1, 1), (5, 5), (1, 3), (3, 2))
+    kernel = net.one_of((3, 3), (3, 3), (3, 3), (5, 5), (1, 1), (3, 2), (1, 3))
     strides = (1, 1) if same else net.one_of((1, 1), (2, 2), (1, 2))
     dilations = net.one_of((1, 1), (1, 1), (2, 2), (1, 2))
     reach = [(kernel[a] - 1) * dilations[a] + 1 for a in range(2)]
@@ -65,8 +67,8 @@ def convolution(net: Builder, data: Value, *, same: bool = False, channels: int 
         size = [-(-sizes[a] // strides[a]) for a in range(2)]
     else:
         size = [(sizes[a] + pads[a] + pads[a + 2] - reach[a]) // strides[a] + 1 for a in range(2)]
-    after = channels or (before if same else net.one_of(8, 4, 6, 24))
-    group = net.one_of(*(group for group in (1, 1, 1, 2, before) if before % group == 0 and after % group == 0))
+    after = channels or (before if same else net.one_of(8, 24, 4, 6))
+    group = net.one_of(*(group for group in (1, 1, 1, 1, 2, before) if before % group == 0 and after % group == 0))
     for name, values, default in (
         ("strides", list(strides), [1, 1]),
         ("dilations", list(dilations), [1, 1]),
@@ -92,10 +94,18 @@ def batch_norm(net: Builder, data: Value) -> Value:
     return net.add("BatchNormalization", [data.name, *parameters], data.shape, **attributes)
 
 
+def scale(net: Builder, data: Value) -> Value:
+    """A factor and a summand, of each channel or of all."""
+    for operator in net.one_of(("Mul", "Add"), ("Div", "Sub"), ("Sub", "Mul"), ("Mul",)):
+        shape = net.one_of((data.shape[0], 1, 1), (1, data.shape[0], 1, 1), (), (1,))
+        operand = net.constant((net.rng.normal(size=shape) / 4 + 1).astype(np.float32))
+        operands = [data.name, operand] if operator == "Div" else net.one_of([data.name, operand], [operand, data.name])
+        data = net.add(operator, operands, data.shape)
+    return data
+
+
 def nothing(net: Builder, data: Value) -> Value:
-    """Rarely a node that changes nothing."""
-    if not net.maybe():
-        return data
+    """A node that changes nothing."""
     operator = net.one_of("Identity", "Dropout", "Cast", "Transpose", "Reshape")
     if operator == "Dropout":
         return net.add(operator, [data.name], data.shape, outputs=net.one_of(1, 2))
@@ -118,7 +128,9 @@ def addition(net: Builder, data: Value) -> Value:
         operand = net.constant(net.rng.normal(size=shape).astype(np.float32))
     else:
         operand = other.name
-    operands = net.one_of([data.name, operand], [operand, data.name], [data.name, data.name])
+    operands = net.one_of([data.name, operand], [operand, data.name])
+    if net.rarely():
+        operands = [data.name, data.name]
     if net.opset >= 8 and net.maybe():  # before, it does not broadcast
         operands += [operand] if net.maybe() else []
         return net.add("Sum", operands, data.shape)
@@ -127,12 +139,12 @@ def addition(net: Builder, data: Value) -> Value:
 
 def activation(net: Builder, data: Value) -> Value:
     """ReLU or ReLU6 in one of their forms, or an activation that is none of these."""
-    form = net.one_of("Relu", "Relu", "Clip", "Min, Max", "Relu, Min", "other", "none")
+    form = "none" if net.rarely() else net.one_of("Relu", "Relu", "Relu", "Clip", "Min, Max", "Relu, Min", "other")
     if form == "none":
         return data
     if form == "other":
         return net.add(net.one_of("LeakyRelu", "Sigmoid", "Tanh", "Elu"), [data.name], data.shape)
-    low, high = net.one_of((0.0, 6.0), (0.0, 0.5), (0.0, FLOAT_MAX), (0.0, None), (-1.0, 1.0), (None, 6.0))
+    low, high = net.one_of((0.0, 6.0), (0.0, 0.5), (0.0, FLOAT_MAX), (0.0, None), (0.0, 6.0), (-1.0, 1.0), (None, 6.0))
     if form == "Clip" or ("Min" in form and net.opset < 8):  # before opset 8, Min and Max do not broadcast
         return clip(net, data, low, high)
     if form == "Relu":

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 
 from tests.property import layers, other_layers
 from tests.property.builder import Array, Builder, Value
-from zaponnx.models import graphs
+from zaponnx.traversal import graphs
 
 OPSETS, IR_VERSIONS = range(7, 27), range(3, 14)
 """Those that onnxruntime 1.31 runs; onnx itself knows newer ones."""
@@ -60,8 +60,10 @@ def networks(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Network:
     batch = draw(st.integers(1, 3))
     inputs = [Value(f"x{index}", (draw(st.sampled_from([8, 3, 4])), *size)) for index in range(draw(st.integers(1, 2)))]
     net.values += inputs
+    net.results += inputs
     for layer in draw(st.lists(st.sampled_from(LAYERS), min_size=1, max_size=8)):
         layer(net)
+        net.results.append(net.values[-1])
     model = _model(net, inputs, batch)
     if net.maybe():
         _take_name_of_convert(net, model)
@@ -73,7 +75,7 @@ def _model(net: Builder, inputs: list[Value], batch: int) -> onnx.ModelProto:
     """The model of all nodes. Its outputs are what nothing reads, and maybe values in between."""
     read = {name for node in net.nodes for name in node.input}
     inner = [value.name for value in net.values[len(inputs) :]]
-    outputs = [name for name in inner if name not in read or net.maybe()] + net.scores
+    outputs = [name for name in inner if name not in read or net.rarely()] + net.scores
     if not outputs:
         outputs = [net.add("Identity", [inputs[0].name], inputs[0].shape).name]
     dims = net.one_of(("N", "H", "W"), (batch, None, None), (None, None, None), ("N", None, None))
@@ -90,7 +92,7 @@ def _model(net: Builder, inputs: list[Value], batch: int) -> onnx.ModelProto:
     versions = [version for version in IR_VERSIONS if version >= (8 if net.functions else 3)]
     ir_version = net.one_of(8, *versions)
     for tensor in graph.initializer:
-        if ir_version == 3 or net.draw(st.integers(0, 19)) == 19:
+        if ir_version == 3 or net.rarely():
             graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
     model = helper.make_model(graph, opset_imports=opsets, functions=net.functions, ir_version=ir_version)
     helper.set_model_props(model, {"made by": "chance"})

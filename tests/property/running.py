@@ -9,6 +9,7 @@ import onnx
 from hypothesis import reject
 from onnx import TensorProto, helper, inliner, numpy_helper
 from onnx.reference import ReferenceEvaluator
+from onnxruntime import GraphOptimizationLevel
 
 from tests.formula import Array, Expected, formula
 from tests.property.networks import Network
@@ -20,9 +21,11 @@ from zaponnx.runtime import open_session, register, session_options
 Arrays = Mapping[str, Array]
 
 
-def run(model: onnx.ModelProto, inputs: Arrays, *, library: bool = False) -> dict[str, Array]:
+def run(model: onnx.ModelProto, inputs: Arrays, *, library: bool = False, optimized: bool = True) -> dict[str, Array]:
     """The outputs by name, in ONNX Runtime."""
     options = session_options(threads=1)
+    if not optimized:
+        options.graph_optimization_level = GraphOptimizationLevel.ORT_DISABLE_ALL
     if library:
         register(options)
     session = open_session(model.SerializeToString(), options, ["cpu"], "test")
