@@ -12,7 +12,9 @@ from zaponnx.files import atomic_path
 from zoo.agreement import TOLERANCE
 from zoo.converting import PATTERN
 from zoo.coverage import EPSILON, SKIPPED, Row
-from zoo.reasons import CLASSES, reason_class
+from zoo.reasons import CLASSES, ReasonClass, reason_class
+
+_EPSILON, _TOLERANCE = (f"{value:.0e}".replace("e-0", "e-") for value in (EPSILON, TOLERANCE))
 
 _INTRODUCTION = f"""# Coverage
 
@@ -25,26 +27,26 @@ in about ten minutes. Less is covered with, for example,
 
     make coverage COVERAGE='--networks "resnet|vgg" --output build/coverage'
 
-## What is done
+All of what follows holds for every network; a run in which anything does not, fails and says so.
 
 - **Weights** are random and seeded, and normalized layer by layer, so that about half of a ReLU's outputs are zero,
   fewer behind a residual. The light graphs come without weights, as ConstantOfShape nodes; they get initializers again,
   which are listed as inputs as the originals' are (IR version 3).
-- **Conversion** is by `convert`'s own passes, of every site, with random predictors and pattern {PATTERN.spec}. What is
-  below opset 13 is upgraded by it. Its time is for one thread of Python, without reading and writing files.
+- **Conversion** is by `convert`'s own passes, of every site, with random predictors and pattern {PATTERN.spec}. Models
+  below opset 13 are upgraded by these.
+- **Refusals** have one of the reasons at the end, each a fact of the network.
 - **Equality**: with all thresholds at −∞ the values behind every ZapConv and the outputs must be the original's, to
-  within {EPSILON:.0e} of each tensor's largest value: run by ONNX Runtime with zaponnx's library, without it, and with
-  the bodies put in place by `onnx.inliner`. Where nothing is folded and ONNX Runtime does all of it, the difference is
-  zero. The library adds up in another order, and folded batch norms round differently: by less than 1e-6 in a layer,
-  but each layer hands on, and in networks of random weights enlarges, the differences of all layers before it.
-- **Operating point**: the thresholds are quantiles of the predicted values, so that {SKIPPED:.0%} of the sites' outputs
-  are skipped. Every output of every ZapConv must be its function body's on the same inputs, to within {TOLERANCE:.0e}
-  of the layer's largest value. Only where the predicted value is that near to the threshold, it may be the other of the
-  two: computed or zero.
+  within {_EPSILON} of each tensor's largest value. The model is run by ONNX Runtime with zaponnx's library; with it and
+  all outputs in the pattern where that suits Winograd's filtering; without it; and without it after `onnx.inliner` has
+  put the bodies in place. Where nothing is folded and ONNX Runtime does all of it, the difference is zero. The library
+  adds up in another order, and folded batch norms round differently: by some 1e-6 in a layer, but each layer hands on,
+  and in networks of random weights enlarges, the differences of all layers before it.
+- **Operating point**: the thresholds are quantiles of the predicted values, so that {100 * SKIPPED:.0f} % of the sites'
+  outputs are skipped. Every output of every ZapConv must be its function body's on the same inputs, to within
+  {_TOLERANCE} of the layer's largest value. Only where the predicted value is that near to the threshold, it may be the
+  other of the two: computed or zero.
 - **Validity**: the converted file passes onnx.checker's full check, converting it again changes nothing, and taking
-  its ZapConvs out again gives exactly the model that they were put into.
-
-All of this holds for every row: a run in which anything does not, fails."""
+  its ZapConvs out again gives exactly the model that they were put into."""
 
 
 def write_report(rows: Sequence[Row], versions: Mapping[str, str], directory: Path) -> list[Path]:
@@ -72,12 +74,13 @@ def markdown(rows: Sequence[Row], versions: Mapping[str, str]) -> str:
         _INTRODUCTION,
         *(["## WHAT IS WRONG", "\n".join(problems)] if problems else []),
         "## Networks",
-        "*Share* is that of all convolutions' MACs that the sites have. The differences at −∞ are those with the "
-        "library / without it / inlined.",
+        "*Share* is the sites' of all convolutions' MACs; *seconds* are the conversion's, without reading and writing; "
+        "*at −∞* are the differences with the library / by Winograd's / without the library / inlined; *skipped* is the "
+        "share of the sites' outputs at the operating point.",
         _networks(rows),
         "## Convolutions that stay dense",
         _refusals(rows),
-        _table(["", "why", ""], [[each.name, each.explanation, str(_total(rows, each.name))] for each in CLASSES]),
+        *filter(None, (_reasons(rows, each) for each in CLASSES)),
         f"Made with {packages}.",
     ]
     return "\n\n".join(parts) + "\n"
@@ -123,8 +126,13 @@ def _by_class(row: Row) -> Counter[str]:
     return counts
 
 
-def _total(rows: Sequence[Row], name: str) -> int:
-    return sum(_by_class(row)[name] for row in rows)
+def _reasons(rows: Sequence[Row], of: ReasonClass) -> str:
+    """A class, and how often each of its reasons occurs; "" if none does."""
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts.update({reason: count for reason, count in row.refusals.items() if reason_class(reason) is of})
+    reasons = [f"- {reason}: {count}" for reason, count in counts.most_common()]
+    return "\n".join([f"**{of.name}**: {of.explanation}", "", *reasons]) if reasons else ""
 
 
 def _label(row: Row) -> str:
