@@ -75,7 +75,7 @@ def markdown(rows: Sequence[Row], versions: Mapping[str, str]) -> str:
         *(["## WHAT IS WRONG", "\n".join(problems)] if problems else []),
         "## Networks",
         "*Share* is the sites' of all convolutions' MACs; *seconds* are the conversion's, without reading and writing; "
-        "*at −∞* are the differences with the library / by Winograd's / without the library / inlined; *skipped* is the "
+        "*at −∞* are the differences with the library / by Winograd's / without it / inlined; *skipped* is the "
         "share of the sites' outputs at the operating point.",
         _networks(rows),
         "## Convolutions that stay dense",
