@@ -5,6 +5,7 @@ Large weights stay on disk: in memory, a model refers to them, see `zaponnx.weig
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,6 +26,12 @@ _PROTOBUF_LIMIT = 2**31 - 2**24
 """Bytes of tensor data that fit a protobuf file, which ends at 2 GiB; the rest is left for the graph itself."""
 
 _NO_MODEL = "not an ONNX model, or a truncated one"
+MEND = "mend the model, or export it again"
+"""What helps where the graph is not sound."""
+
+_CHECKER_CONTEXT = re.compile(r"\.? ==> Context: Bad node spec for node\. Name: (.*?) OpType: (\S*).*")
+"""Where onnx.checker names the node, on lines of its own."""
+
 _ANOTHER = "give an .onnx file, or export or copy it again"
 
 
@@ -42,7 +49,8 @@ def load_model(path: Path, phase: str) -> onnx.ModelProto:
     try:
         onnx.checker.check_model(str(path))
     except (onnx.checker.ValidationError, OSError, ValueError) as error:
-        raise ModelError(phase, f"not a valid ONNX model: {first_line(error)}", where=str(path)) from error
+        problem = f"not a valid ONNX model: {_checker_problem(error)}"
+        raise ModelError(phase, problem, where=str(path), remedy=MEND) from error
     return model
 
 
@@ -176,6 +184,11 @@ def _data_path(path: Path) -> Path:
 def first_line(error: Exception) -> str:
     """What a library's exception says first; the rest is its context dump."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(" .:")
+
+
+def _checker_problem(error: Exception) -> str:
+    """What onnx.checker says, in one line, with the node behind it in parentheses."""
+    return _CHECKER_CONTEXT.sub(r" (node '\1', \2)", " ".join(str(error).split())).rstrip(".")
 
 
 def _read(path: Path, phase: str) -> onnx.ModelProto:

@@ -53,7 +53,7 @@ def _data_problem(tensor: onnx.TensorProto) -> str:
         data = extent(tensor)
         if data is None and not tensor.HasField("raw_data"):
             return ""  # The data are in a field of their type, and known to onnx.checker.
-        length, expected = len(tensor.raw_data) if data is None else len(data), data_bytes(tensor)
+        length, expected = len(tensor.raw_data) if data is None else data.length, data_bytes(tensor)
     except ValueError as error:
         return f"tensor '{tensor.name}': {error}"
     return "" if length == expected else f"tensor '{tensor.name}': it has {length} bytes of data in place of {expected}"

@@ -113,7 +113,7 @@ REFUSED = {
     "no lower bound": (f'{CONV} y = Clip(c, "", high)', "clips to [-inf, 6]"),
     "computed bound": (f"{CONV} h = Exp(high) y = Clip(c, low, h)", "are no constants"),
     "computed weights": ("V = Exp(W) [conv] c = Conv<pads=[1,1,1,1]>(s, V) y = Relu(c)", "weights are computed"),
-    "computed bias": ("e = Exp(v) [conv] c = Conv<pads=[1,1,1,1]>(s, W, e) y = Relu(c)", "bias is computed"),
+    "computed bias": ("u = Exp(v) [conv] c = Conv<pads=[1,1,1,1]>(s, W, u) y = Relu(c)", "bias is computed"),
     "depthwise": ("[conv] c = Conv<pads=[1,1,1,1], group=8>(s, D) y = Relu(c)", "9 MACs per output are too few"),
     "broadcast map": (f"{CONV} g = GlobalAveragePool(s) a = Add(c, g) y = Relu(a)", "must not broadcast"),
     "unknown shape": (f"{CONV} t = Tile(s, e) a = Add(c, t) y = Relu(a)", "adds ?×?×?×? to N×8×12×12"),

@@ -8,29 +8,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import onnx
+import onnx_graphsurgeon as gs
 from onnx import shape_inference
 
 from zaponnx.errors import ModelError
-from zaponnx.graph.symbols import Shape, with_equal_symbols
-from zaponnx.models import first_line
+from zaponnx.graph.constants import constant
+from zaponnx.graph.surgery import is_op
+from zaponnx.graph.symbols import ELEMENTWISE, Shape, with_equal_symbols
+from zaponnx.models import MEND, first_line
 from zaponnx.operator.schema import register_schemas
 
 _SMALL = 1024
 """Initializers up to so many elements are kept for inference: target shapes, axes and the like are among them."""
 
 
-def infer_shapes(model: onnx.ModelProto) -> Mapping[str, Shape]:
+def infer_shapes(model: onnx.ModelProto, graph: gs.Graph, *, batch: int | None = None) -> Mapping[str, Shape]:
     """The shapes of the main graph's tensors whose rank is known, by tensor name.
 
+    Args:
+        model: The model.
+        graph: The same, imported.
+        batch: What to set the batch to where it is not fixed, that is a symbol for the first of an input's four dims.
+            ONNX can then follow the target shapes that some exporters compute.
+
     Raises:
-        ModelError: Shapes in the model contradict each other.
+        ModelError: Types or shapes in the model contradict each other.
     """
     register_schemas()
     try:
-        inferred = shape_inference.infer_shapes(_without_weights(model), data_prop=True)
+        inferred = shape_inference.infer_shapes(_without_weights(model, graph, batch), check_type=True, data_prop=True)
     except shape_inference.InferenceError as error:
-        raise ModelError("shape inference", first_line(error)) from error
+        problem = first_line(error).removeprefix("[ShapeInferenceError] ")
+        raise ModelError("shape inference", problem, remedy=MEND) from error
     shapes = {initializer.name: tuple(initializer.dims) for initializer in model.graph.initializer}
     for value in [*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output]:
         if value.type.tensor_type.HasField("shape"):
@@ -41,7 +52,7 @@ def infer_shapes(model: onnx.ModelProto) -> Mapping[str, Shape]:
     return with_equal_symbols(model, shapes)
 
 
-def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+def _without_weights(model: onnx.ModelProto, imported: gs.Graph, batch: int | None) -> onnx.ModelProto:
     """A copy of the model in which the large initializers are inputs, so that it stays small."""
     copy = onnx.ModelProto(ir_version=model.ir_version)
     copy.opset_import.extend(model.opset_import)
@@ -55,6 +66,9 @@ def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
         for axis, dim in enumerate(value.type.tensor_type.shape.dim):
             if not dim.WhichOneof("value"):
                 dim.dim_param = f"{value.name}[{axis}]"
+    if batch is not None:
+        _fix_batch(graph, batch)
+    graph.value_info.extend(_constant_shapes(imported))
     for initializer in model.graph.initializer:
         elements = 1
         for dim in initializer.dims:
@@ -66,3 +80,23 @@ def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
                 onnx.helper.make_tensor_value_info(initializer.name, initializer.data_type, initializer.dims)
             )
     return copy
+
+
+def _constant_shapes(graph: gs.Graph) -> list[onnx.ValueInfoProto]:
+    """The shapes of constants that nodes make, of which ONNX does not follow all: weights, biases and the like."""
+    made = {}
+    for node in graph.nodes:
+        for tensor in node.inputs if is_op(node, "Conv", *ELEMENTWISE) else ():
+            found = None if isinstance(tensor, gs.Constant) else constant(tensor)
+            if found is not None and found.dtype == np.float32:
+                made[tensor.name] = onnx.helper.make_tensor_value_info(tensor.name, onnx.TensorProto.FLOAT, found.shape)
+    return list(made.values())
+
+
+def _fix_batch(graph: onnx.GraphProto, batch: int) -> None:
+    """Gives all dims of the inputs that have the batch's symbol its size."""
+    shapes = [value.type.tensor_type.shape.dim for value in graph.input]
+    symbols = {dims[0].dim_param for dims in shapes if len(dims) == 4} - {""}
+    for dim in (dim for dims in shapes for dim in dims):
+        if dim.dim_param in symbols:
+            dim.dim_value = batch
