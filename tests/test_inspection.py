@@ -11,9 +11,11 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from zaponnx.errors import ModelError
+from zaponnx import tables
+from zaponnx.artifact_files import load_fit
+from zaponnx.errors import ArtifactError, ModelError
 from zaponnx.graph.converted import set_thresholds
-from zaponnx.inspection import inspect
+from zaponnx.inspection import Retuning, inspect
 from zaponnx.macs import PREDICTOR_MACS_PER_OUTPUT
 from zaponnx.operator import ZAP_CONV_RESIDUAL, ZAP_CONV_RESIDUAL_NHWC
 from zaponnx.operator.body import build_body
@@ -76,8 +78,30 @@ def test_converted_model(tmp_path: Path, zap_model: Path, to_nhwc: Callable[...,
     assert (layer.name, layer.status, layer.reason, layer.residual) == ("tiny", "converted", "", False)
     assert (layer.macs, layer.predictor_macs) == (channels * 70 * channels * 9, channels * 70 * 9)
     assert (layer.thresholds, layer.pattern) == ((float("inf"),), Pattern.parse("B").spec)
+    assert layer.layout == ("NHWC" if nhwc else "NCHW")
     assert (inspection.converted, inspection.share, inspection.metadata) == (True, 1.0, {"epsilon": "0.5"})
     assert inspection.to_json()["layers"][0]["thresholds"] == ["inf"]
+    assert inspection.retuning is None
+    assert "cannot be retuned" in tables.inspect(inspection)
+
+
+def test_what_a_model_can_be_retuned_to(small) -> None:
+    points = load_fit(small.fit).points
+    inspection = inspect(small.converted)
+    assert inspection.retuning == Retuning(len(points), points[-1].error, points[-1].mac_saved)
+    assert inspection.metadata.keys() >= {"version", "epsilon"}
+    assert not {"dense", "retuning"} & inspection.metadata.keys()
+    json.dumps(inspection.to_json(), allow_nan=False)
+    assert f"can be retuned to {len(points)} operating points, which save up to 50.00%" in tables.inspect(inspection)
+    assert "retuned" not in tables.inspect(inspect(small.model))
+
+
+def test_a_damaged_record_is_refused(small, tmp_path: Path) -> None:
+    model = onnx.load_model(small.converted)
+    next(entry for entry in model.metadata_props if entry.key == "zaponnx.retuning").value = "{}"
+    onnx.save_model(model, tmp_path / "m.onnx")
+    with pytest.raises(ArtifactError, match=r"^inspect: .*m.onnx, zaponnx.retuning: 'version' is missing"):
+        inspect(tmp_path / "m.onnx")
 
 
 def test_convs_in_subgraphs_are_listed_and_their_work_is_unknown(tmp_path: Path) -> None:
