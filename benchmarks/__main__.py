@@ -23,7 +23,6 @@ from benchmarks.timing import Effort
 
 _ROOT = Path(__file__).parents[1]
 _PARTS = ("networks", "tuned", "layers", "batches", "concurrent", "sessions", "kernels")
-_SLOW_TO_TUNE = ("vgg16",)  # minutes per point and number of threads
 _BATCHES = {"resnet18": (8, 32)}
 _CONCURRENT_SESSIONS = 2
 _SESSION_REPETITIONS = 3
@@ -58,8 +57,6 @@ def _parser(networks: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--networks", nargs="+", choices=networks, default=networks, help="what to measure")
     parser.add_argument("--parts", nargs="+", choices=_PARTS, default=_PARTS, help="what of it")
-    fast = [network for network in networks if network not in _SLOW_TO_TUNE]
-    parser.add_argument("--tuned", nargs="+", choices=networks, default=fast, help="for which of them the part tuned")
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="with how many threads")
     parser.add_argument("--rounds", type=int, default=Effort.rounds, help="timed runs of each contender, at most")
     parser.add_argument("--seconds", type=float, default=Effort.seconds, help="after which five runs are enough")
@@ -88,11 +85,13 @@ def _measure(
             for threads in options.threads:
                 say(f"{network}, {prepared.part}, {threads} threads")
                 results.networks.append(bench.network(prepared, threads))
-    if "tuned" in options.parts and network in options.tuned:
-        for converted in smallest.converted:
-            for threads in options.threads:
-                say(f"{network}, {converted.point.name} tuned, {threads} threads")
-                results.tuned.append(bench.tuned(smallest, converted, threads))
+    models = {each.point.name: each.model for each in smallest.converted}
+    tuned = [(converted, threads) for converted in smallest.converted for threads in options.threads]
+    for converted, threads in tuned if "tuned" in options.parts else ():
+        name = f"{converted.point.name} tuned, {threads} threads"
+        say(f"{network}, {name}")
+        results.tuned.append(bench.tuned(smallest, converted, threads))
+        models[name] = results.tuned[-1].model.model
     if "layers" in options.parts:
         with tempfile.TemporaryDirectory() as directory:
             for layer in distinct_layers(smallest, Path(directory)):
@@ -106,11 +105,10 @@ def _measure(
                 results.batches.append(bench.network(smallest, threads, batch))
     if "concurrent" in options.parts:
         say(f"{network}, {_CONCURRENT_SESSIONS} sessions")
-        results.concurrent.append(bench.concurrent(smallest, _CONCURRENT_SESSIONS))
+        results.concurrent.append(bench.concurrent(smallest, models, _CONCURRENT_SESSIONS))
     if "sessions" in options.parts:
         say(f"{network}, memory and creation of a session")
-        models = {"dense": smallest.dense} | {each.point.name: each.model for each in smallest.converted}
-        results.sessions[network] = session_costs(models, _SESSION_REPETITIONS)
+        results.sessions[network] = session_costs({"dense": smallest.dense, **models}, _SESSION_REPETITIONS)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from benchmarks.layers import Layer
 from benchmarks.peers import Contender, Inputs, contender
 from benchmarks.preparing import Converted, Prepared, measured_saving
 from benchmarks.timing import Effort, Times, interleaved
-from benchmarks.tuning import tuned
+from benchmarks.tuning import Tuned, tuned
 from zaponnx.artifact_files import load_calibration
 from zaponnx.errors import ModelError
 from zaponnx.macs import conv_work
@@ -72,23 +72,22 @@ class Measurement:
 
 @dataclass(frozen=True)
 class TunedMeasurement:
-    """The times of ORT with a network's dense, converted and tuned model, in turn.
+    """The times of a network's dense, converted and tuned model, in turn.
 
     Attributes:
         subject: What was timed.
         threads: With how many threads, for which it was tuned too.
         point: The point's name.
-        zap_convs, dense_sites, saving: The tuned model's; see `benchmarks.tuning.Tuned`.
-        dense, untuned, tuned: The times.
+        model: The tuned model.
+        dense: Peer → its times for the dense model.
+        untuned, tuned: The times of the converted models.
     """
 
     subject: Subject
     threads: int
     point: str
-    zap_convs: int
-    dense_sites: int
-    saving: float
-    dense: Times
+    model: Tuned
+    dense: Mapping[str, Times]
     untuned: Times
     tuned: Times
 
@@ -126,22 +125,20 @@ class Bench:
     def tuned(self, prepared: Prepared, converted: Converted, threads: int) -> TunedMeasurement:
         """Tunes a network for so many threads, and times it on the first image."""
         best = tuned(prepared, converted, threads)
-        models = {"dense": prepared.dense, "untuned": converted.model, "tuned": best.model}
+        models = {"untuned": converted.model, "tuned": best.model}
         inputs = {"input": prepared.images[:1]}
-        runs = {name: contender(ORT, model, inputs, threads, self.cache) for name, model in models.items()}
-        return TunedMeasurement(
-            subject=_subject(prepared, 1),
-            threads=threads,
-            point=converted.point.name,
-            zap_convs=best.zap_convs,
-            dense_sites=best.dense_sites,
-            saving=best.saving,
-            **interleaved(runs, self.effort),
-        )
+        dense, ours = self._interleaved(prepared.dense, models, inputs, threads)
+        return TunedMeasurement(_subject(prepared, 1), threads, converted.point.name, best, dense, **ours)
 
-    def concurrent(self, prepared: Prepared, sessions: int) -> Measurement:
-        """Times ORT sessions that run at the same time, with one thread each: until all are done."""
-        models = {ORT: prepared.dense} | {each.point.name: each.model for each in prepared.converted}
+    def concurrent(self, prepared: Prepared, models: Mapping[str, Path], sessions: int) -> Measurement:
+        """Times ORT sessions that run at the same time, with one thread each: until all are done.
+
+        Args:
+            prepared: A network.
+            models: Its converted models, by name.
+            sessions: How many of each at the same time.
+        """
+        models = {ORT: prepared.dense, **models}
         inputs = {"input": prepared.images[:1]}
         with ThreadPoolExecutor(sessions) as pool:
             teams = {

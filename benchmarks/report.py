@@ -60,7 +60,7 @@ def write_report(results: Results, points: Mapping[str, Sequence[Point]], direct
         directory, name: Where to.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    texts = {".json": json.dumps(asdict(results), indent=1) + "\n", ".md": markdown(results, points)}
+    texts = {".json": json.dumps(asdict(results), indent=1, default=str) + "\n", ".md": markdown(results, points)}
     for suffix, text in texts.items():
         with atomic_path(directory / f"{name}{suffix}", "bench") as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -83,7 +83,7 @@ def markdown(results: Results, points: Mapping[str, Sequence[Point]]) -> str:
         _environment(results.environment),
         _section("Networks, against the targets", _times(judged, results.kernels, targets)),
         _section("Networks, other", _times(others, results.kernels, {})),
-        _section("Networks, tuned", _tuned(results.tuned)),
+        _section("Networks, tuned", _tuned(results.tuned, targets)),
         _section("Layers", _times(results.layers, results.kernels, {})),
         _section("Batches", _times(results.batches, results.kernels, {})),
         _section("Sessions at the same time", _concurrent(results.concurrent)),
@@ -117,6 +117,7 @@ def _environment(found: Environment) -> str:
         ),
         "Milliseconds are medians of runs in turn; ratios are times faster than the peer, all on the dense model. "
         "Saved is the share of the predicted layers' MACs that was skipped on the timed input, beside the goal. "
+        "Tuned: layers skip, or compute all outputs by Winograd's (in full), or stay dense, as is fastest. "
         "Of ideal: the ratio to ORT by 1/(1 − saved). Of peak: MACs that are really computed, in convolutions, by the "
         "time and by the machine's multiply-add peak; ORT's dense model / the converted one.",
     ]
@@ -159,24 +160,34 @@ def _times(
     return _table(header, rows)
 
 
-def _tuned(measurements: Sequence[TunedMeasurement]) -> str:
-    rows = [
-        [
-            _label(measurement.subject),
-            measurement.point.replace("-", " ") + " %",
-            str(measurement.threads),
-            str(measurement.zap_convs),
-            str(measurement.dense_sites),
-            f"{measurement.saving:.1%}",
-            f"{measurement.dense.median_ms:.2f}",
-            f"{measurement.untuned.median_ms:.2f}",
-            f"{measurement.tuned.median_ms:.2f}",
-            f"{measurement.dense.median_ms / measurement.tuned.median_ms:.2f}",
-        ]
-        for measurement in measurements
+def _tuned(measurements: Sequence[TunedMeasurement], targets: Mapping[tuple[str, str], Mapping[str, float]]) -> str:
+    peers = [peer for peer in PEERS if any(peer in measurement.dense for measurement in measurements)]
+    header = ["", "pattern and goal", "threads", "skipping", "in full", "dense", "saved"]
+    header += [
+        *(f"{_NAMES[peer]} ms" for peer in peers),
+        "untuned ms",
+        "tuned ms",
+        *(f"× {_NAMES[peer]}" for peer in peers),
     ]
-    header = ["", "pattern and goal", "threads", "ZapConvs", "left dense", "saved", "ORT ms", "untuned ms", "tuned ms"]
-    return _table([*header, "× ORT"], rows)
+    rows = []
+    for measurement in measurements:
+        model = measurement.model
+        aims = targets.get((measurement.subject.network, measurement.point), {})
+        if measurement.threads != TARGET_THREADS:
+            aims = {}
+        times = [*(measurement.dense[peer] for peer in peers), measurement.untuned, measurement.tuned]
+        ratios = {peer: measurement.dense[peer].median_ms / measurement.tuned.median_ms for peer in peers}
+        rows.append(
+            [
+                _label(measurement.subject),
+                measurement.point.replace("-", " ") + " %",
+                *map(str, (measurement.threads, model.skipping, model.in_full, model.dense)),
+                f"{model.saving:.1%}",
+                *(f"{each.median_ms:.2f}" for each in times),
+                *(_at_least(ratio, aims.get(peer)) for peer, ratio in ratios.items()),
+            ]
+        )
+    return _table(header, rows)
 
 
 def _label(subject: Subject) -> str:

@@ -31,18 +31,6 @@ def test_everything_is_measured_and_written(
     assert capsys.readouterr().out.splitlines() == [str(tmp_path / f"tiny.{suffix}") for suffix in ("json", "md")]
 
 
-def test_networks_that_are_slow_to_tune_are_tuned_on_demand(
-    parts: list[Prepared], points: list[Point], cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(program, "read_points", lambda: {"tiny": points})
-    monkeypatch.setattr(program, "_SLOW_TO_TUNE", ("tiny",))
-    places = ["--cache", str(cache), "--output", str(tmp_path), "--name", "tiny"]
-    for demand, measured in (([], 0), (["--tuned", "tiny"], 2)):
-        program.main(["--parts", "tuned", "--threads", "2", "--rounds", "1", *demand, *places])
-        results = json.loads((tmp_path / "tiny.json").read_text(encoding="utf-8"))
-        assert len(results["tuned"]) == measured
-
-
 def test_unknown_names_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         program.main(["--networks", "perceptron"])

@@ -41,7 +41,8 @@ def test_layers(bench: Bench, parts: list[Prepared], tmp_path: Path) -> None:
 
 
 def test_concurrent_sessions(bench: Bench, parts: list[Prepared]) -> None:
-    measured = bench.concurrent(parts[0], sessions=2)
+    models = {each.point.name: each.model for each in parts[0].converted}
+    measured = bench.concurrent(parts[0], models, sessions=2)
     assert (measured.threads, measured.sessions) == (1, 2)
     assert (list(measured.dense), list(measured.converted)) == (["onnxruntime"], ["B-30.0", "D-40.0"])
 

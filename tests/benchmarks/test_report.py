@@ -12,6 +12,7 @@ from benchmarks.memory import SessionCost
 from benchmarks.points import Point
 from benchmarks.report import Results, markdown, write_report
 from benchmarks.timing import Times
+from benchmarks.tuning import Tuned
 
 POINTS = {"net": [Point("net", "B", 0.25, {"onnxruntime": 1.3, "openvino": 1.4})]}
 
@@ -82,11 +83,15 @@ def test_sections_of_what_was_not_measured_are_left_out(results: Results) -> Non
 
 
 def test_tuned_networks(results: Results) -> None:
-    subject = results.networks[2].subject
-    results.tuned.append(TunedMeasurement(subject, 2, "B-25.0", 3, 1, 0.225, times(4.0), times(4.2), times(3.2)))
-    (row,) = section(markdown(results, POINTS), "Networks, tuned")
-    assert row[:6] == ["net features", "B 25.0 %", "2", "3", "1", "22.5%"]
-    assert row[6:] == ["4.00", "4.20", "3.20", "1.25"]
+    subject, model = results.networks[2].subject, Tuned(Path("tuned.onnx"), 3, 2, 1, 0.225)
+    dense = {"onnxruntime": times(4.0), "ncnn": times(4.8)}
+    for threads in (1, 2):
+        results.tuned.append(TunedMeasurement(subject, threads, "B-25.0", model, dense, times(4.2), times(3.2)))
+    one, two = section(markdown(results, POINTS), "Networks, tuned")
+    assert two[:7] == ["net features", "B 25.0 %", "2", "3", "2", "1", "22.5%"]
+    assert two[7:11] == ["4.00", "4.80", "4.20", "3.20"]
+    assert one[11:] == ["1.25", "1.50"]
+    assert two[11:] == ["**1.25 < 1.30**", "1.50"], "targets are for two threads"
 
 
 def test_sessions_and_kernels(results: Results) -> None:

@@ -51,8 +51,9 @@ def test_conversions_are_tuned_on_calibration_images(own: Prepared, conversions:
 
 def test_sites_and_saving_are_those_of_the_tuned_model(own: Prepared) -> None:
     result = tuned(own, own.converted[0], 1)
-    assert result.zap_convs + result.dense_sites == 2
-    assert result.zap_convs == sum(layer.status == "converted" for layer in zaponnx.inspect(result.model).layers)
+    assert result.skipping + result.in_full + result.dense == 2
+    patterns = [layer.pattern for layer in zaponnx.inspect(result.model).layers if layer.status == "converted"]
+    assert (len(patterns), patterns.count("1")) == (result.skipping + result.in_full, result.in_full)
     expected = measured_saving(result.model, own.converted[0].calibration, own.images[:1])
     assert result.saving == pytest.approx(expected)
 
@@ -63,7 +64,7 @@ def test_sites_of_a_dense_model_are_counted(own: Prepared, monkeypatch: pytest.M
 
     monkeypatch.setattr(zaponnx, "convert", nothing_pays)
     result = tuned(own, own.converted[0], 1)
-    assert (result.zap_convs, result.dense_sites, result.saving) == (0, 2, 0)
+    assert (result.skipping, result.in_full, result.dense, result.saving) == (0, 0, 2, 0)
 
 
 def test_models_are_kept_for_each_number_of_threads(own: Prepared, conversions: list[dict[str, Any]]) -> None:
@@ -84,5 +85,5 @@ def test_another_library_tunes_again(own: Prepared, conversions: list[dict[str, 
 def test_dense_untuned_and_tuned_models_are_timed(own: Prepared, tmp_path: Path) -> None:
     measured = Bench(["onnxruntime"], Effort(rounds=1), tmp_path).tuned(own, own.converted[0], 2)
     assert (measured.subject.part, measured.threads, measured.point) == ("features", 2, "B-30.0")
-    assert measured.zap_convs + measured.dense_sites == 2
-    assert {times.rounds for times in (measured.dense, measured.untuned, measured.tuned)} == {1}
+    assert measured.model == tuned(own, own.converted[0], 2)
+    assert {times.rounds for times in (measured.dense["onnxruntime"], measured.untuned, measured.tuned)} == {1}
