@@ -81,24 +81,27 @@ class Agreement:
 
     Attributes:
         outputs: How many outputs they have.
+        positive: The share of these whose result R is above zero.
         skipped: The share of these that is skipped.
         wrong: How many are not the body's.
     """
 
     outputs: int
+    positive: float
     skipped: float
     wrong: int
 
 
 def agreement(model: onnx.ModelProto, feeds: Feeds) -> Agreement:
     """Runs a converted model with the library, and each ZapConv's body beside it."""
-    outputs = skipped = wrong = 0
+    outputs = positive = skipped = wrong = 0
     for _, actual, expected in _layers(model, feeds):
         outputs += actual.size
+        positive += int(np.sum(expected.result > 0))
         skipped += int(np.sum(~expected.compute))
         scale, predicted_scale = (float(np.abs(values).max()) for values in (expected.result, expected.predicted))
         wrong += int(np.sum(expected.wrong(actual, TOLERANCE * scale, TOLERANCE * max(scale, predicted_scale))))
-    return Agreement(outputs, skipped / outputs, wrong)
+    return Agreement(outputs, positive / max(outputs, 1), skipped / max(outputs, 1), wrong)
 
 
 def thresholds_that_skip(model: onnx.ModelProto, feeds: Feeds, share: float) -> dict[str, float]:

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from onnx import helper
 
 from zaponnx.graph.upgrading import opset_version
 from zaponnx.macs import conv_work
 from zaponnx.models import first_line, load_model, save_model
-from zoo.agreement import agreement, thresholds_that_skip
+from zoo.agreement import Agreement, agreement, thresholds_that_skip
 from zoo.converting import Dense, again, at_minus_infinity, at_operating_point, by_winograd, dense, stripped
 from zoo.equality import WAYS, Feeds, differences
 from zoo.networks import SEED, Network
@@ -48,7 +47,7 @@ class Row:
         refusals: Reason, without the names of nodes → how many Convs stay dense for it.
         seconds: That the conversion took.
         differences: Way of running it → the largest difference from the original at threshold −∞.
-        skipped: Share of the sites' outputs that the operating point skipped.
+        positive, skipped: See `zoo.agreement.Agreement`; at the operating point.
         problems: What is wrong; empty if nothing is.
     """
 
@@ -65,6 +64,7 @@ class Row:
     refusals: Mapping[str, int]
     seconds: float
     differences: Mapping[str, float]
+    positive: float
     skipped: float
     problems: tuple[str, ...]
 
@@ -86,10 +86,11 @@ def _cover(network: Network, directory: Path) -> Row:
     prepared = dense(model)
     everywhere = at_minus_infinity(prepared, SEED)
     seconds = time.perf_counter() - start
-    work = _conv_macs(prepared.model, feeds)
+    macs = {output: work.macs for output, work in conv_work(prepared.model).items()}
+    known = {output: count for output, count in macs.items() if count is not None}
     refusals = Counter(without_names(refusal.reason) for refusal in prepared.refusals)
     found = differences(model, everywhere, by_winograd(prepared, SEED), feeds)
-    skipped, problems = _operating_point(prepared, everywhere, feeds, directory)
+    operating, problems = _operating_point(prepared, everywhere, feeds, directory)
     return Row(
         network=network.name,
         origin=network.origin,
@@ -100,12 +101,14 @@ def _cover(network: Network, directory: Path) -> Row:
         nodes=len(model.graph.node),
         convs=len(prepared.matches) + len(prepared.refusals),
         sites=len(prepared.matches),
-        share=sum(work[match.conv.outputs[0].name] for match in prepared.matches) / sum(work.values()),
+        share=sum(known.get(match.conv.outputs[0].name, 0) for match in prepared.matches) / sum(known.values()),
         refusals=dict(refusals.most_common()),
         seconds=seconds,
         differences=found,
-        skipped=skipped,
+        positive=operating.positive,
+        skipped=operating.skipped,
         problems=(
+            *(f"unknown MACs: {output}" for output in macs.keys() - known.keys()),
             *(f"unexplained: {reason}" for reason in refusals if reason_class(reason) is None),
             *(f"{way}: differs by {found[way]:.1e}" for way in WAYS if not found[way] <= EPSILON),
             *problems,
@@ -115,16 +118,13 @@ def _cover(network: Network, directory: Path) -> Row:
 
 def _operating_point(
     prepared: Dense, everywhere: onnx.ModelProto, feeds: Feeds, directory: Path
-) -> tuple[float, list[str]]:
-    """The share of the sites' outputs that is skipped at an operating point, and what is wrong with it."""
-    thresholds = thresholds_that_skip(everywhere, feeds, SKIPPED) if prepared.matches else {}
-    model = at_operating_point(prepared, thresholds, SEED)
-    skipped, problems = 0.0, []
-    if prepared.matches:
-        result = agreement(model, feeds)
-        skipped = result.skipped
-        if result.wrong:
-            problems.append(f"{result.wrong} of {result.outputs} outputs are not the function body's")
+) -> tuple[Agreement, list[str]]:
+    """What the ZapConvs do at an operating point, and what is wrong with the model."""
+    model = at_operating_point(prepared, thresholds_that_skip(everywhere, feeds, SKIPPED), SEED)
+    result = agreement(model, feeds)
+    problems = []
+    if result.wrong:
+        problems.append(f"{result.wrong} of {result.outputs} outputs are not the function body's")
     if stripped(prepared, model) != prepared.model:
         problems.append("its ZapConvs taken out again, it is not what it was")
     file = directory / "converted.onnx"
@@ -136,18 +136,7 @@ def _operating_point(
         onnx.checker.check_model(str(file), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         problems.append(f"not a valid model: {first_line(error)}")
-    return skipped, problems
-
-
-def _conv_macs(model: onnx.ModelProto, feeds: Feeds) -> dict[str, int]:
-    """The MACs of each Conv, by its output. Inferred for the shapes of the feeds: some Reshapes need a fixed batch."""
-    fixed = onnx.ModelProto()
-    fixed.CopyFrom(model)
-    for value in fixed.graph.input:
-        if value.name in feeds:
-            value.CopyFrom(helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, feeds[value.name].shape))
-    macs = {output: work.macs for output, work in conv_work(fixed).items()}
-    return {output: count for output, count in macs.items() if count is not None}
+    return result, problems
 
 
 def _input(model: onnx.ModelProto) -> str:

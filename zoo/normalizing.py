@@ -1,8 +1,8 @@
 """Normalizes a model with random weights: every Conv and BatchNormalization gives channels of mean 0 and deviation 1.
 
-So about half of a ReLU's outputs are zero, more than half of them positive behind a residual, and nothing explodes or
-dies, however deep the network. The model is run on images node by node, each by ONNX Runtime, and its weights are
-changed on the way. What has fewer than four pixels per channel, as in squeeze-and-excitation, stays as it is.
+So about half of a ReLU's outputs are positive, more behind a residual, and nothing explodes or dies, however deep the
+network. The model is run on images node by node, each by ONNX Runtime, and its weights are changed on the way. What has
+fewer than four pixels per channel, as in squeeze-and-excitation, stays as it is.
 """
 
 from __future__ import annotations

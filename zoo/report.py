@@ -29,8 +29,8 @@ in about ten minutes. Less is covered with, for example,
 
 All of what follows holds for every network; a run in which anything does not, fails and says so.
 
-- **Weights** are random and seeded, and normalized layer by layer, so that about half of a ReLU's outputs are zero,
-  fewer behind a residual. The light graphs come without weights, as ConstantOfShape nodes; they get initializers again,
+- **Weights** are random and seeded, and normalized layer by layer, so that about half of a ReLU's outputs are positive,
+  more behind a residual. The light graphs come without weights, as ConstantOfShape nodes; they get initializers again,
   which are listed as inputs as the originals' are (IR version 3).
 - **Conversion** is by `convert`'s own passes, of every site, with random predictors and pattern {PATTERN.spec}. Models
   below opset 13 are upgraded by these.
@@ -75,8 +75,8 @@ def markdown(rows: Sequence[Row], versions: Mapping[str, str]) -> str:
         *(["## WHAT IS WRONG", "\n".join(problems)] if problems else []),
         "## Networks",
         "*Share* is the sites' of all convolutions' MACs; *seconds* are the conversion's, without reading and writing; "
-        "*at −∞* are the differences with the library / by Winograd's / without it / inlined; *skipped* is the "
-        "share of the sites' outputs at the operating point.",
+        "*at −∞* are the differences with the library / by Winograd's / without it / inlined; at the operating point, "
+        "*positive* is how many of the sites' results R are above zero, and *skipped* how many are not computed.",
         _networks(rows),
         "## Convolutions that stay dense",
         _refusals(rows),
@@ -87,7 +87,20 @@ def markdown(rows: Sequence[Row], versions: Mapping[str, str]) -> str:
 
 
 def _networks(rows: Sequence[Row]) -> str:
-    header = ["", "from", "opset", "input", "nodes", "Convs", "sites", "share", "seconds", "at −∞", "skipped"]
+    header = [
+        "",
+        "from",
+        "opset",
+        "input",
+        "nodes",
+        "Convs",
+        "sites",
+        "share",
+        "seconds",
+        "at −∞",
+        "positive",
+        "skipped",
+    ]
     return _table(
         header,
         [
@@ -102,6 +115,7 @@ def _networks(rows: Sequence[Row]) -> str:
                 f"{row.share:.1%}",
                 f"{row.seconds:.2f}",
                 " / ".join(f"{difference:.0e}" if difference else "0" for difference in row.differences.values()),
+                f"{row.positive:.0%}" if row.sites else "",
                 f"{row.skipped:.1%}" if row.sites else "",
             ]
             for row in rows

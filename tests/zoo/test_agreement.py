@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from zaponnx.graph.converted import zap_convs
-from zoo.agreement import Expected, agreement, thresholds_that_skip
+from zoo.agreement import Agreement, Expected, agreement, thresholds_that_skip
 from zoo.converting import at_minus_infinity, at_operating_point, dense
 from zoo.normalizing import normalize
 
@@ -27,8 +27,13 @@ def operating(network: onnx.ModelProto, feeds: dict[str, Any]) -> onnx.ModelProt
 def test_the_library_agrees_with_the_bodies(operating: onnx.ModelProto, feeds: dict[str, Any]) -> None:
     result = agreement(operating, feeds)
     assert result.outputs == 2 * 8 * 24 * 24 * 2
+    assert 0.4 < result.positive < 0.7
     assert result.skipped == pytest.approx(0.3, abs=0.02)
     assert result.wrong == 0
+
+
+def test_without_a_zap_conv_there_is_nothing_to_compare(network: onnx.ModelProto, feeds: dict[str, Any]) -> None:
+    assert agreement(network, feeds) == Agreement(outputs=0, positive=0, skipped=0, wrong=0)
 
 
 @pytest.mark.parametrize(("operator", "becomes"), [("LessOrEqual", "GreaterOrEqual"), ("Relu", "Identity")])
