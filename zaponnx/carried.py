@@ -19,7 +19,8 @@ from onnx.external_data_helper import uses_external_data
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from zaponnx.artifact_files import FIT_FORMAT, calibration_of, calibration_parts, fit_of, written_by
+from zaponnx.artifact_files import written_by
+from zaponnx.artifact_schema import FIT_FORMAT, calibration_of, calibration_parts, fit_of
 from zaponnx.artifacts import FIT_VERSION, Calibration, Fit
 from zaponnx.errors import ModelError
 from zaponnx.graph.converted import is_converted, read_metadata

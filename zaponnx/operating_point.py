@@ -16,7 +16,6 @@ from zaponnx.errors import InvalidArgument
 from zaponnx.graph.converted import write_metadata
 from zaponnx.graph.originals import originals
 from zaponnx.graph.site import Refusal
-from zaponnx.graph.surgery import display_name
 from zaponnx.models import staged_model
 from zaponnx.progress import Progress
 from zaponnx.provenance import provenance
@@ -126,7 +125,7 @@ def write_operating_point(
         budget_missed=budget_missed,
         upgraded=dense.upgraded,
         converted=tuple(
-            ConvertedSite(display_name(match.conv), match.output, point.thresholds[match.output], site.macs)
+            ConvertedSite(site.name, match.output, point.thresholds[match.output], site.macs)
             for match, site in dense.sites
             if point.thresholds[match.output] > -math.inf or match.output in winograd
         ),
@@ -144,9 +143,9 @@ def _left_dense(
     measured = {site.output: site for site in tuning.sites} if tuning else {}
     return [
         Refusal(
-            display_name(match.conv),
+            site.name,
             measured[match.output].reason if match.output in measured else "nothing to skip at this operating point",
         )
-        for match, _ in dense.sites
+        for match, site in dense.sites
         if point.thresholds[match.output] == -math.inf and match.output not in winograd
     ]

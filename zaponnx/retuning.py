@@ -11,7 +11,7 @@ from zaponnx.errors import on_behalf_of
 from zaponnx.models import check_model_output, external_files, load_model, temporary_model
 from zaponnx.operating_point import Request, write_operating_point
 from zaponnx.progress import Progress, silent
-from zaponnx.stripping import check_dense, to_dense
+from zaponnx.stripping import back_to_dense, check_dense
 
 
 @on_behalf_of("retune")
@@ -53,7 +53,7 @@ def retune(
     check_model_output(output, "retune", [model, *data_files, *request.files])
     proto = load_model(model, "retune")
     calibration, fit = read_artifacts(proto, "retune", str(model))
-    to_dense(proto, str(model))
+    back_to_dense(proto, str(model))
     with temporary_model(proto) as path:
         check_dense(path, str(model))
         dense = DenseModel.of(path, proto, calibration, fit, model)

@@ -61,14 +61,14 @@ def strip(model: Path | str, output: Path | str) -> StripReport:
     check_model_output(output, "strip", [model, *data_files])
     proto = load_model(model, "strip")
     stripped = len(zap_convs(proto))
-    to_dense(proto, str(model))
+    back_to_dense(proto, str(model))
     with staged_model(proto, output, "strip", external_data=bool(data_files)) as staged:
         check_dense(staged, str(model))
         verification = verify(staged, model)
     return StripReport(model, output, stripped, verification)
 
 
-def to_dense(model: onnx.ModelProto, where: str) -> None:
+def back_to_dense(model: onnx.ModelProto, where: str) -> None:
     """Makes a converted model the dense one again.
 
     Args:

@@ -1,0 +1,194 @@
+"""The artifacts' schema: what a calibration and a fit consist of in a file, and what of that is not sound.
+
+`docs/artifacts.md` specifies the formats and the refusals. `zaponnx.artifact_files` has the files; a converted model
+carries the same, see `zaponnx.carried`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zaponnx.artifacts import (
+    CALIBRATION_VERSION,
+    FIT_VERSION,
+    Calibration,
+    Fit,
+    OperatingPoint,
+    Predictor,
+    SiteCalibration,
+)
+from zaponnx.errors import InvalidArgument
+from zaponnx.json_fields import Fields
+from zaponnx.patterns import Pattern
+
+FIT_FORMAT = "zaponnx.fit"
+_SITE_SCALARS = ("name", "output", "channels", "macs_per_output", "total_value", "outputs", "samples")
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def calibration_parts(calibration: Calibration) -> tuple[dict[str, Any], Arrays]:
+    """A calibration as its file has it: the JSON header, and the arrays by their names."""
+    arrays: Arrays = {"edges": calibration.edges}
+    for index, site in enumerate(calibration.sites):
+        site_arrays = {**vars(site.predictor), "counts": site.counts, "values": site.values}
+        arrays |= {f"sites.{index}.{name}": array for name, array in site_arrays.items()}
+    header = {
+        "version": CALIBRATION_VERSION,
+        "model_sha256": calibration.model_sha256,
+        "pattern": calibration.pattern.spec,
+        "settings": dict(calibration.settings),
+        "sites": [{name: getattr(site, name) for name in _SITE_SCALARS} for site in calibration.sites],
+    }
+    # safetensors writes an array's memory as it lies, whatever its strides.
+    return header, {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def _check_version(fields: Fields, supported: int) -> None:
+    version = fields.integer("version")
+    if version != supported:
+        fields.refuse("version", f"is {version}, and this zaponnx reads version {supported}")
+
+
+def _sha256(fields: Fields, key: str) -> str:
+    text = fields.text(key)
+    if not re.fullmatch("[0-9a-f]{64}", text):
+        fields.refuse(key, "is no SHA-256 in hexadecimal")
+    return text
+
+
+def calibration_of(fields: Fields, arrays: Arrays, *, summed: bool = False) -> Calibration:
+    """Builds a calibration from its JSON header and its arrays.
+
+    Args:
+        fields: The header; all of it is taken.
+        arrays: By their names in the file; all are taken.
+        summed: Whether the histograms are sums over the channels, int64 and float64 (1, B+1).
+
+    Raises:
+        ArtifactError: They are not sound or do not go together.
+    """
+    _check_version(fields, CALIBRATION_VERSION)
+    model_sha256 = _sha256(fields, "model_sha256")
+    try:
+        pattern = Pattern.parse(fields.text("pattern"))
+    except InvalidArgument as error:
+        fields.refuse("pattern", f"is none: {error.problem}")
+    settings = fields.object("settings").rest()
+    edges = _array(fields, arrays, "edges", np.float32, None)
+    if edges.size == 0 or np.any(edges[1:] <= edges[:-1]):
+        fields.refuse("edges", "are not ascending")
+    sites = [
+        _site(site, arrays, f"sites.{index}.", edges.size, summed) for index, site in enumerate(fields.objects("sites"))
+    ]
+    if len({site.output for site in sites}) < len(sites):
+        fields.refuse("sites", "name an output twice")
+    fields.done()
+    if arrays:
+        fields.refuse(next(iter(arrays)), "is an unknown tensor")
+    return Calibration(model_sha256, pattern, edges, tuple(sites), settings)
+
+
+def _site(fields: Fields, arrays: Arrays, prefix: str, edges: int, summed: bool) -> SiteCalibration:
+    channels = fields.integer("channels")
+    histogram = (1 if summed else channels, edges + 1)
+    shapes = {"P1": (channels, 1, 3, 3), "p1": (channels,), "P2": (channels, 1, 3, 3), "p2": (channels,)}
+    weights = {name: _array(fields, arrays, prefix + name, np.float32, shape) for name, shape in shapes.items()}
+    counts = _array(fields, arrays, f"{prefix}counts", np.int64, histogram)
+    values = _array(fields, arrays, f"{prefix}values", np.float64, histogram)
+    site = SiteCalibration(
+        name=fields.text("name"),
+        output=fields.text("output"),
+        channels=channels,
+        macs_per_output=fields.integer("macs_per_output"),
+        predictor=Predictor(**weights),
+        counts=counts,
+        values=values,
+        total_value=fields.number("total_value", low=0),
+        outputs=fields.integer("outputs"),
+        samples=fields.integer("samples"),
+    )
+    fields.done()
+    if np.any(counts < 0) or counts.sum(dtype=np.float64) > site.outputs:
+        fields.refuse("outputs", "are fewer than its histogram counts")
+    # Both are sums of the same non-negative values, added up in different orders.
+    with np.errstate(over="ignore"):
+        histogram_value = values.sum()
+    if np.any(values < 0) or histogram_value > site.total_value * (1 + 1e-6):
+        fields.refuse("total_value", "is smaller than its histogram's sum")
+    return site
+
+
+def _array(
+    fields: Fields, arrays: Arrays, name: str, dtype: npt.DTypeLike, shape: tuple[int, ...] | None
+) -> npt.NDArray[Any]:
+    """Takes a finite array of a type and shape; `shape` None is any vector."""
+    array = arrays.pop(name, None)
+    key = name.rpartition(".")[2]
+    if array is None:
+        fields.refuse(key, "is missing")
+    if array.dtype != dtype or (array.ndim != 1 if shape is None else array.shape != shape):
+        expected = f"{np.dtype(dtype).name} {'vector' if shape is None else shape}"
+        fields.refuse(key, f"is {array.dtype.name} {array.shape}, not {expected}")
+    if not np.isfinite(array).all():
+        fields.refuse(key, "has values that are not finite")
+    return array
+
+
+def fit_of(fields: Fields) -> Fit:
+    """Builds a fit from its JSON document, all of which is taken.
+
+    Raises:
+        ArtifactError: It is not sound.
+    """
+    if fields.take("format") != FIT_FORMAT:
+        fields.refuse("format", f"is not '{FIT_FORMAT}'")
+    _check_version(fields, FIT_VERSION)
+    method = fields.text("method")
+    if method not in ("exact", "sigmoid"):
+        fields.refuse("method", "is neither 'exact' nor 'sigmoid'")
+    fit = Fit(
+        model_sha256=_sha256(fields, "model_sha256"),
+        calibration_sha256=_sha256(fields, "calibration_sha256"),
+        method=method,
+        points=tuple(_point(point) for point in fields.objects("points")),
+        curves={output: _curve(curve) for output, curve in fields.object("curves").members()},
+    )
+    fields.done()
+    if not fit.points:
+        fields.refuse("points", "are none")
+    if any(first.epsilon > second.epsilon for first, second in zip(fit.points, fit.points[1:], strict=False)):
+        fields.refuse("points", "are not in the order of epsilon")
+    if any(point.thresholds.keys() != fit.curves.keys() for point in fit.points):
+        fields.refuse("points", "do not have a threshold for each of the curves' sites, and for no other")
+    return fit
+
+
+def _point(fields: Fields) -> OperatingPoint:
+    thresholds = fields.object("thresholds")
+    point = OperatingPoint(
+        epsilon=fields.number("epsilon", low=0),
+        error=fields.number("error", low=0),
+        mac_saved=fields.number("mac_saved", low=0, high=1),
+        thresholds={output: thresholds.threshold(output) for output in thresholds.names()},
+    )
+    fields.done()
+    return point
+
+
+def _curve(fields: Fields) -> Mapping[str, Any]:
+    curve: dict[str, Any] = {"curve": fields.text("curve")}
+    if curve["curve"] not in ("measured", "sigmoid"):
+        fields.refuse("curve", "is neither 'measured' nor 'sigmoid'")
+    for key in fields.names():
+        if key == "reason":
+            curve[key] = fields.text(key)
+        elif key in ("error", "macs"):
+            curve[key] = fields.numbers(key, 4)
+    fields.done()
+    return curve
