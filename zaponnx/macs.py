@@ -14,6 +14,7 @@ import onnx
 
 from zaponnx.graph.converted import zap_convs
 from zaponnx.graph.shapes import infer_shapes
+from zaponnx.graph.surgery import import_graph
 from zaponnx.graph.symbols import Shape
 
 PREDICTOR_MACS_PER_OUTPUT = 9
@@ -50,7 +51,7 @@ class Work:
 
 def conv_work(model: onnx.ModelProto) -> Mapping[str, Work]:
     """The work of each Conv and ZapConv of the main graph, by its output tensor, in the model's order."""
-    shapes = infer_shapes(model)
+    shapes = infer_shapes(model, import_graph(model), batch=1)
     zap = {node.output[0] for node in zap_convs(model)}
     return {
         node.output[0]: Work(*(_size(shapes.get(tensor)) for tensor in (node.output[0], node.input[1])))

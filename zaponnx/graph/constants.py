@@ -62,7 +62,7 @@ def _constant(node: gs.Node) -> Array | None:
 
 def _filled(node: gs.Node, shape: Array) -> Array:
     value = node.attrs["value"].values if "value" in node.attrs else np.zeros(1, np.float32)
-    return np.full(shape, value, value.dtype)
+    return np.broadcast_to(value.reshape(()), tuple(shape))
 
 
 def _reshaped(node: gs.Node, data: Array, shape: Array) -> Array:

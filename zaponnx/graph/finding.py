@@ -36,7 +36,7 @@ def find_sites(model: onnx.ModelProto, *, include_first: bool = False) -> tuple[
 def find_matches(model: onnx.ModelProto, *, include_first: bool = False) -> tuple[list[Match], list[Refusal]]:
     """As `find_sites`, with the nodes of each site."""
     graph = import_graph(model)
-    shapes = infer_shapes(model)
+    shapes = infer_shapes(model, graph)
     first = _first_convs(graph)
 
     def verdict(conv: gs.Node) -> Match | str:

@@ -17,7 +17,7 @@ Shape = tuple[int | str | None, ...]
 """Dimensions: sizes, or symbols of sizes that are not fixed (equal if their symbols are); None where unknown."""
 
 _WINDOWS = ("Conv", "MaxPool", "AveragePool")
-_ELEMENTWISE = ("Add", "Div", "Max", "Min", "Mul", "Sub", "Sum")
+ELEMENTWISE = ("Add", "Div", "Max", "Min", "Mul", "Sub", "Sum")
 
 
 def with_equal_symbols(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
@@ -33,7 +33,7 @@ def with_equal_symbols(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> d
         result: Shape = ()
         if node.op_type in _WINDOWS:
             result = _window_shape(node, *(resolved(name) for name in node.input[:2]))
-        elif node.op_type in _ELEMENTWISE and all(name in shapes for name in node.input):
+        elif node.op_type in ELEMENTWISE and all(name in shapes for name in node.input):
             result = _broadcast_shape([resolved(name) for name in node.input])
         for new, dim in zip(shapes.get(node.output[0], ()), result, strict=False):
             if isinstance(new, str) and isinstance(dim, str) and new != dim:
