@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import Message
 
 from zaponnx.errors import ModelError
+from zaponnx.messages import copy_fields
 from zaponnx.traversal import tensors
 from zaponnx.weights import Extent, extent, refer
 
@@ -59,8 +58,8 @@ def _problem(file: Path, directory: Path, length: int) -> str:
 def write_external(model: onnx.ModelProto, path: Path, data: Path) -> None:
     """Writes a model, and its initializers of more than 1 KiB to a file beside it."""
     shell = onnx.ModelProto()
-    _copy_fields(model, shell, {"graph"})
-    _copy_fields(model.graph, shell.graph, {"initializer"})
+    copy_fields(model, shell, {"graph"})
+    copy_fields(model.graph, shell.graph, {"initializer"})
     with data.open("wb") as stream:
         for tensor in model.graph.initializer:
             target = shell.graph.initializer.add()
@@ -68,7 +67,7 @@ def write_external(model: onnx.ModelProto, path: Path, data: Path) -> None:
             if len(content) <= _EMBEDDED:
                 target.CopyFrom(tensor)
                 continue
-            _copy_fields(tensor, target, {"raw_data", "external_data", "data_location"})
+            copy_fields(tensor, target, {"raw_data", "external_data", "data_location"})
             stream.seek(-stream.tell() % _PAGE, os.SEEK_CUR)
             refer(target, data.name, stream.tell(), len(content))
             if isinstance(content, Extent):
@@ -79,16 +78,3 @@ def write_external(model: onnx.ModelProto, path: Path, data: Path) -> None:
     if empty:
         data.unlink()
     path.write_bytes(shell.SerializeToString())
-
-
-def _copy_fields(source: Message, target: Message, without: Container[str]) -> None:
-    """Copies the fields of a message that are set, but for some."""
-    for field, value in source.ListFields():
-        if field.name in without:
-            continue
-        if isinstance(value, str | bytes | int | float):
-            setattr(target, field.name, value)
-        elif isinstance(value, Message):
-            getattr(target, field.name).CopyFrom(value)
-        else:
-            getattr(target, field.name).extend(value)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import onnx
-from onnx import version_converter
+from onnx import helper, version_converter
 
 from zaponnx.errors import ModelError
+from zaponnx.messages import copy_fields, fill
 from zaponnx.models import first_line
 from zaponnx.operator import MIN_OPSET
+from zaponnx.traversal import graphs
 
 _MIN_IR_VERSION = 8
 """The first IR version with model-local functions."""
+
+_DROPPED = {"name", "doc_string", "metadata_props", "device_configurations"}
+"""The fields of nodes and tensors that the converter drops, sometimes or always."""
+
+_FIRST_ROUNDING = 11
+"""The first opset whose Resize can be told how to round."""
 
 INPUT_INITIALIZERS_ARE_CONSTANTS = 3
 """Up to this IR version every initializer is listed as an input; later, one that is listed is a mere default."""
@@ -63,23 +71,51 @@ def _convert(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     except Exception as error:  # C++ exceptions of any kind, IndexError among them
         problem = f"opset {opset} cannot be upgraded to {MIN_OPSET}: {first_line(error)}"
         raise ModelError("convert", problem, remedy=remedy) from error
+    if opset < _FIRST_ROUNDING:
+        _keep_rounding(converted)
     _carry_over(model, converted)
     return converted
 
 
+def _keep_rounding(model: onnx.ModelProto) -> None:
+    """Makes every Resize round as Upsample and the first Resize do, which the converter leaves to the new default."""
+    for graph in graphs(model.graph):
+        for node in graph.node:
+            if node.op_type == "Resize" and node.domain in ("", "ai.onnx"):
+                rounding = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+                node.attribute.extend(helper.make_attribute(name, value) for name, value in rounding.items())
+
+
 def _carry_over(source: onnx.ModelProto, target: onnx.ModelProto) -> None:
-    """Gives back what onnx's version converter drops: training info, annotations, most doc strings and metadata."""
-    target.training_info.extend(source.training_info)
-    target.graph.quantization_annotation.extend(source.graph.quantization_annotation)
-    target.graph.metadata_props.extend(source.graph.metadata_props)
-    for name in ("input", "output", "value_info", "initializer", "node"):
+    """Gives back what onnx's version converter drops or renames: all but nodes, their attributes and opset imports."""
+    _name_resizes(source.graph, target.graph)
+    del target.graph.value_info[:]  # The converter adds all that it infers.
+    for name in ("input", "output"):
+        originals = {value.name: value for value in getattr(source.graph, name)}
+        for value in getattr(target.graph, name):
+            value.CopyFrom(originals[value.name])
+    for name in ("initializer", "node"):
         originals = {_name(item): item for item in getattr(source.graph, name)}
         for item in getattr(target.graph, name):
             if original := originals.get(_name(item)):
-                item.doc_string = original.doc_string
-                item.metadata_props.extend(original.metadata_props)
+                del item.metadata_props[:]
+                copy_fields(original, item, {field.name for field in item.DESCRIPTOR.fields} - _DROPPED)
+    fill(source.graph, target.graph)
+    fill(source, target)
 
 
-def _name(item: onnx.NodeProto | onnx.ValueInfoProto | onnx.TensorProto) -> str:
+def _name_resizes(source: onnx.GraphProto, target: onnx.GraphProto) -> None:
+    """Gives the Resizes that the converter puts in the place of Upsamples the outputs of these."""
+    before, after = ({name for node in graph.node for name in node.output} for graph in (source, target))
+    lost = [node.output[0] for node in source.node if node.op_type == "Upsample" and node.output[0] not in after]
+    new = [node.output[0] for node in target.node if node.op_type == "Resize" and node.output[0] not in before]
+    names = dict(zip(new, lost, strict=True))
+    for graph in graphs(target):
+        for node in graph.node:
+            node.input[:] = [names.get(name, name) for name in node.input]
+            node.output[:] = [names.get(name, name) for name in node.output]
+
+
+def _name(item: onnx.NodeProto | onnx.TensorProto) -> str:
     """A tensor's name; a node is known by its first output, as its own name may be empty."""
     return item.output[0] if isinstance(item, onnx.NodeProto) else item.name
