@@ -271,3 +271,13 @@ def test_weights_too_large_to_infer_with_do_not_matter(build_model: ModelBuilder
     model = build_model(f"({STEM} {nodes} }}".replace("N,", "2,"), W0=W0, W=W, unused=(50, 50))
     model.graph.initializer.append(numpy_helper.from_array(np.array([2, 8, 12, 12]), "shape"))
     assert find_sites(model)[0] == [site("r")]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_not_finite_are_refused(build_model: ModelBuilder, value: float) -> None:
+    """The library would refuse to load them."""
+    model = build_model(f"({STEM} {CONV} y = Relu(c) }}", W0=W0)
+    weights = np.ones(W, np.float32)
+    weights[7, 7, 2, 2] = value
+    model.graph.initializer.append(numpy_helper.from_array(weights, "W"))
+    assert find_sites(model)[1][1].reason == "its weights are not all finite"

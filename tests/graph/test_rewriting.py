@@ -227,3 +227,13 @@ def test_several_runs_add_up(build_model: ModelBuilder, predictor: Predictor) ->
     assert len(model.functions) == 1
     assert len(model.opset_import) == 2
     checker.check_model(model, full_check=True)
+
+
+@pytest.mark.parametrize(
+    "nodes", [f"{CONV} n = {BATCH_NORM} y = Relu(n)", "V = Identity(W) c = Conv(s, V) y = Relu(c)"]
+)
+def test_a_site_that_is_not_folded_is_an_error(build_model: ModelBuilder, predictor: Predictor, nodes: str) -> None:
+    model = build_model(f"({STEM} {nodes} }}", **SHAPES, **STATISTICS)
+    replacement = Replacement(find_matches(model)[0][0], predictor, (0.0,), Pattern.parse("B"))
+    with pytest.raises(ValueError, match="'y' is not folded"):
+        to_zap_convs(model, [replacement], "nchw")

@@ -37,6 +37,9 @@ def _check_conv(match: Match) -> str:
     if macs <= 2 * PREDICTOR_MACS_PER_OUTPUT:
         # With half of the outputs skipped, 2 · 9 is where the saving just makes up for the predictor.
         return f"its {macs} MACs per output are too few to win back the predictor's {PREDICTOR_MACS_PER_OUTPUT}"
+    # Of a copy, which is dropped with the values that it reads from disk.
+    if not np.isfinite(match.weights.copy().values).all():
+        return "its weights are not all finite"
     return ""
 
 

@@ -49,6 +49,9 @@ def rewrite(model: onnx.ModelProto, replacements: Sequence[Replacement]) -> None
     Args:
         model: A model of opset 13 or later and IR version 8 or later, its sites folded; changed in place.
         replacements: Matches of this model.
+
+    Raises:
+        ValueError: A site is not folded.
     """
     if not replacements:
         return
@@ -64,6 +67,9 @@ def rewrite(model: onnx.ModelProto, replacements: Sequence[Replacement]) -> None
 def _zap_conv(replacement: Replacement, names: set[str]) -> gs.Node:
     """The new node; its new constants get names that are not in `names` and are added to it."""
     match, pattern = replacement.match, replacement.pattern
+    constants = [tensor for tensor in match.conv.inputs[1:] if not tensor.is_empty()]
+    if match.folded or not all(isinstance(tensor, gs.Constant) for tensor in constants):
+        raise ValueError(f"'{match.output}' is not folded")
     arrays = dict(vars(replacement.predictor))
     if given_input(match.conv, 2) is None:
         arrays = {"B": np.zeros(match.weights.shape[0], np.float32), **arrays}
