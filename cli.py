@@ -69,7 +69,7 @@ def _operating_point(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="auto: ZapConvs exchange activations in NHWC where that saves conversions; nchw: none does.",
         ),
-        click.option("--tune", is_flag=True, help="Measure the layers here; those that do not get faster stay dense."),
+        click.option("--tune", is_flag=True, help="Measure whether each layer should skip, compute all or stay dense."),
         click.option("--data", metavar="SPEC", help=f"To tune with: {_SPECS}"),
         click.option("--batch-size", type=_COUNT, help="Samples per run when tuning; 1 if not given."),
         _preprocess,

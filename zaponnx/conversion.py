@@ -43,8 +43,9 @@ def convert(
         mac_saving: Takes the first point that saves this share, 0 to 1, of the calibrated sites' MACs.
         layout: "auto" lets ZapConvs exchange activations in NHWC where that saves conversions, see
             `zaponnx.graph.layouts`; "nchw" does not. The results are the same.
-        tune: Measures on this machine's CPU which sites are faster as ZapConvs, leaves the others dense and spends
-            their part of the budget on the rest; see `zaponnx.tuning`. If nothing pays, the model stays dense.
+        tune: Measures on this machine's CPU whether each site is fastest skipping, computed in full by Winograd's
+            minimal filtering, or dense, makes it so and spends the error that others no longer cause on those that
+            skip; see `zaponnx.site_choice`. If nothing pays, the model stays dense.
         data: The SPEC of the data to measure with, since what is skipped depends on them. For `tune`, as all below.
         batch_size: Samples per run, 1 if None, unless the model prescribes its batch.
         preprocess: Normalisation of images, as in `calibrate`.

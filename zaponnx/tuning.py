@@ -1,4 +1,4 @@
-"""convert's --tune: reads a model, its sites and real inputs, gives the operating point that pays on this machine."""
+"""convert's --tune: reads a model, its sites and real inputs, gives what is fastest on this machine."""
 
 from __future__ import annotations
 

@@ -21,7 +21,9 @@ convolutions, gives a value V for every other output, which is computed where V 
     compute = pattern or not (V <= threshold)            a NaN is computed, never hidden
     Y = R where compute, else 0
 
-With threshold −∞ and finite V this is Conv{plus_residual_words} and ReLU; with +∞ only the pattern is computed.{layout}
+With threshold −∞ and finite V this is Conv{plus_residual_words} and ReLU; with +∞ only the pattern is computed.
+Where the pattern has all outputs, nothing is predicted: the library may compute them by Winograd's minimal filtering,
+where a NaN or infinity reaches neighbouring outputs too.{layout}
 The formula is shipped in every converted model as the operator's function body.
 """
 
