@@ -55,7 +55,7 @@ def _conv(x: Array, w: Array, b: Array, strides: Any, pads: Any, dilations: Any,
     x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
     reach = [(w.shape[2 + a] - 1) * dilations[a] + 1 for a in range(2)]
     size = [(x.shape[2 + a] - reach[a]) // strides[a] + 1 for a in range(2)]
-    grouped = x.reshape(x.shape[0], group, -1, *x.shape[2:])
+    grouped = x.reshape(x.shape[0], group, x.shape[1] // group, *x.shape[2:])
     weights = w.reshape(group, -1, *w.shape[1:])
     y = np.zeros((x.shape[0], group, weights.shape[1], *size), x.dtype)
     for i in range(w.shape[2]):
@@ -63,4 +63,4 @@ def _conv(x: Array, w: Array, b: Array, strides: Any, pads: Any, dilations: Any,
             rows = slice(i * dilations[0], i * dilations[0] + (size[0] - 1) * strides[0] + 1, strides[0])
             columns = slice(j * dilations[1], j * dilations[1] + (size[1] - 1) * strides[1] + 1, strides[1])
             y += np.einsum("ngchw,gmc->ngmhw", grouped[..., rows, columns], weights[..., i, j])
-    return y.reshape(x.shape[0], -1, *size) + b[:, None, None]
+    return y.reshape(x.shape[0], w.shape[0], *size) + b[:, None, None]

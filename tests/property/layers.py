@@ -120,10 +120,13 @@ def nothing(net: Builder, data: Value) -> Value:
 
 
 def addition(net: Builder, data: Value) -> Value:
-    """Adds a tensor of the same shape, or a constant that broadcasts."""
+    """Adds a tensor of the same shape, or one that broadcasts: a constant, or the means of the channels of another."""
     other = net.like(data)
     channels = data.shape[0]
-    if other is None or net.maybe():
+    means = [value.name for value in reversed(net.results) if value.shape[0] == channels]
+    if means and net.maybe():
+        operand = net.node("GlobalAveragePool", [means[0]])
+    elif other is None or net.maybe():
         shape = net.one_of((1, channels, 1, 1), (channels, 1, 1), (), (1,), (1, *data.shape), (1, 1, 1, data.shape[2]))
         operand = net.constant(net.rng.normal(size=shape).astype(np.float32))
     else:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import onnx
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, defs, helper
 
 from tests.property import layers, other_layers
 from tests.property.builder import Array, Builder, Value
 from zaponnx.traversal import graphs
 
 OPSETS, IR_VERSIONS = range(7, 27), range(3, 14)
-"""Those that onnxruntime 1.31 runs; onnx itself knows newer ones."""
+"""Those that onnxruntime 1.31 runs."""
+
+NEWEST_OPSETS, NEWEST_IR_VERSIONS = range(7, defs.onnx_opset_version() + 1), range(3, onnx.IR_VERSION + 1)
+"""Those that onnx knows."""
 
 LAYERS = (
     *(layers.block, layers.residual_block, layers.two_convs) * 3,
@@ -50,11 +53,15 @@ class Network:
         shapes = {name: array.shape for name, array in self.inputs.items()}
         return f"Network of opset {copy.opset_import[0].version} run with {shapes}:\n{onnx.printer.to_text(copy)}"
 
+    def _repr_pretty_(self, printer: Any, _: bool) -> None:
+        """What hypothesis shows of an example that fails."""
+        printer.text(repr(self))
+
 
 @st.composite
-def networks(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Network:
-    """Networks of one or two inputs and of one to eight layers."""
-    opset = draw(st.sampled_from([17, *OPSETS]))
+def networks(draw: Callable[[st.SearchStrategy[Any]], Any], *, newest: bool = False) -> Network:
+    """Networks of one or two inputs and of one to eight layers; with `newest`, also such as onnxruntime cannot run."""
+    opset = draw(st.sampled_from([17, *(NEWEST_OPSETS if newest else OPSETS)]))
     net = Builder(draw, opset, np.random.default_rng(draw(st.integers(0, 99))))
     size = draw(st.sampled_from([(8, 8), (7, 7), (12, 5), (9, 10)]))
     batch = draw(st.integers(1, 3))
@@ -64,14 +71,14 @@ def networks(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Network:
     for layer in draw(st.lists(st.sampled_from(LAYERS), min_size=1, max_size=8)):
         layer(net)
         net.results.append(net.values[-1])
-    model = _model(net, inputs, batch)
+    model = _model(net, inputs, batch, NEWEST_IR_VERSIONS if newest else IR_VERSIONS)
     if net.maybe():
         _take_name_of_convert(net, model)
     feeds = {value.name: net.rng.normal(size=(batch, *value.shape)).astype(np.float32) for value in inputs}
     return Network(model, {_now(model, index): array for index, array in enumerate(feeds.values())})
 
 
-def _model(net: Builder, inputs: list[Value], batch: int) -> onnx.ModelProto:
+def _model(net: Builder, inputs: list[Value], batch: int, ir_versions: Sequence[int]) -> onnx.ModelProto:
     """The model of all nodes. Its outputs are what nothing reads, and maybe values in between."""
     read = {name for node in net.nodes for name in node.input}
     inner = [value.name for value in net.values[len(inputs) :]]
@@ -88,8 +95,10 @@ def _model(net: Builder, inputs: list[Value], batch: int) -> onnx.ModelProto:
         doc_string="a random network",
     )
     graph.value_info.extend(_output(net, name) for name in inner if name not in outputs and net.maybe())
-    opsets = [helper.make_opsetid("", net.opset)] + [helper.make_opsetid("local", 1)] * bool(net.functions)
-    versions = [version for version in IR_VERSIONS if version >= (8 if net.functions else 3)]
+    opsets = [helper.make_opsetid("ai.onnx" if net.rarely() else "", net.opset)] + [
+        helper.make_opsetid("local", 1)
+    ] * bool(net.functions)
+    versions = [version for version in ir_versions if version >= (8 if net.functions else 3)]
     ir_version = net.one_of(8, *versions)
     for tensor in graph.initializer:
         if ir_version == 3 or net.rarely():
@@ -113,7 +122,7 @@ def _output(net: Builder, name: str) -> onnx.ValueInfoProto:
 
 def _take_name_of_convert(net: Builder, model: onnx.ModelProto) -> None:
     """Gives one tensor a name that `convert` would make for another."""
-    outputs = [name for node in model.graph.node for name in node.output]
+    outputs = [name for graph in graphs(model.graph) for node in graph.node for name in node.output]
     old = net.one_of(*outputs, *(tensor.name for tensor in model.graph.initializer))
     new = f"{net.one_of(*outputs)}/{net.one_of(*NAMES_OF_CONVERT)}"
     for graph in graphs(model.graph):
