@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 import zaponnx.verification
 from zaponnx.errors import ModelError, RuntimeUnavailable
 from zaponnx.graph.converted import set_thresholds
+from zaponnx.models import save_model
 from zaponnx.verification import verify
 
 
@@ -125,3 +126,73 @@ def test_inputs_that_cannot_be_made_up_are_refused(dense_model: Path, zap_model:
 
     with pytest.raises(ModelError, match=r"input 'text': its type tensor\(string\) cannot be checked"):
         verify(change(dense_model, add_text_input), change(zap_model, add_text_input))
+
+
+def rounded(type_: int) -> Callable[[onnx.ModelProto], None]:
+    """An edit that rounds the output to another type, and back."""
+
+    def edit(model: onnx.ModelProto) -> None:
+        model.graph.node.append(helper.make_node("Cast", ["Y"], ["narrow"], to=type_))
+        model.graph.node.append(helper.make_node("Cast", ["narrow"], ["wide"], to=TensorProto.FLOAT))
+        model.graph.output[0].name = "wide"
+
+    return edit
+
+
+@pytest.mark.parametrize("narrow", [TensorProto.FLOAT16, TensorProto.BFLOAT16])
+def test_a_cast_may_fall_either_way(dense_model: Path, zap_model: Path, change: Change, narrow: int) -> None:
+    """Half of a step more before the cast, which is far beyond rounding in float32, and one step behind it."""
+    step = 2.0 ** (-10 if narrow == TensorProto.FLOAT16 else -7)
+
+    def edit(model: onnx.ModelProto) -> None:
+        add_to("B", step / 2)(model)
+        rounded(narrow)(model)
+
+    original = change(dense_model, rounded(narrow))
+    assert verify(original, change(zap_model, edit)).difference > 1e-4
+    with pytest.raises(ModelError, match="it differs from the original"):
+        verify(dense_model, change(zap_model, add_to("B", step)))
+
+
+def test_models_without_anything_to_compare(dense_model: Path, change: Change) -> None:
+    """A dense model whose only output is a class."""
+
+    def classify(model: onnx.ModelProto) -> None:
+        model.graph.node.append(helper.make_node("ArgMax", ["Y"], ["class"], axis=1))
+        model.graph.output[0].CopyFrom(helper.make_tensor_value_info("class", TensorProto.INT64, ["N", 1, "H", "W"]))
+
+    changed = change(dense_model, classify)
+    assert verify(changed, changed).difference == 0
+
+
+def test_weights_stay_on_disk_while_models_run(
+    dense_model: Path, zap_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Embedded or not: what ONNX Runtime gets is smaller than the weights, which it finds in the models' files."""
+    sizes = []
+    open_model = zaponnx.verification.open_session
+
+    def open_and_measure(model: bytes, *arguments: object, **keywords: object) -> object:
+        sizes.append(len(model))
+        return open_model(model, *arguments, **keywords)
+
+    def enlarge(model: onnx.ModelProto) -> None:
+        channels = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+        weights = np.full((100_000, channels, 1, 1), 1e-3, np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(weights, "large"))
+        model.graph.node.append(helper.make_node("Conv", ["Y", "large"], ["more"]))
+        model.graph.output[0].CopyFrom(
+            helper.make_tensor_value_info("more", TensorProto.FLOAT, ["N", 100_000, "H", "W"])
+        )
+
+    monkeypatch.setattr(zaponnx.verification, "open_session", open_and_measure)
+    monkeypatch.setattr(zaponnx.verification, "_SIZES", (4,))
+    paths = []
+    for path in (dense_model, zap_model):
+        model = onnx.load_model(path)
+        enlarge(model)
+        paths.append(tmp_path / path.name)
+        save_model(model, paths[-1], external_data=path == zap_model)
+    assert "library" in verify(*paths).ran
+    assert len(sizes) == 3
+    assert max(sizes) < 50_000

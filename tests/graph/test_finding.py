@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import ml_dtypes
 import numpy as np
 import onnx
 import pytest
@@ -253,14 +254,19 @@ def test_auto_pad_with_strides_needs_the_size(build_model: ModelBuilder, spatial
     assert any("auto_pad" in refusal.reason for refusal in refusals) == (spatial == "H,W")
 
 
-def test_float64_and_one_dimensional_convs_are_refused() -> None:
-    for dtype, rank, reason in ((np.float64, 2, "not float32"), (np.float32, 1, "1 spatial dimensions")):
+def test_other_types_and_one_dimensional_convs_are_refused() -> None:
+    for dtype, rank, reason in (
+        (np.float64, 2, "its weights are float64, not float32: export the model in float32"),
+        (np.float16, 2, "its weights are float16, not float32"),
+        (ml_dtypes.bfloat16, 2, "its weights are bfloat16, not float32"),
+        (np.float32, 1, "1 spatial dimensions"),
+    ):
         weights = numpy_helper.from_array(np.ones((8, 8, *[3] * rank), dtype), "W")
         elem_type = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         values = [helper.make_tensor_value_info(name, elem_type, [1, 8, *[None] * rank]) for name in "xy"]
         nodes = [helper.make_node("Conv", ["x", "W"], ["c"]), helper.make_node("Relu", ["c"], ["y"])]
         graph = helper.make_graph(nodes, "net", values[:1], values[1:], [weights])
-        sites, refusals = find_sites(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]))
+        sites, refusals = find_sites(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)]))
         assert sites == []
         assert reason in refusals[0].reason
 

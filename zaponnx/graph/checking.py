@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import onnx
 import onnx_graphsurgeon as gs
 
 from zaponnx.graph.chains import dropout_obstacle
@@ -29,7 +31,7 @@ def check(match: Match, graph: gs.Graph, shapes: Mapping[str, Shape]) -> str:
 
 def _check_conv(match: Match) -> str:
     if match.weights.dtype != np.float32:
-        return "its weights are not float32"
+        return f"its weights are {_type_name(match.weights.dtype)}, not float32: export the model in float32"
     bias = given_input(match.conv, 2)
     if bias is not None and constant(bias) is None:
         return "its bias is computed or an input, not constant"
@@ -55,6 +57,13 @@ def _check_residual(match: Match, shapes: Mapping[str, Shape]) -> str:
     if residual != other or None in residual:
         return f"{match.add.op} '{name}' adds {_text(residual)} to {_text(other)}, and a residual must not broadcast"
     return ""
+
+
+def _type_name(dtype: Any) -> str:
+    """The name of a type, which onnx-graphsurgeon has as ONNX's number where numpy does not know it."""
+    if isinstance(dtype, int):
+        return str(onnx.TensorProto.DataType.Name(dtype)).lower()
+    return np.dtype(dtype).name
 
 
 def _text(shape: Shape) -> str:
