@@ -45,7 +45,7 @@ def nodes(opset: int) -> str:
         range(11, 13): 'Resize<mode="linear", coordinate_transformation_mode="align_corners">(dropped, roi, scales)',
     }
     resized = next(text for opsets, text in resize.items() if opset in opsets)
-    pad = "Pad<pads=[0, 0, 1, 1, 0, 0, 1, 1]>(third)" if opset < 11 else "Pad(third, pads)"
+    pad = "Pad<pads=[0, 0, 1, 1, 0, 0, 1, 1]>(shares)" if opset < 11 else "Pad(shares, pads)"
     slice_ = "Slice<axes=[2, 3], starts=[1, 1], ends=[100, 100]>(padded)"
     return f"""
         [n0] c0 = Conv<pads=[1,1,1,1]>(x, W0)
@@ -59,6 +59,7 @@ def nodes(opset: int) -> str:
         [n8] resized = {resized}
         [n9] c2 = Conv<pads=[1,1,1,1]>(resized, W1)
         [n10] third = Relu(c2)
+        [n21] shares = Softmax<axis=1>(third)
         [n11] padded = {pad}
         [n12] sliced = {slice_ if opset < 10 else "Slice(padded, starts, ends, axes)"}
         [n13] averaged = GlobalAveragePool(sliced)
@@ -116,6 +117,7 @@ def test_all_names_stay(old_network: Callable[[int], onnx.ModelProto], opset: in
     after = {node.output[0]: node for node in graph.node}
     for node in before.graph.node:
         assert (after[node.output[0]].name, after[node.output[0]].doc_string) == (node.name, node.doc_string)
+    assert sorted(node.name for node in graph.node if node.name) == sorted(node.name for node in before.graph.node)
     assert [value.name for value in graph.input] == ["x"]
     assert graph.output == before.graph.output
     weights = {tensor.name for tensor in graph.initializer}
@@ -130,7 +132,7 @@ def test_names_stay_in_subgraphs(build_model: ModelBuilder, run: Run) -> None:
         positive = Greater(sum, zero)
         y = If(positive)<
             then_branch = one () => (float[N,4,24,33] a) { a = Relu(u) },
-            else_branch = other () => (float[N,4,24,33] b) { b = Clip<max=0.0>(u) }> }"""
+            else_branch = other () => (float[N,4,24,33] b) { [split] b = Softmax<axis=1>(u) }> }"""
     model = build_model(text, opset=9)
     for name, values in (("scales", CONSTANTS["scales"]), ("zero", np.float32(0))):
         model.graph.initializer.append(numpy_helper.from_array(values, name))

@@ -100,6 +100,8 @@ def _carry_over(source: onnx.ModelProto, target: onnx.ModelProto) -> None:
             if original := originals.get(_name(item)):
                 del item.metadata_props[:]
                 copy_fields(original, item, {field.name for field in item.DESCRIPTOR.fields} - _DROPPED)
+            elif isinstance(item, onnx.NodeProto):
+                item.ClearField("name")  # Where two nodes come of one, the name is for that with its output.
     fill(source.graph, target.graph)
     fill(source, target)
 
@@ -118,4 +120,4 @@ def _name_resizes(source: onnx.GraphProto, target: onnx.GraphProto) -> None:
 
 def _name(item: onnx.NodeProto | onnx.TensorProto) -> str:
     """A tensor's name; a node is known by its first output, as its own name may be empty."""
-    return item.output[0] if isinstance(item, onnx.NodeProto) else item.name
+    return next(iter(item.output), "") if isinstance(item, onnx.NodeProto) else item.name
