@@ -63,7 +63,7 @@ def _type_name(dtype: Any) -> str:
     """The name of a type, which onnx-graphsurgeon has as ONNX's number where numpy does not know it."""
     if isinstance(dtype, int):
         return str(onnx.TensorProto.DataType.Name(dtype)).lower()
-    return np.dtype(dtype).name
+    return str(np.dtype(dtype).name)
 
 
 def _text(shape: Shape) -> str:
