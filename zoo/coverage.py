@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ from zaponnx.macs import conv_work
 from zaponnx.models import first_line, load_model, save_model
 from zoo.agreement import Agreement, agreement, thresholds_that_skip
 from zoo.converting import Dense, again, at_minus_infinity, at_operating_point, by_winograd, dense, stripped
-from zoo.equality import WAYS, Feeds, differences
+from zoo.equality import WAYS, Feeds, differences, run
 from zoo.networks import SEED, Network
 from zoo.normalizing import normalize
 from zoo.reasons import reason_class, without_names
@@ -86,8 +87,7 @@ def _cover(network: Network, directory: Path) -> Row:
     prepared = dense(model)
     everywhere = at_minus_infinity(prepared, SEED)
     seconds = time.perf_counter() - start
-    macs = {output: work.macs for output, work in conv_work(prepared.model).items()}
-    known = {output: count for output, count in macs.items() if count is not None}
+    macs = _conv_macs(prepared.model, feeds)
     refusals = Counter(without_names(refusal.reason) for refusal in prepared.refusals)
     found = differences(model, everywhere, by_winograd(prepared, SEED), feeds)
     operating, problems = _operating_point(prepared, everywhere, feeds, directory)
@@ -101,14 +101,13 @@ def _cover(network: Network, directory: Path) -> Row:
         nodes=len(model.graph.node),
         convs=len(prepared.matches) + len(prepared.refusals),
         sites=len(prepared.matches),
-        share=sum(known.get(match.conv.outputs[0].name, 0) for match in prepared.matches) / sum(known.values()),
+        share=sum(macs[match.conv.outputs[0].name] for match in prepared.matches) / sum(macs.values()),
         refusals=dict(refusals.most_common()),
         seconds=seconds,
         differences=found,
         positive=operating.positive,
         skipped=operating.skipped,
         problems=(
-            *(f"unknown MACs: {output}" for output in macs.keys() - known.keys()),
             *(f"unexplained: {reason}" for reason in refusals if reason_class(reason) is None),
             *(f"{way}: differs by {found[way]:.1e}" for way in WAYS if not found[way] <= EPSILON),
             *problems,
@@ -137,6 +136,17 @@ def _operating_point(
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         problems.append(f"not a valid model: {first_line(error)}")
     return result, problems
+
+
+def _conv_macs(model: onnx.ModelProto, feeds: Feeds) -> dict[str, int]:
+    """The MACs of each Conv per image, by its output; where ONNX's shape inference does not tell, they are measured."""
+    work = conv_work(model)
+    unknown = [output for output, each in work.items() if each.outputs is None]
+    measured = zip(unknown, run(model, unknown, feeds), strict=True) if unknown else ()
+    outputs = {output: each.outputs for output, each in work.items()} | {
+        output: math.prod(values.shape[1:]) for output, values in measured
+    }
+    return {output: (outputs[output] or 0) * (each.macs_per_output or 0) for output, each in work.items()}
 
 
 def _input(model: onnx.ModelProto) -> str:
