@@ -10,11 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
+try:
+    import click
 
-import zaponnx
-from zaponnx import tables
-from zaponnx.commands import Command, Flow
+    import zaponnx
+    from zaponnx import tables
+    from zaponnx.commands import Command, Flow
+except KeyboardInterrupt:  # later, the commands see to it
+    raise SystemExit(130) from None
 
 
 def _integers(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:

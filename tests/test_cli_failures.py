@@ -251,6 +251,22 @@ def test_interrupt_before_the_work_exits_with_130(invoke, small, monkeypatch: py
     assert (result.exit_code, result.stdout) == (130, "")
 
 
+def test_interrupt_while_the_program_starts_exits_with_130() -> None:
+    script = """
+import sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "zaponnx.tables":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+import zaponnx.cli
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
+
+
 def test_selfcheck_shows_the_versions_also_when_it_fails(invoke, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(zaponnx, "__path__", [str(tmp_path)])
     text, as_json = invoke("selfcheck"), invoke("selfcheck", "--json")

@@ -173,3 +173,10 @@ def test_the_same_conversion_gives_the_same_file(files) -> None:
     first = files.output.read_bytes()
     files.convert(epsilon=1.0)
     assert files.output.read_bytes() == first
+
+
+def test_a_model_that_grows_beyond_what_a_protobuf_can_hold(files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one of almost 2 GB does."""
+    monkeypatch.setattr("zaponnx.models._PROTOBUF_LIMIT", files.model.stat().st_size)
+    assert len(files.convert(epsilon=1.0).converted) == 2
+    assert external_files(files.output) == [files.output.with_name("m.zap.onnx.data")]
