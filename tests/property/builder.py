@@ -35,7 +35,8 @@ class Builder:
         values: The tensors of rank 4 so far.
         results: Those of them that end a layer.
         scores: The tensors of rank 2 so far; nothing reads them.
-        weights: The names of the initializers by shape; a later node may share one.
+        weights: The names of convolutions' weights by shape; a later one may share them.
+        constants: The names of constants by type, shape and values.
     """
 
     draw: Callable[[st.SearchStrategy[Any]], Any]
@@ -48,6 +49,7 @@ class Builder:
     results: list[Value] = field(default_factory=list)
     scores: list[str] = field(default_factory=list)
     weights: dict[tuple[int, ...], str] = field(default_factory=dict)
+    constants: dict[tuple[Any, ...], str] = field(default_factory=dict)
     count: int = 0
 
     def one_of(self, *choices: T) -> T:
@@ -70,7 +72,7 @@ class Builder:
         return self.one_of(*reversed(self.results[-4:]))
 
     def like(self, value: Value) -> Value | None:
-        """A tensor of the same shape, which may be this one; None if there is no other."""
+        """Another tensor of the same shape; None if there is none."""
         others = [other for other in reversed(self.values) if other.shape == value.shape and other != value]
         return self.one_of(*others) if others else None
 
@@ -103,7 +105,14 @@ class Builder:
         return name
 
     def constant(self, array: Array) -> str:
-        """A constant in any form: an initializer, a Constant node, or either behind other nodes."""
+        """A constant in any form, or the one of the same values that other nodes read."""
+        values = (array.dtype.str, array.shape, array.tobytes())
+        if values not in self.constants or self.maybe():
+            self.constants[values] = self._new_constant(array)
+        return self.constants[values]
+
+    def _new_constant(self, array: Array) -> str:
+        """An initializer, a Constant node, or one of them behind another node."""
         form = self.one_of("initializer", "node", "identity", "reshaped", "float16")
         if form == "node" and (self.opset >= 9 or array.dtype == np.float32):
             return self.node("Constant", [], value=numpy_helper.from_array(array))

@@ -80,7 +80,7 @@ def convolution(net: Builder, data: Value, *, same: bool = False, channels: int 
             attributes[name] = values
     inputs = [data.name, net.kernel(after, before // group, *kernel)]
     if net.one_of(False, True):
-        inputs.append(net.constant(net.random(after)))
+        inputs.append("" if net.rarely() else net.constant(net.random(after)))
     return net.add("Conv", inputs, (after, size[0], size[1]), **attributes)
 
 
@@ -108,7 +108,10 @@ def nothing(net: Builder, data: Value) -> Value:
     """A node that changes nothing."""
     operator = net.one_of("Identity", "Dropout", "Cast", "Transpose", "Reshape")
     if operator == "Dropout":
-        return net.add(operator, [data.name], data.shape, outputs=net.one_of(1, 2))
+        inputs = [data.name]
+        if net.opset >= 12 and net.maybe():
+            inputs += [net.constant(np.array(0.3, np.float32)), net.constant(np.array(False))]
+        return net.add(operator, inputs, data.shape, outputs=net.one_of(1, 2))
     if operator == "Cast":
         return net.add(operator, [data.name], data.shape, to=1)
     if operator == "Transpose":
