@@ -41,13 +41,14 @@ def main(arguments: Sequence[str]) -> None:
     results = Results(environment(arguments))
     peers = [peer for peer in PEERS if peer not in results.environment.missing]
     bench = Bench(peers, Effort(options.rounds, options.seconds), options.cache)
-    for network in options.networks:
-        parts = prepare(network, points[network], options.cache, say)
-        _measure(network, parts, bench, options, results, say)
     say("kernels")
     shape = "" if "kernels" in options.parts else "none but the peak"
     results.kernels.extend(kernel_results(_ROOT / "build" / "native", options.threads, shape))
-    for path in write_report(results, points, options.output, options.name or _name(results.environment)):
+    for network in options.networks:
+        parts = prepare(network, points[network], options.cache, say)
+        _measure(network, parts, bench, options, results, say)
+        paths = write_report(results, points, options.output, options.name or _name(results.environment))
+    for path in paths:
         print(path)
 
 

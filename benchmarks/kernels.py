@@ -24,7 +24,7 @@ def kernel_results(build: Path, threads: Sequence[int], shape: str = "") -> list
     program = next((path for path in build.rglob(_PROGRAM) if path.is_file()), None)
     results: list[Mapping[str, Any]] = []
     for count in threads if program else ():
-        command = [str(program), "--threads", str(count), "--shape", shape]
+        command = [str(program), "--threads", str(count), *(["--shape", shape] if shape else [])]
         output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
         results += map(json.loads, output.splitlines())
     return results
