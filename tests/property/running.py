@@ -15,7 +15,8 @@ from tests.formula import Array, Expected, formula
 from tests.property.networks import Network
 from zaponnx.errors import ModelError
 from zaponnx.graph.converted import attributes, zap_convs
-from zaponnx.operator import DOMAIN, INPUTS, NHWC_OPERATORS, RESIDUAL, TO_NCHW
+from zaponnx.graph.upgrading import opset_version
+from zaponnx.operator import DOMAIN, INPUTS, NHWC_OPERATORS, RESIDUAL, TO_NCHW, VERSION
 from zaponnx.runtime import open_session, register, session_options
 
 Arrays = Mapping[str, Array]
@@ -84,7 +85,8 @@ def zap_convs_alone(model: onnx.ModelProto) -> onnx.ModelProto:
         [tensor for tensor in model.graph.initializer if tensor.name in weights],
     )
     functions = [function for function in model.functions if function.domain == DOMAIN]
-    opsets = [entry for entry in model.opset_import if entry.domain in ("", DOMAIN)]
+    # onnx.reference does not know that "ai.onnx" is "".
+    opsets = [helper.make_opsetid("", opset_version(model, "test")), helper.make_opsetid(DOMAIN, VERSION)]
     return helper.make_model(graph, functions=functions, opset_imports=opsets, ir_version=model.ir_version)
 
 
