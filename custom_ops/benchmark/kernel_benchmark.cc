@@ -1,7 +1,8 @@
 // zaponnx_kernel_benchmark: how close the two paths' loops and whole layers come to the machine's multiply-add peak.
 //
 // Writes a JSON object per line. {"kind": "peak", ...}: the peak of an instruction set. {"kind": "layer", ...}: GMAC/s
-// on the multiply-accumulates that are really computed, of the pattern path's loop, of the sparse path's loop over
+// on the multiply-accumulates that are really computed (with a density of 1, where the layer may use Winograd's, on
+// those of the plain sums, so that the share may exceed 1), of the pattern path's loop, of the sparse path's loop over
 // independent random masks of a density, or of the whole layer (packing, prediction and writing included), and their
 // share of the peak, the median over interleaved rounds in each of which the peak is measured as well.
 //

@@ -1,8 +1,7 @@
-// What an instruction set must provide for the two-path and Winograd layers:
-// loops over vectors, in one table. The argument structs state layouts and
-// strides; all floats are float32, all strides and offsets count floats,
-// nothing overlaps unless said. isa/<name>.cc fills the table by instantiating
-// the generic loops; everything else is portable C++.
+// What an instruction set must provide for the two-path and Winograd layers: loops over vectors, in one table. The
+// argument structs state layouts and strides; all floats are float32, all strides and offsets count floats, nothing
+// overlaps unless said. isa/<name>.cc fills the table by instantiating the generic loops; everything else is portable
+// C++.
 #pragma once
 
 #include <cstddef>
@@ -15,17 +14,16 @@ struct TilePixel {
   uint16_t row, column;
 };
 
-// The taps of one output within a patch: `count` runs of `length` contiguous
-// floats, at these offsets from the output's first tap. `length` is a multiple
-// of the vector length.
+// The taps of one output within a patch: `count` runs of `length` contiguous floats, at these offsets from the output's
+// first tap. `length` is a multiple of the vector length.
 struct TapRuns {
   const int32_t* offset;
   int32_t count;
   int32_t length;
 };
 
-// Packed weights of one chunk of input channels: channel m's taps, contiguous
-// in the order of the runs, at data + m * stride.
+// Packed weights of one chunk of input channels: channel m's taps, contiguous in the order of the runs, at data + m *
+// stride.
 struct ChunkWeights {
   const float* data;
   int64_t stride;
@@ -33,8 +31,8 @@ struct ChunkWeights {
                   // channels' ahead
 };
 
-// out[out_pixel[i] * out_stride + m] (+)= Σ patch[pixel[i] + tap] · weights[m,
-// tap] for every pixel i and channel m.
+// out[out_pixel[i] * out_stride + m] (+)= Σ patch[pixel[i] + tap] · weights[m, tap] for
+// every pixel i and channel m.
 struct PatternPixelsArgs {
   const float* patch;
   const int32_t* pixel;  // offset in the patch of each pixel's first tap
@@ -48,10 +46,9 @@ struct PatternPixelsArgs {
   bool accumulate;  // add to out instead of overwriting it
 };
 
-// The same for lists of single outputs: channel m's outputs are the pixels
-// list[start[m]] ... list[start[m + 1] - 1], and sums[k] (+)= the output that
-// list[k] names. Of a pair of channels 2k and 2k + 1, the last shared[k] pixels
-// of the first are the first shared[k] pixels of the second.
+// The same for lists of single outputs: channel m's outputs are the pixels list[start[m]] ... list[start[m + 1] - 1],
+// and sums[k] (+)= the output that list[k] names. Of a pair of channels 2k and 2k + 1, the last shared[k] pixels of the
+// first are the first shared[k] pixels of the second.
 struct SparseOutputsArgs {
   const float* patch;
   const int32_t* pixel;  // offset in the patch of the first tap of each pixel of the tile
@@ -65,12 +62,11 @@ struct SparseOutputsArgs {
   bool accumulate;
 };
 
-// Packed parameters of a strip of channels, as many as a vector has lanes. Each
-// is a vector: 9 of P1, p1, 9 of P2, p2, the threshold.
+// Packed parameters of a strip of channels, as many as a vector has lanes. Each is a vector: 9 of P1, p1, 9 of P2, p2,
+// the threshold.
 constexpr int32_t kPredictorVectors = 21;
 
-// mask[i] = the strip's channels that must be computed at the i-th pixel,
-// channel c as bit c; higher bits mean nothing.
+// mask[i] = the strip's channels that must be computed at the i-th pixel, channel c as bit c; higher bits mean nothing.
 struct PredictArgs {
   const float* y;             // NHWC map, at the strip's first channel of pixel (0, 0) of the map
   int64_t pixel_stride;       // of y
@@ -92,8 +88,7 @@ constexpr size_t predictor_scratch(size_t rows, size_t columns, size_t lanes) {
   return ((rows + 4) * (columns + 4) + (rows + 2) * (columns + 2)) * lanes;
 }
 
-// out[i] = min(relu(out[i] + bias[i] + residual[i]), bound) for `count`
-// contiguous values; residual may be null.
+// out[i] = min(relu(out[i] + bias[i] + residual[i]), bound) for `count` contiguous values; residual may be null.
 struct ActivateArgs {
   float* out;
   const float* bias;
@@ -102,9 +97,8 @@ struct ActivateArgs {
   float bound;
 };
 
-// Winograd's minimal filtering, see winograd/. Tiles of m x m outputs side by
-// side, each of which reads m + 2 rows and columns of a patch, and for which (m
-// + 2)^2 products are formed.
+// Winograd's minimal filtering, see winograd/. Tiles of m x m outputs side by side, each of which reads m + 2 rows and
+// columns of a patch, and for which (m + 2)^2 products are formed.
 struct WinogradInputsArgs {
   const float* patch;  // [row][column][channel]
   int64_t row_stride;
@@ -146,8 +140,7 @@ struct VectorKernels {
   void (*sparse_outputs)(const SparseOutputsArgs& args);
   void (*predict)(const PredictArgs& args);
   void (*activate)(const ActivateArgs& args);
-  // to[j * to_stride + i] = from[i * from_stride + j] for i < rows, j <
-  // columns.
+  // to[j * to_stride + i] = from[i * from_stride + j] for i < rows, j < columns.
   void (*transpose)(const float* from, int64_t from_stride, float* to, int64_t to_stride, int64_t rows,
                     int64_t columns);
   int32_t product_width;  // output channels that winograd_products takes at a time

@@ -1,5 +1,4 @@
-// AVX-512 (F, DQ, BW, VL): 16 floats, 32 registers. Include only in files
-// compiled for it.
+// AVX-512 (F, DQ, BW, VL): 16 floats, 32 registers. Include only in files compiled for it.
 #pragma once
 
 #include "kernels/isa/vector_avx2.h"

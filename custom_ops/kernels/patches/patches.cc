@@ -43,8 +43,7 @@ void PatchLayout::pack(const VectorKernels& kernels, const float* image, const I
                        const Tile& tile, float* patch) const {
   const int64_t top = tile.top * rows_.stride - rows_.pad;
   const int64_t left = tile.left * columns_.stride - columns_.pad;
-  // Columns that are neighbours in the image as well: all of them, or a span at
-  // a time.
+  // Columns that are neighbours in the image as well: all of them, or a span at a time.
   const int64_t part = columns_.pitch == columns_.dilation ? columns_.size : columns_.span;
   for (int64_t row = 0; row < rows_.size; ++row) {
     const int64_t image_row = top + row / rows_.pitch * rows_.dilation + row % rows_.pitch;

@@ -1,5 +1,4 @@
-// Patches: the parts of an image that tiles of the output read, copied so that
-// a tile's taps are close together.
+// Patches: the parts of an image that tiles of the output read, copied so that a tile's taps are close together.
 #pragma once
 
 #include <vector>
@@ -15,13 +14,10 @@ struct Tile {
   int32_t rows, columns;
 };
 
-// One axis of a patch. A tile's first taps span `span` neighbouring positions
-// of the image; each tap of the kernel adds such a span `dilation` further on.
-// Where spans overlap or touch, the patch is that part of the image; where they
-// do not, it leaves out what lies between. Either way position i of the patch
-// is
-//     first + i / pitch * dilation + i % pitch      in the image, pitch =
-//     min(dilation, span),
+// One axis of a patch. A tile's first taps span `span` neighbouring positions of the image; each tap of the kernel adds
+// such a span `dilation` further on. Where spans overlap or touch, the patch is that part of the image; where they do
+// not, it leaves out what lies between. Either way position i of the patch is
+//     first + i / pitch * dilation + i % pitch      in the image, pitch = min(dilation, span),
 // and the taps are `pitch` apart in the patch.
 struct PatchAxis {
   int64_t stride, pad, dilation, span, pitch, size;
@@ -29,9 +25,8 @@ struct PatchAxis {
   PatchAxis(int64_t outputs, int64_t stride, int64_t pad, int64_t dilation, int64_t kernel);
 };
 
-// Patches: the part of an image that a tile's outputs read, for one chunk of
-// channels of one group, [row][column][channel in chunk], zero outside the
-// image. All tiles of a map have patches of one size.
+// Patches: the part of an image that a tile's outputs read, for one chunk of channels of one group,
+// [row][column][channel in chunk], zero outside the image. All tiles of a map have patches of one size.
 class PatchLayout {
  public:
   // Throws std::invalid_argument if a patch would be too large to address.
@@ -44,8 +39,7 @@ class PatchLayout {
     return static_cast<int32_t>((row * rows_.stride * columns_.size + column * columns_.stride) * chunk_);
   }
   TapRuns taps() const { return {run_offsets_.data(), static_cast<int32_t>(run_offsets_.size()), run_length_}; }
-  // image: its pixel (0, 0) at the chunk's first channel; channels: at most the
-  // chunk's; tile: whose patch it is.
+  // image: its pixel (0, 0) at the chunk's first channel; channels: at most the chunk's; tile: whose patch it is.
   void pack(const VectorKernels& kernels, const float* image, const ImageStrides& strides, int64_t channels,
             const Tile& tile, float* patch) const;
 

@@ -1,19 +1,15 @@
 // The order of a call's work, and what waits for what.
 //
-// The map is computed in waves, a few rows of tiles at a time, so that what one
-// step of a wave writes is still in a cache when the next one reads it: pack
-// copies the parts of X that the wave reads, compute computes from them, and
+// The map is computed in waves, a few rows of tiles at a time, so that what one step of a wave writes is still in a
+// cache when the next one reads it: pack copies the parts of X that the wave reads, compute computes from them, and
 // rest, where there is one, looks at what was computed up to one wave around:
 //
-//   pack(0)  compute(0)   pack(1)  compute(1)  rest(0)   pack(2)  compute(2)
-//   rest(1)  ...
+//   pack(0)  compute(0)   pack(1)  compute(1)  rest(0)   pack(2)  compute(2)  rest(1)  ...
 //
-// All jobs of all stages are one parallel loop. Jobs start in this order and
-// wait only for earlier ones, so they cannot wait for each other. rest(w) waits
-// for compute(w - 1), compute(w) and compute(w + 1). pack(w) writes over what
-// wave w - slots has packed, so it waits for the last stage of that wave; and
-// for pack(w - 1), so that whatever waits for pack(w) has all waves up to w -
-// slots behind it.
+// All jobs of all stages are one parallel loop. Jobs start in this order and wait only for earlier ones, so they cannot
+// wait for each other. rest(w) waits for compute(w - 1), compute(w) and compute(w + 1). pack(w) writes over what wave
+// w - slots has packed, so it waits for the last stage of that wave; and for pack(w - 1), so that whatever waits for
+// pack(w) has all waves up to w - slots behind it.
 #pragma once
 
 #include <algorithm>
@@ -66,8 +62,7 @@ class Stages {
 
   int64_t jobs() const { return count_; }
 
-  // Runs job `index`: body(stage, index within the stage), once the stages
-  // before it are done.
+  // Runs job `index`: body(stage, index within the stage), once the stages before it are done.
   template <typename Body>
   void run(int64_t index, const Body& body) {
     const auto next = std::upper_bound(stages_.begin(), stages_.end(), index,
@@ -91,8 +86,7 @@ class Stages {
     constexpr int kSpins = 1000;
     for (int spin = 0; done_[stage].load(std::memory_order_acquire) < stages_[stage].jobs; ++spin) {
       if (failed_) return false;
-      // On a machine with more threads than cores, the awaited one may need
-      // this core.
+      // On a machine with more threads than cores, the awaited one may need this core.
       if (spin >= kSpins) std::this_thread::yield();
     }
     return true;

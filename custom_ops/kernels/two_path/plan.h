@@ -16,8 +16,7 @@ struct TileGrid {
   int64_t tile_rows, tile_columns;  // of a tile, in outputs
   int64_t columns, count;           // of the grid, in tiles
 
-  // large_weights: they pass once per tile from L3 or memory, so tiles are
-  // larger than L1 would have them.
+  // large_weights: they pass once per tile from L3 or memory, so tiles are larger than L1 would have them.
   TileGrid(const Geometry& g, const LayerAttributes& attributes, bool large_weights)
       : height(g.out_height), width(g.out_width) {
     const int64_t most_rows = large_weights ? 2 * kLargestRows : kLargestRows;
@@ -40,13 +39,11 @@ struct TileGrid {
   static constexpr int64_t kLargestColumns = 16;
   static_assert(2 * kLargestRows * kLargestColumns <= kLargestTile);
 
-  // The largest part when `extent` is cut in as few parts as `most` allows, all
-  // of nearly one size.
+  // The largest part when `extent` is cut in as few parts as `most` allows, all of nearly one size.
   static int64_t even_share(int64_t extent, int64_t most) { return divide_up(extent, divide_up(extent, most)); }
 };
 
-// The pixels of a tile that are in the pattern, or those that are not, in
-// row-major order.
+// The pixels of a tile that are in the pattern, or those that are not, in row-major order.
 struct PixelTable {
   int32_t count;
   int32_t patch[kLargestTile];   // offset in the patch of the first tap
@@ -80,15 +77,13 @@ class PatternMap {
 
 // How a layer is computed for a batch of images.
 struct Plan {
-  // Work is cut in tasks of one unit and one range of a group's output
-  // channels. A range's weights should stay in L2 while the units pass, and
-  // small maps should give a few tasks to every core; but a range is at least
-  // one strip of the predictor wide.
+  // Work is cut in tasks of one unit and one range of a group's output channels. A range's weights should stay in L2
+  // while the units pass, and small maps should give a few tasks to every core; but a range is at least one strip of
+  // the predictor wide.
   static constexpr int64_t kEnoughTasks = 16;
   static constexpr int64_t kRangeMultiple = 16;
   static constexpr int64_t kWeightsInL2 = 64 << 10;  // floats
-  // One wave is packed and computed while the rest of the one before is
-  // computed and threads finish an older one.
+  // One wave is packed and computed while the rest of the one before is computed and threads finish an older one.
   static constexpr int64_t kSlots = 3;
 
   TileGrid grid;
@@ -103,8 +98,7 @@ struct Plan {
   int64_t waves;
   int64_t slots;  // waves that are in work at a time
 
-  // wave_floats: of the patches of a wave, if more than the least wave's fit in
-  // it.
+  // wave_floats: of the patches of a wave, if more than the least wave's fit in it.
   Plan(const Geometry& g, const LayerAttributes& attributes, const PackedWeights& weights, int64_t wave_floats)
       : grid(g, attributes, weights.large()),
         layout(attributes, g, grid.tile_rows, grid.tile_columns, weights.chunk()),
@@ -118,8 +112,7 @@ struct Plan {
     const int64_t most = std::max<int64_t>(1, kWeightsInL2 / (weights.taps() * weights.chunk() * weights.chunks()));
     range = round_up(std::min(divide_up(group_channels, wanted), most), kRangeMultiple);
     ranges = divide_up(group_channels, range);
-    // Whole rows of tiles, and at least two rows of outputs: as far as a
-    // prediction looks.
+    // Whole rows of tiles, and at least two rows of outputs: as far as a prediction looks.
     const int64_t row_floats = grid.columns * unit_patches * layout.size();
     wave_units = grid.columns * std::max(wave_floats / row_floats, divide_up(2, grid.tile_rows));
     waves = divide_up(units, wave_units);

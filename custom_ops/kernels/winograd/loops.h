@@ -1,5 +1,4 @@
-// The loops of a Winograd layer. Vectors hold channels: input channels in the
-// first, output channels in the others.
+// The loops of a Winograd layer. Vectors hold channels: input channels in the first, output channels in the others.
 #pragma once
 
 #include <utility>

@@ -1,20 +1,18 @@
-// The transforms of Winograd's minimal filtering along one axis, for m = 2 and
-// m = 4 outputs of 3 taps:
+// The transforms of Winograd's minimal filtering along one axis, for m = 2 and m = 4 outputs of 3 taps:
 //
-//   outputs = A (G taps * B inputs)      with m + 2 inputs and elementwise
-//   products instead of 3 m
+//   outputs = A (G taps * B inputs)      with m + 2 inputs and elementwise products instead of 3 m
 //
-// Along both axes in turn, they give an m x m tile of a 3 x 3 convolution by (m
-// + 2)^2 products instead of 9 m^2. The matrices are those of the points 0, 1,
-// -1, infinity and, for m = 4, 2 and -2 (Lavin and Gray, "Fast Algorithms for
-// Convolutional Neural Networks", 2015). Vectors hold channels.
+// Along both axes in turn, they give an m x m tile of a 3 x 3 convolution by (m + 2)^2 products instead of 9 m^2 (Lavin
+// and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015). The matrices follow from the points at which
+// polynomials are multiplied: 0, 1, -1 and infinity for m = 2; 0, +-sqrt(1/2), +-sqrt(2) and infinity for m = 4, where
+// the usual 0, +-1, +-2 and infinity gave 3 times the error. Vectors hold channels.
 #pragma once
 
 #include <cmath>
 
 namespace zaponnx {
 
-constexpr float kLow = 0.70710678118654752f;  // sqrt(1/2)
+constexpr float kSqrtHalf = 0.70710678118654752f;
 
 // B, in place on d[0], d[Step], ...
 template <typename Isa, int Outputs, int Step>
@@ -34,10 +32,10 @@ void transform_inputs(typename Isa::Vector* d) {
     const V high_odd = Isa::fma(Isa::broadcast(-0.5f), d1, d3);
     const V ends = Isa::broadcast(-2.5f);
     d[0] = Isa::fma(ends, d2, Isa::add(d0, d4));
-    d[Step] = Isa::fma(Isa::broadcast(kLow), low_odd, low_even);
-    d[2 * Step] = Isa::fma(Isa::broadcast(-kLow), low_odd, low_even);
-    d[3 * Step] = Isa::fma(Isa::broadcast(2 * kLow), high_odd, high_even);
-    d[4 * Step] = Isa::fma(Isa::broadcast(-2 * kLow), high_odd, high_even);
+    d[Step] = Isa::fma(Isa::broadcast(kSqrtHalf), low_odd, low_even);
+    d[2 * Step] = Isa::fma(Isa::broadcast(-kSqrtHalf), low_odd, low_even);
+    d[3 * Step] = Isa::fma(Isa::broadcast(2 * kSqrtHalf), high_odd, high_even);
+    d[4 * Step] = Isa::fma(Isa::broadcast(-2 * kSqrtHalf), high_odd, high_even);
     d[5 * Step] = Isa::fma(ends, d3, Isa::add(d1, d5));
   }
 }
@@ -54,15 +52,14 @@ void transform_products(typename Isa::Vector* d) {
     const V sum1 = Isa::add(d[Step], d[2 * Step]), difference1 = Isa::sub(d[Step], d[2 * Step]);
     const V sum2 = Isa::add(d[3 * Step], d[4 * Step]), difference2 = Isa::sub(d[3 * Step], d[4 * Step]);
     d[0] = Isa::add(Isa::add(d[0], sum1), sum2);
-    d[Step] = Isa::mul(Isa::broadcast(kLow), Isa::fma(Isa::broadcast(2), difference2, difference1));
+    d[Step] = Isa::mul(Isa::broadcast(kSqrtHalf), Isa::fma(Isa::broadcast(2), difference2, difference1));
     d[2 * Step] = Isa::fma(Isa::broadcast(0.5f), sum1, Isa::add(sum2, sum2));
     d[3 * Step] =
-        Isa::fma(Isa::broadcast(kLow / 2), Isa::fma(Isa::broadcast(8), difference2, difference1), d[5 * Step]);
+        Isa::fma(Isa::broadcast(kSqrtHalf / 2), Isa::fma(Isa::broadcast(8), difference2, difference1), d[5 * Step]);
   }
 }
 
-// The transform of 3 taps, from[0], from[step], ..., to m + 2 values, to[0],
-// to[to_step], ...
+// The transform of 3 taps, from[0], from[step], ..., to m + 2 values, to[0], to[to_step], ...
 template <typename T>
 void transform_taps(int outputs, const T* from, int step, double* to, int to_step) {
   const double g0 = from[0];

@@ -1,5 +1,7 @@
 #include "kernels/winograd/weights.h"
 
+#include <algorithm>
+
 #include "kernels/winograd/transforms.h"
 
 namespace zaponnx {

@@ -10,8 +10,8 @@
 namespace zaponnx {
 namespace {
 
-// A wave's planes and the weights of a block should both stay in L2; where the
-// weights do not, more tiles use them before they are gone.
+// So that a wave's planes stay near; where the weights do not stay in L2, more tiles use them before they are gone. 24
+// and 96 instead of 48 tiles were 0-5 % slower on 64 channels; on 512 at 28 x 28, 96 were 1.25 times as fast as 48.
 constexpr int64_t kWaveTiles = 48;
 constexpr int64_t kLargeWeightsWaveTiles = 96;
 constexpr int64_t kLargeWeights = 1 << 20;  // floats
@@ -23,8 +23,7 @@ struct Workspace {
   Buffer<float> patch, products, outputs;
 };
 
-// How a call's work is cut: the map in strips of tiles, side by side, the
-// strips of all images in waves.
+// How a call's work is cut: the map in strips of tiles, side by side, the strips of all images in waves.
 struct Cut {
   int64_t rows, strips;              // of an image: rows of tiles, and strips in each
   int64_t tiles;                     // of a strip; some of the last one may lie outside the map
@@ -126,8 +125,7 @@ class Winograd final : public PreparedLayer {
                                             weights_.in_channels()});
   }
 
-  // All products of a wave and a block of output channels,
-  // [product][tile][channel].
+  // All products of a wave and a block of output channels, [product][tile][channel].
   void multiply(const Call& call, int64_t wave, int64_t block, Workspace& space) const {
     const int64_t tiles = call.cut.units_of(wave) * call.cut.tiles;
     const int64_t width = weights_.width(block);
@@ -192,8 +190,8 @@ class Winograd final : public PreparedLayer {
 bool suits_winograd(const LayerAttributes& attributes, const LayerWeights& weights) {
   const std::array<int64_t, 2> ones{1, 1};
   const std::vector<uint8_t>& tile = attributes.pattern.tile;
-  return weights.shape[2] == 3 && weights.shape[3] == 3 && attributes.strides == ones && attributes.dilations == ones &&
-         attributes.group == 1 && std::find(tile.begin(), tile.end(), 0) == tile.end();
+  return weights.shape[1] > 1 && weights.shape[2] == 3 && weights.shape[3] == 3 && attributes.strides == ones &&
+         attributes.dilations == ones && attributes.group == 1 && std::find(tile.begin(), tile.end(), 0) == tile.end();
 }
 
 std::unique_ptr<PreparedLayer> prepare_winograd(const VectorKernels& kernels, const LayerAttributes& attributes,

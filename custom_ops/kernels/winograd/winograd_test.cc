@@ -2,6 +2,7 @@
 #include "kernels/winograd/winograd.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <functional>
 #include <limits>
 
@@ -65,7 +66,7 @@ TEST(every_shape) {
       make_case(1, 33, 12, 40, 100), make_case(1, 2, 3, 300, 7),  // more than one strip
       make_case(1, 1, 1, 1000, 3),   make_case(5, 20, 8, 8, 70),
   };
-  for (const std::array<int64_t, 4> pads : {std::array<int64_t, 4>{0, 0, 0, 0}, {2, 0, 1, 3}, {5, 6, 0, 1}}) {
+  for (const std::array<int64_t, 4> pads : {std::array<int64_t, 4>{0, 0, 0, 0}, {2, 0, 1, 3}, {5, 26, 0, 1}}) {
     cases.push_back(make_case(2, 10, 11, 13, 12));
     cases.back().attributes.pads = pads;
   }
@@ -137,6 +138,29 @@ TEST(waves_threads_and_batch_do_not_change_a_bit) {
   }
 }
 
+// A NaN or infinity makes no output finite that reads it, and changes none of the tiles that do not.
+TEST(nan_and_infinity_stay_near) {
+  std::mt19937 rng(5);
+  for (float value : {std::numeric_limits<float>::quiet_NaN(), kInfinity}) {
+    Case c = make_case(1, 8, 24, 24, 8);
+    c.randomize(rng);
+    Case poisoned = c;
+    poisoned.x[3 * 24 * 24 + 10 * 24 + 13] = value;
+    for (const auto& kernels : kernels_to_test()) {
+      for (const Kernel& kernel : kernels) {
+        const std::vector<float> y = run_kernel(kernel, c, Serial());
+        const std::vector<float> z = run_kernel(kernel, poisoned, Serial());
+        for (int64_t i = 0; i < static_cast<int64_t>(y.size()); ++i) {
+          const int64_t row = std::abs(i / 24 % 24 - 10);
+          const int64_t column = std::abs(i % 24 - 13);
+          if (std::isnan(value) && row <= 1 && column <= 1) CHECK(std::isnan(z[i]), kernel.name, ", output ", i);
+          if (row > 5 || column > 5) CHECK(z[i] == y[i], kernel.name, ", output ", i);
+        }
+      }
+    }
+  }
+}
+
 TEST(it_suits_three_by_three_of_stride_one_with_all_outputs) {
   const Case right = make_case(1, 4, 8, 8, 4);
   CHECK(suits_winograd(right.attributes, right.weights()));
@@ -145,6 +169,7 @@ TEST(it_suits_three_by_three_of_stride_one_with_all_outputs) {
       [](Case& c) { c.attributes.strides = {1, 2}; },
       [](Case& c) { c.attributes.dilations = {2, 1}; },
       [](Case& c) { c.attributes.group = 2; },
+      [](Case& c) { c.w_shape[1] = 1; },
       [](Case& c) { c.w_shape[2] = 1; },
       [](Case& c) { c.w_shape[3] = 5; },
   };
