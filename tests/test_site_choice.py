@@ -132,7 +132,7 @@ def test_the_dense_model_may_be_left(gain: float) -> None:
 def test_what_is_fastest_in_full_skips_nothing_and_leaves_its_budget_to_the_others() -> None:
     """ "a" is faster in full, "b" skipping, "c" cannot be computed in full, "d" is slower in full than dense."""
     in_full = {"a": 0.5, "b": 0.1, "d": -0.1}
-    tuner = Tuner(lambda site, threshold: in_full[site] if threshold == -math.inf else 0.2, winograd="abd")
+    tuner = Tuner(lambda site, threshold: in_full[site] if threshold == -math.inf else 0.2, float, winograd="abd")
     choice = tuner.choose()
     assert tuner.measured == [("a", "b", "d"), ("a", "b"), ("a", "b", "c", "d")]
     assert choice.winograd == {"a"}
@@ -143,25 +143,65 @@ def test_what_is_fastest_in_full_skips_nothing_and_leaves_its_budget_to_the_othe
 
 def test_skipping_must_be_faster_than_in_full_beyond_noise() -> None:
     skipping = {"a": 0.4, "b": 0.6, "c": 0.4, "d": 0.4}
-    tuner = Tuner(lambda site, threshold: 0.3 if threshold == -math.inf else skipping[site], noise=0.1, winograd="abcd")
+    tuner = Tuner(
+        lambda site, threshold: 0.3 if threshold == -math.inf else skipping[site],
+        whole=lambda sites: 1.0 if len(tuner.in_full) == 4 else 2.0,
+        noise=0.1,
+        winograd="abcd",
+    )
     choice = tuner.choose()
     assert choice.winograd == {"a", "c", "d"}
     assert converted(choice) == ["b"]
 
 
 def test_a_site_with_nothing_to_skip_may_be_computed_in_full() -> None:
-    tuner = Tuner(lambda site, threshold: 0.1, winograd="a")
+    tuner = Tuner(lambda site, threshold: 0.1, float, winograd="a")
     tuner.start = operating_point({"a": -math.inf, "b": 1.0, "c": -math.inf, "d": 2.0})
     assert tuner.choose().winograd == {"a"}
 
 
 def test_a_site_in_full_that_does_not_pay_among_its_neighbours_stays_dense() -> None:
     """As "a", which pays while all neighbours are ZapConvs."""
-    tuner = Tuner(lambda site, threshold: len(tuner.zap_convs()) - 3.5 if site == "a" else threshold - 5, winograd="a")
+    tuner = Tuner(
+        lambda site, threshold: len(tuner.zap_convs()) - 3.5 if site == "a" else threshold - 5,
+        winograd="a",
+        whole=lambda sites: 1.0 if tuner.in_full else 2.0,
+    )
     choice = tuner.choose()
     assert choice.winograd == frozenset()
     assert converted(choice) == ["d"]
     assert choice.sites[0].form == Form.DENSE
+
+
+def test_a_site_that_no_longer_pays_skipping_is_computed_in_full_where_that_paid() -> None:
+    """As "b", which pays skipping beside "a" only."""
+
+    def gain(site: str, threshold: float) -> float:
+        if threshold == -math.inf:
+            return 0.3
+        if site == "b":
+            return 0.6 if "a" in tuner.zap_convs() else -0.1
+        return -0.5
+
+    tuner = Tuner(gain, winograd="b")
+    choice = tuner.choose()
+    assert choice.winograd == {"b"}
+    assert converted(choice) == []
+    assert choice.model == times(1.0)
+
+
+@pytest.mark.parametrize(("skipping", "chosen"), [(1.3, []), (1.5, ["a", "b", "c", "d"])])
+def test_the_model_must_be_faster_than_the_one_in_which_nothing_is_skipped(skipping: float, chosen: list[str]) -> None:
+    """Beyond noise; although each site is faster skipping."""
+    tuner = Tuner(
+        lambda site, threshold: 0.3 if threshold == -math.inf else 1.0,
+        whole=lambda sites: 1.0 if tuner.in_full else skipping,
+        noise=0.13,
+        winograd="bc",
+    )
+    choice = tuner.choose()
+    assert converted(choice) == chosen
+    assert choice.winograd == (set() if chosen else {"b", "c"})
 
 
 def test_sites_with_nothing_to_skip_are_not_measured() -> None:

@@ -60,4 +60,7 @@ class Budget:
         """Why a tuned model misses the goal, "" if it does not; the limit is kept by tuning."""
         if self.mac_saving is None or point.mac_saved >= self.mac_saving:
             return ""
-        return f"the layers that pay save {point.mac_saved:.2%} of the MACs, and not {self.mac_saving:.2%}"
+        return (
+            f"the layers that skip save {point.mac_saved:.2%} of the MACs, and not {self.mac_saving:.2%}: "
+            "for the others that is not the fastest"
+        )

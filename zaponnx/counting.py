@@ -14,7 +14,7 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, parser
 
 from zaponnx.errors import ModelError
-from zaponnx.graph.converted import dense_output, zap_conv_name, zap_convs
+from zaponnx.graph.converted import attributes, dense_output, zap_conv_name, zap_convs
 from zaponnx.graph.upgrading import opset_version
 from zaponnx.operator import NHWC_OPERATORS, TO_NCHW
 from zaponnx.operator.body import COMPUTE, transpose
@@ -41,11 +41,13 @@ class Counter:
     Attributes:
         name: The node's name, or its output's if it has none.
         macs_per_output: Multiply-accumulates of one of its outputs, C/group · kH · kW.
+        predicted: Whether it has a predictor to run: not where the pattern has all outputs.
         skipped, outputs: Names of int64 scalars: how many outputs were skipped, and how many there are.
     """
 
     name: str
     macs_per_output: int
+    predicted: bool
     skipped: str
     outputs: str
 
@@ -65,7 +67,13 @@ def add_counters(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[Counter]
         if node.input[1] not in shapes:
             raise ModelError("eval", "its weights are no initializer", where=f"node '{name}'")
         prefix = f"zaponnx.counting/{dense_output(node)}"
-        counter = Counter(name, math.prod(shapes[node.input[1]][1:]), f"{prefix}/skipped", f"{prefix}/outputs")
+        counter = Counter(
+            name,
+            math.prod(shapes[node.input[1]][1:]),
+            not all(attributes(node)["pattern"]),
+            f"{prefix}/skipped",
+            f"{prefix}/outputs",
+        )
         copy.graph.node.append(_counting_node(node, counter))
         outputs = (counter.skipped, counter.outputs)
         copy.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.INT64, []) for name in outputs)

@@ -164,7 +164,8 @@ class _Tally:
         weights = np.array([counter.macs_per_output for counter in counters], np.float64)
         macs = self.outputs * weights
         saved = self.skipped * weights
-        net = saved - self.outputs * PREDICTOR_MACS_PER_OUTPUT
+        predicted = np.array([counter.predicted for counter in counters], bool)
+        net = saved - self.outputs * predicted * PREDICTOR_MACS_PER_OUTPUT
         layers = tuple(
             LayerSaving(counter.name, *map(float, (dense / self.samples, gross / dense, rest / dense)))
             for counter, dense, gross, rest in zip(counters, macs, saved, net, strict=True)

@@ -158,7 +158,7 @@ def _converted_layer(node: onnx.NodeProto, work: Work) -> InspectedLayer:
         "converted",
         residual=node.op_type in RESIDUAL_OPERATORS,
         macs=work.macs,
-        predictor_macs=work.predictor_macs,
+        predictor_macs=0 if all(tile) else work.predictor_macs,
         thresholds=tuple(values["threshold"]),
         pattern=Pattern(rows).spec,
         layout="NHWC" if node.op_type in NHWC_OPERATORS else "NCHW",

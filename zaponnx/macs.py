@@ -22,7 +22,8 @@ PREDICTOR_MACS_PER_OUTPUT = 9
 
 Each of its two depthwise 3×3 convolutions takes 9 MACs per output at most. The first one's input is zero outside the
 pattern: of its 9 taps, the pattern's share s is multiplied on average. The second one is evaluated only outside
-the pattern, for a share 1 − s of the outputs. Together 9·s + 9·(1 − s) = 9, whatever the pattern.
+the pattern, for a share 1 − s of the outputs. Together 9·s + 9·(1 − s) = 9, whatever the pattern,
+unless it has all outputs: then there is nothing to predict.
 """
 
 

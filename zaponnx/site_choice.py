@@ -1,12 +1,13 @@
 """Chooses what becomes of each site: reads measured times, gives the sites that skip, those computed in full, the rest.
 
-A site can be a ZapConv that skips what its predictor says; a ZapConv that computes all outputs by Winograd's minimal
-filtering, at no loss of accuracy, where the library does so; or stay dense. It becomes what is fastest, and skips only
-where that is faster beyond noise than all else. Of the ZapConvs that are not faster than their dense nodes beyond
-noise, the worse half goes dense, and the error that skipping sites no longer cause is spent on the others, which then
-skip more: so they may pay after all, and all are measured again, in the graph as it is now. When all that are left pay,
-the whole model must, too; while it does not, the least profitable ZapConv goes dense. What is left in the end may be
-the dense model.
+A site can be a ZapConv that skips what its predictor says; a ZapConv that computes all outputs, by Winograd's minimal
+filtering, where the library does so; or stay dense. It begins as what is fastest, and skips only where that is faster
+beyond noise than to compute all. Of the ZapConvs that are not faster than their dense nodes beyond noise, the worse
+half changes: a skipping one to computing all, if that has paid, any other to dense. The error that skipping sites no
+longer cause is spent on the others, which then skip more: so they may pay after all, and all are measured again, in the
+graph as it is now. When all that are left pay, the whole model must, too; while it does not, the least profitable
+ZapConv changes. In the end the model must be faster beyond noise than the one in which no site skips and each that paid
+computes all outputs. What is left may be the dense model.
 """
 
 from __future__ import annotations
@@ -136,9 +137,20 @@ def choose(
             if whole.pays:
                 break
             losing = by_gain[:1]
-        dense.update(losing[: math.ceil(len(losing) / 2)])
+        for output in losing[: math.ceil(len(losing) / 2)]:
+            if output in in_full and output not in winograd:
+                winograd.add(output)
+            else:
+                dense.add(output)
         winograd -= dense
         point = redistributed(dense | winograd)
+    if in_full and (in_full.keys() != winograd or _skipping(point)):
+        progress(f"timing the model, {len(in_full)} layers by Winograd", len(dense), len(point.thresholds))
+        nothing_skipped = redistributed(point.thresholds.keys())
+        times = timer.model(build(nothing_skipped, in_full.keys()))
+        if times.pays and not (outputs and _faster(whole, times)):
+            point, winograd, outputs, whole = nothing_skipped, set(in_full), list(in_full), times
+            measured |= in_full
 
     def form(output: str) -> Form:
         return Form.WINOGRAD if output in winograd else Form.SKIPPING if output in outputs else Form.DENSE

@@ -87,6 +87,8 @@ def convert(report: ConversionReport) -> str:
         for row, site in zip(rows, report.converted, strict=True):
             row += [f"{times[site.output].dense_ms:.3f}", f"{times[site.output].converted_ms:.3f}"]
     lines = [table(header, rows), ""]
+    if in_full := sum(site.threshold == -math.inf for site in report.converted):
+        lines.append(f"{in_full} layers compute all outputs, by Winograd's minimal filtering")
     lines += [f"{refusal.name} stays dense: {refusal.reason}" for refusal in report.dense]
     if report.layouts.nhwc:
         lines.append(f"{report.layouts.nhwc} layers in NHWC, with {report.layouts.transposes} Transposes beside them")

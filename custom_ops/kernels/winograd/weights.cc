@@ -32,17 +32,20 @@ WinogradWeights::WinogradWeights(const VectorKernels& kernels, const LayerWeight
   const int64_t count = size(kernels, weights, outputs);
   float* data = data_.reserve(count);
   std::fill(data, data + count, 0.0f);
-  for (int64_t m = 0; m < weights.shape[0]; ++m) {
-    const int64_t index = m / width_;
+  for (int64_t index = 0; index < blocks(); ++index) {
+    const int64_t first = block(index);
+    const int64_t end = std::min(first + width(index), weights.shape[0]);
     for (int64_t c = 0; c < weights.shape[1]; ++c) {
-      const float* taps = weights.W + (m * weights.shape[1] + c) * 9;
-      double columns[kMostInputs * 3];
-      double products[kMostInputs * kMostInputs];
-      for (int i = 0; i < 3; ++i) transform_taps(outputs, taps + i, 3, columns + i, 3);
-      for (int i = 0; i < inputs; ++i) transform_taps(outputs, columns + i * 3, 1, products + i * inputs, 1);
-      float* to = data + index * width_ * in_channels() + c * width(index) + m % width_;
-      for (int i = 0; i < inputs * inputs; ++i, to += in_channels() * out_channels_) {
-        *to = static_cast<float>(products[i]);
+      for (int64_t m = first; m < end; ++m) {  // innermost: neighbours in each product's plane
+        const float* taps = weights.W + (m * weights.shape[1] + c) * 9;
+        double columns[kMostInputs * 3];
+        double products[kMostInputs * kMostInputs];
+        for (int i = 0; i < 3; ++i) transform_taps(outputs, taps + i, 3, columns + i, 3);
+        for (int i = 0; i < inputs; ++i) transform_taps(outputs, columns + i * 3, 1, products + i * inputs, 1);
+        float* to = data + first * in_channels() + c * width(index) + m - first;
+        for (int i = 0; i < inputs * inputs; ++i, to += in_channels() * out_channels_) {
+          *to = static_cast<float>(products[i]);
+        }
       }
     }
   }
