@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class Network:
     """
 
     model: onnx.ModelProto
-    inputs: dict[str, Array] = field(repr=False)
+    inputs: dict[str, Array]
 
     def __repr__(self) -> str:
         """The graph, without its numbers."""
@@ -75,7 +75,7 @@ def networks(draw: Callable[[st.SearchStrategy[Any]], Any], *, newest: bool = Fa
     if net.maybe():
         _take_name_of_convert(net, model)
     feeds = {value.name: net.rng.normal(size=(batch, *value.shape)).astype(np.float32) for value in inputs}
-    return Network(model, {_now(model, index): array for index, array in enumerate(feeds.values())})
+    return Network(model, feeds)
 
 
 def _model(net: Builder, inputs: list[Value], batch: int, ir_versions: Sequence[int]) -> onnx.ModelProto:
@@ -95,9 +95,9 @@ def _model(net: Builder, inputs: list[Value], batch: int, ir_versions: Sequence[
         doc_string="a random network",
     )
     graph.value_info.extend(_output(net, name) for name in inner if name not in outputs and net.maybe())
-    opsets = [helper.make_opsetid("ai.onnx" if net.rarely() else "", net.opset)] + [
-        helper.make_opsetid("local", 1)
-    ] * bool(net.functions)
+    opsets = [helper.make_opsetid("ai.onnx" if net.rarely() else "", net.opset)]
+    if net.functions:
+        opsets.append(helper.make_opsetid("local", 1))
     versions = [version for version in ir_versions if version >= (8 if net.functions else 3)]
     ir_version = net.one_of(8, *versions)
     for tensor in graph.initializer:
@@ -131,7 +131,3 @@ def _take_name_of_convert(net: Builder, model: onnx.ModelProto) -> None:
         for node in graph.node:
             for names in (node.input, node.output):
                 names[:] = [new if name == old else name for name in names]
-
-
-def _now(model: onnx.ModelProto, index: int) -> str:
-    return str(model.graph.input[index].name)
