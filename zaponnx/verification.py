@@ -111,7 +111,12 @@ def _difference(
         if not relative <= tolerance:
             where = f"node '{zap_conv_name(nodes[name])}'" if name in nodes else f"output '{name}'"
             problem = f"at threshold −∞ it differs from the original by {relative:.1e} of its largest value"
-            raise ModelError("convert", f"{problem}, run by the {runner}", where=where, remedy="exclude the node")
+            raise ModelError(
+                "convert",
+                f"{problem}, run by the {runner}",
+                where=where,
+                remedy="calibrate again without the layer (--exclude)",
+            )
         largest = max(largest, relative)
     return largest
 
@@ -129,13 +134,16 @@ def _tolerance(model: onnx.ModelProto) -> float:
     dims = {tensor.name: tensor.dims for tensor in model.graph.initializer}
     lengths = [math.prod(dims[node.input[1]][1:]) for node in zap_convs(model)]
     exact = 16 * float(np.finfo(np.float32).eps) * max(1.0, sum(map(math.sqrt, lengths)))
-    casts = [attributes(node)["to"] for graph in graphs(model.graph) for node in graph.node if node.op_type == "Cast"]
+    nodes = (node for graph in graphs(model.graph) for node in graph.node)
+    casts = [attributes(node)["to"] for node in nodes if node.op_type == "Cast" and node.domain in ("", "ai.onnx")]
     return exact + 16 * max((_STEPS[to] for to in casts if to in _STEPS), default=0.0)
 
 
 def _relative_difference(expected: npt.NDArray[Any], actual: npt.NDArray[Any]) -> float:
-    """The largest difference by the largest finite expected value; NaN where only one is NaN or infinite."""
-    if expected.size == 0 and expected.shape == actual.shape:
+    """The largest difference by the largest finite expected value; NaN where only one is, or for another shape."""
+    if expected.shape != actual.shape:
+        return math.nan
+    if expected.size == 0:
         return 0.0
     same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
     with np.errstate(invalid="ignore"):
@@ -203,6 +211,10 @@ def _random_inputs(session: Any, size: int) -> Arrays:
         shape = [
             dim if isinstance(dim, int) else (_BATCH if axis == 0 else size) for axis, dim in enumerate(value.shape)
         ]
-        random = rng.normal(size=shape) if np.issubdtype(dtype, np.floating) else np.ones(shape)
-        inputs[value.name] = random.astype(dtype)
+        try:
+            random = rng.normal(size=shape) if np.issubdtype(dtype, np.floating) else np.ones(shape)
+            inputs[value.name] = random.astype(dtype)
+        except (MemoryError, ValueError) as error:
+            problem = f"its shape {shape} is too large to check the model with"
+            raise ModelError("convert", problem, where=f"input '{value.name}'") from error
     return inputs

@@ -8,7 +8,7 @@
 namespace zaponnx {
 
 // Has all that we call and is part of every later ORT, so that one build runs on all of them. Tried on 1.20.1
-// to 1.31.1.
+// to 1.32.0.
 constexpr uint32_t kApiVersion = 18;
 
 }  // namespace zaponnx

@@ -40,8 +40,13 @@ def _check_conv(match: Match) -> str:
         # With half of the outputs skipped, 2 · 9 is where the saving just makes up for the predictor.
         return f"its {macs} MACs per output are too few to win back the predictor's {PREDICTOR_MACS_PER_OUTPUT}"
     # Of a copy, which is dropped with the values that it reads from disk.
-    if not np.isfinite(match.weights.copy().values).all():
+    weights = match.weights.copy().values
+    with np.errstate(over="ignore", invalid="ignore"):
+        folded = (weights * match.affine.scale[:, None, None, None]).astype(np.float32)
+    if not np.isfinite(weights).all():
         return "its weights are not all finite"
+    if not np.isfinite(folded).all():
+        return "its weights are not finite when what follows it is folded into them"
     return ""
 
 

@@ -34,17 +34,14 @@ def constant(tensor: gs.Tensor) -> gs.Constant | None:
 
 def _evaluated(node: gs.Node) -> gs.Constant | None:
     """What a node makes of its inputs; None if one is not constant, or they do not fit together or into memory."""
-    inputs = []
-    for tensor in node.inputs:
-        found = constant(tensor)
-        if found is None:
-            return None
-        inputs.append(found)
     # It logs to stdout where it loads a type that numpy lacks.
     with G_LOGGER.suppress():
         try:
+            inputs = [found for tensor in node.inputs if (found := constant(tensor)) is not None]
+            if len(inputs) < len(node.inputs):
+                return None
             values = _EVALUATIONS[node.op](node, *(found.values for found in inputs))
-        except (ValueError, IndexError, MemoryError):
+        except (LookupError, ValueError, TypeError, OverflowError, MemoryError, RecursionError):
             return None
     return None if values is None else gs.Constant(node.outputs[0].name, values)
 

@@ -21,7 +21,7 @@ def explicit_pads(conv: gs.Node, kernel: Sequence[int], input_shape: Shape | Non
         input_shape: Its input's (N, C, H, W) as far as known.
     """
     mode = conv.attrs.get("auto_pad", "NOTSET")
-    if mode == "NOTSET":
+    if mode in ("", "NOTSET"):  # ONNX Runtime takes the first for the second
         return list(conv.attrs.get("pads", [0, 0, 0, 0]))
     if mode == "VALID":
         return [0, 0, 0, 0]

@@ -14,9 +14,9 @@ import onnx_graphsurgeon as gs
 from onnx import shape_inference
 
 from zaponnx.errors import ModelError
-from zaponnx.graph.constants import constant
+from zaponnx.graph.constants import CONSTANT_OPERATORS, constant
 from zaponnx.graph.surgery import is_op
-from zaponnx.graph.symbols import ELEMENTWISE, Shape, with_equal_symbols
+from zaponnx.graph.symbols import Shape, with_equal_symbols
 from zaponnx.models import MEND, first_line
 from zaponnx.operator.schema import register_schemas
 
@@ -86,7 +86,7 @@ def _constant_shapes(graph: gs.Graph) -> list[onnx.ValueInfoProto]:
     """The shapes of constants that nodes make, of which ONNX does not follow all: weights, biases and the like."""
     made = {}
     for node in graph.nodes:
-        for tensor in node.inputs if is_op(node, "Conv", *ELEMENTWISE) else ():
+        for tensor in () if is_op(node, *CONSTANT_OPERATORS) else node.inputs:
             found = None if isinstance(tensor, gs.Constant) else constant(tensor)
             if found is not None and found.dtype == np.float32:
                 made[tensor.name] = onnx.helper.make_tensor_value_info(tensor.name, onnx.TensorProto.FLOAT, found.shape)
