@@ -101,5 +101,5 @@ def differences(
 
 
 def _difference(expected: Array, actual: Array) -> float:
-    """NaN where either has one."""
-    return float(np.abs(actual - expected).max() / np.abs(expected).max())
+    """NaN where either has one; the scale of zeros, as of a head that is initialized so, is 1."""
+    return float(np.abs(actual - expected).max() / (np.abs(expected).max() or 1.0))

@@ -1,7 +1,7 @@
 """torchvision's networks, exported by both of torch's exporters.
 
 `dynamo` traces with torch.export; `torchscript` is the older one, which writes older opsets. Both fold the batch norms
-that follow a convolution. The batch is dynamic.
+that follow a convolution.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ DYNAMO = "dynamo"
 TORCHSCRIPT = "torchscript"
 
 
-def exported(name: str, exporter: str, opset: int, size: int, seed: int, **keywords: Any) -> onnx.ModelProto:
+def exported(
+    name: str, exporter: str, opset: int, size: int, seed: int, *, dynamic_batch: bool, **keywords: Any
+) -> onnx.ModelProto:
     """A network with seeded random weights.
 
     Args:
@@ -32,6 +34,7 @@ def exported(name: str, exporter: str, opset: int, size: int, seed: int, **keywo
         opset: That it is to write.
         size: Of the square images that it is traced with.
         seed: Of the weights.
+        dynamic_batch: Whether the batch is dynamic, else it is 1.
         **keywords: Of torchvision's builder.
     """
     with torch.random.fork_rng(devices=[]):
@@ -40,7 +43,7 @@ def exported(name: str, exporter: str, opset: int, size: int, seed: int, **keywo
         _scatter(network)
     sample = torch.zeros(1, 3, size, size)
     with _quiet():
-        return (_dynamo if exporter == DYNAMO else _torchscript)(network.eval(), sample, opset)
+        return (_dynamo if exporter == DYNAMO else _torchscript)(network.eval(), sample, opset, dynamic_batch)
 
 
 @torch.no_grad()
@@ -58,13 +61,13 @@ def _scatter(network: nn.Module) -> None:
             module.bias.normal_(std=0.1)
 
 
-def _dynamo(network: nn.Module, sample: torch.Tensor, opset: int) -> onnx.ModelProto:
+def _dynamo(network: nn.Module, sample: torch.Tensor, opset: int, dynamic_batch: bool) -> onnx.ModelProto:
     program = torch.onnx.export(
         network,
         (sample,),
         input_names=["input"],
         opset_version=opset,
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        dynamic_shapes=({0: torch.export.Dim("batch")},) if dynamic_batch else None,
         dynamo=True,
         verbose=False,
     )
@@ -72,7 +75,7 @@ def _dynamo(network: nn.Module, sample: torch.Tensor, opset: int) -> onnx.ModelP
     return program.model_proto
 
 
-def _torchscript(network: nn.Module, sample: torch.Tensor, opset: int) -> onnx.ModelProto:
+def _torchscript(network: nn.Module, sample: torch.Tensor, opset: int, dynamic_batch: bool) -> onnx.ModelProto:
     file = io.BytesIO()
     torch.onnx.export(
         network,
@@ -80,7 +83,7 @@ def _torchscript(network: nn.Module, sample: torch.Tensor, opset: int) -> onnx.M
         file,  # type: ignore[arg-type] # it takes streams too
         input_names=["input"],
         opset_version=opset,
-        dynamic_axes={"input": {0: "batch"}},
+        dynamic_axes={"input": {0: "batch"}} if dynamic_batch else None,
         dynamo=False,
     )
     return onnx.load_model_from_string(file.getvalue())

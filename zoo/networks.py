@@ -19,6 +19,8 @@ LIGHT = "onnx"
 """The origin of the light graphs, in place of an exporter."""
 
 _BATCH = 2
+_SINGLE = ("convnext_tiny", "vit_b_16")
+"""What the newer exporter cannot give a dynamic batch."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,13 @@ class Network:
         """The network with random weights, not normalized."""
         if self.origin == LIGHT:
             return light_graph(self.name, SEED)
-        return exported(self.name, self.origin, self.opset, self.size, SEED, **self.keywords)
+        dynamic = self.name not in _SINGLE
+        return exported(self.name, self.origin, self.opset, self.size, SEED, dynamic_batch=dynamic, **self.keywords)
 
     def images(self) -> npt.NDArray[np.float32]:
         """What to run it on, (N, 3, size, size): the light graphs prescribe a batch of one."""
-        return synthetic_images(1 if self.origin == LIGHT else _BATCH, self.size, SEED)
+        batch = 1 if self.origin == LIGHT or self.name in _SINGLE else _BATCH
+        return synthetic_images(batch, self.size, SEED)
 
 
 _LIGHT_GRAPHS = (
@@ -77,7 +81,7 @@ _TORCHVISION: Mapping[str, tuple[int, Mapping[str, Any]]] = {
     "wide_resnet50_2": (96, {}),
     "densenet121": (96, {}),
     "googlenet": (96, {"init_weights": False}),
-    "inception_v3": (128, {"init_weights": False}),
+    "inception_v3": (224, {"init_weights": False}),
     "squeezenet1_1": (96, {}),
     "mobilenet_v2": (96, {}),
     "mobilenet_v3_large": (96, {}),
