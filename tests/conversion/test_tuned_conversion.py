@@ -33,7 +33,7 @@ def times(gain: float) -> PairedTimes:
 
 
 class FakeStopwatch:
-    """Sites gain what `gains` says, or `in_full` if they skip nothing; the model gains `whole`, or half if none skips."""
+    """Sites gain what `gains` says, or `in_full` if they skip nothing; the model `whole`, or half of it."""
 
     gains: ClassVar[Mapping[str, float]]
     in_full: ClassVar[Mapping[str, float]]
