@@ -61,11 +61,17 @@ def write_report(results: Results, points: Mapping[str, Sequence[Point]], direct
         directory, name: Where to.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    texts = {".json": json.dumps(asdict(results), indent=1, default=str) + "\n", ".md": markdown(results, points)}
+    as_json = json.dumps(asdict(results), indent=1, default=_file_name)
+    texts = {".json": as_json + "\n", ".md": markdown(results, points)}
     for suffix, text in texts.items():
         with atomic_path(directory / f"{name}{suffix}", "bench") as temporary:
             temporary.write_text(text, encoding="utf-8")
     return [directory / f"{name}{suffix}" for suffix in texts]
+
+
+def _file_name(path: Path) -> str:
+    """All of a path that means something on another machine."""
+    return path.name
 
 
 def markdown(results: Results, points: Mapping[str, Sequence[Point]]) -> str:

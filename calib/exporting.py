@@ -115,7 +115,7 @@ def _traced(network: nn.Module, shape: tuple[int, ...], opset: int, static_batch
     outputs = forward(network, sample, source)
     batch = None if static_batch else ({0: torch.export.Dim("batch")},)
     try:
-        with _quiet():
+        with quiet_torch():
             program = torch.onnx.export(
                 network,
                 (sample,),
@@ -136,7 +136,7 @@ def _traced(network: nn.Module, shape: tuple[int, ...], opset: int, static_batch
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_torch() -> Iterator[None]:
     """Silences torch's deprecation warnings and its logging of failures, which also arrive as exceptions."""
     disabled = logging.root.manager.disable
     logging.disable(logging.ERROR)

@@ -7,16 +7,13 @@ that follow a convolution.
 from __future__ import annotations
 
 import io
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import onnx
 import torch
 from torch import nn
 
+from zaponnx.calib.exporting import quiet_torch
 from zaponnx.calib.torchvision_compat import torchvision_models
 
 DYNAMO = "dynamo"
@@ -42,7 +39,7 @@ def exported(
         network: nn.Module = torchvision_models().get_model(name, weights=None, **keywords)
         _scatter(network)
     sample = torch.zeros(1, 3, size, size)
-    with _quiet():
+    with quiet_torch():
         return (_dynamo if exporter == DYNAMO else _torchscript)(network.eval(), sample, opset, dynamic_batch)
 
 
@@ -87,16 +84,3 @@ def _torchscript(network: nn.Module, sample: torch.Tensor, opset: int, dynamic_b
         dynamo=False,
     )
     return onnx.load_model_from_string(file.getvalue())
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences torch's deprecation warnings and its logging."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)

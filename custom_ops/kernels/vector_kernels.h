@@ -27,8 +27,7 @@ struct TapRuns {
 struct ChunkWeights {
   const float* data;
   int64_t stride;
-  bool prefetch;  // the layer's weights do not stay in L2: fetch the next
-                  // channels' ahead
+  bool prefetch;  // the layer's weights do not stay in L2: fetch the next channels' ahead
 };
 
 // out[out_pixel[i] * out_stride + m] (+)= Σ patch[pixel[i] + tap] · weights[m, tap] for
@@ -73,8 +72,7 @@ struct PredictArgs {
   int64_t height, width;      // of the map
   int64_t top, left;          // of the tile in the map
   int32_t rows, columns;      // of the tile
-  const uint8_t* in_pattern;  // 1 where a pixel is in the pattern, 0 outside the
-                              // map; at (top - 2, left - 2)
+  const uint8_t* in_pattern;  // 1 where a pixel is in the pattern, 0 outside the map; at (top - 2, left - 2)
   int64_t in_pattern_stride;  // between rows
   const TilePixel* pixel;     // the tile's pixels outside the pattern
   int32_t pixels;

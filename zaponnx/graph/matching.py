@@ -59,7 +59,8 @@ class Match:
         """Whether the library computes it by Winograd's minimal filtering where nothing is skipped."""
         attributes = self.conv.attrs
         ones = all(attributes.get(name, [1, 1]) == [1, 1] for name in ("strides", "dilations"))
-        return ones and attributes.get("group", 1) == 1 and tuple(self.weights.shape[2:]) == (3, 3)
+        _, channels, *kernel = self.weights.shape
+        return ones and attributes.get("group", 1) == 1 and channels > 1 and kernel == [3, 3]
 
 
 def match(conv: gs.Node, graph: gs.Graph, shapes: Mapping[str, Shape]) -> Match | str:

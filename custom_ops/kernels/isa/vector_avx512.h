@@ -4,8 +4,7 @@
 #include "kernels/isa/vector_avx2.h"
 
 namespace zaponnx {
-namespace {  // each file that includes this compiles its own copy, with its own
-             // instruction set
+namespace {  // each file that includes this compiles its own copy, with its own instruction set
 
 struct Avx512 {
   using Vector = __m512;

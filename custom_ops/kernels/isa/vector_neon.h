@@ -6,8 +6,7 @@
 #include <cstdint>
 
 namespace zaponnx {
-namespace {  // each file that includes this compiles its own copy, with its own
-             // instruction set
+namespace {  // each file that includes this compiles its own copy, with its own instruction set
 
 struct Neon {
   using Vector = float32x4_t;

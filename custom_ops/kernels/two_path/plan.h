@@ -90,8 +90,7 @@ struct Plan {
   PatchLayout layout;
   PatternMap pattern;
   int64_t groups, group_channels, range, ranges;
-  int64_t unit_patches;  // patches of a unit: one for each group and chunk of
-                         // input channels
+  int64_t unit_patches;  // patches of a unit: one for each group and chunk of input channels
   bool fused;            // a map is one tile: its predictions depend on its own tasks alone
   int64_t units;         // of the call; unit = image * grid.count + tile
   int64_t wave_units;    // of a wave but the last

@@ -5,10 +5,10 @@
 //      m x m outputs, with bias, residual and activation.
 //
 // m is 4, where the weights take 4 times the memory of W and the products are a quarter of the multiply-adds, or 2 for
-// large weights, where it is 1.8 times and 4/9: with m = 4 everywhere, a session of VGG-16 would need more than 1.3
-// times the memory of the dense one. How an output is summed up depends on its place in its tile alone, so results are
-// reproducible bit for bit for an instruction set. They differ from those of a sum of products by rounding, and a NaN
-// or infinity in X may reach any output of the tiles that read it.
+// large weights, where it is 1.8 times and 4/9, so that their memory does not grow without bound. How an output is
+// summed up depends on its place in its tile alone, so results are reproducible bit for bit for an instruction set.
+// They differ from those of a sum of products by rounding, and a NaN or infinity in X may reach any output of the tiles
+// that read it.
 //
 // Measured (Zen 4, AVX-512, one thread, NHWC, whole layers, GMAC/s of the convolution's 9 C multiply-adds per output;
 // ORT's dense kernel in its own layout has 45-56, the peak is 57), m = 4 / m = 2, builds that were run in turn:
@@ -29,8 +29,8 @@ struct WinogradLimits {
 
 bool suits_winograd(const LayerAttributes& attributes, const LayerWeights& weights);
 
-// For a layer that it suits; with the loops of one instruction set, which the
-// machine must support; `kernels` outlives the layer.
+// For a layer that it suits; with the loops of one instruction set, which the machine must support; `kernels` outlives
+// the layer.
 std::unique_ptr<PreparedLayer> prepare_winograd(const VectorKernels& kernels, const LayerAttributes& attributes,
                                                 const LayerWeights& weights, const WinogradLimits& limits = {});
 
