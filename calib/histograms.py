@@ -1,7 +1,8 @@
 """Histograms of predicted values: reads outputs and their predictions, accumulates what the curves are made of.
 
 Both curves are sums over outputs, so the number of outputs and the sum of their true values per bin of predicted value
-give them exactly at every bin edge.
+give them exactly at every bin edge. So do the numbers of outputs by the magnitude of their true value, zero among them,
+for the rates of true and false zeros.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zaponnx.artifacts import Floats, Predictor, SiteCalibration
+from zaponnx.artifacts import MAGNITUDES, Floats, Predictor, SiteCalibration
 from zaponnx.graph.site import Site
 
 
@@ -39,6 +40,7 @@ class SiteHistogram:
         self._bins = len(edges) + 1
         self._counts = torch.zeros(site.channels * self._bins, dtype=torch.int64)
         self._values = torch.zeros(site.channels * self._bins, dtype=torch.float64)
+        self._magnitudes = torch.zeros(MAGNITUDES * self._bins, dtype=torch.int64)
         self._total_value = 0.0
         self._outputs = 0
         self._samples = 0
@@ -56,10 +58,13 @@ class SiteHistogram:
         self._total_value += float(output.sum(dtype=torch.float64))
         predicted = predictions[:, :, ~mask].contiguous()
         bins = torch.bucketize(predicted, self._edges)  # edges[j-1] < V <= edges[j]; NaN is above all edges
+        true = output[:, :, ~mask].contiguous()
+        classed = (magnitude_classes(true) * self._bins + bins).flatten()
+        self._magnitudes += torch.bincount(classed, minlength=len(self._magnitudes))
         bins += (torch.arange(self._site.channels) * self._bins)[:, None]
         flat = bins.flatten()
         self._counts += torch.bincount(flat, minlength=len(self._counts))
-        self._values += torch.bincount(flat, output[:, :, ~mask].flatten().double(), minlength=len(self._values))
+        self._values += torch.bincount(flat, true.flatten().double(), minlength=len(self._values))
 
     def result(self, predictor: Predictor) -> SiteCalibration:
         """What was counted, with the predictor that made the predictions."""
@@ -75,4 +80,11 @@ class SiteHistogram:
             total_value=self._total_value,
             outputs=self._outputs,
             samples=self._samples,
+            magnitudes=self._magnitudes.numpy().reshape(MAGNITUDES, self._bins),
         )
+
+
+def magnitude_classes(values: Tensor) -> Tensor:
+    """The class of each value, float32 and not negative, int32: 0 for zero, else by powers of two, see `MAGNITUDES`."""
+    exponents = torch.frexp(values).exponent  # 2^(exponent-1) <= value < 2^exponent
+    return torch.where(values > 0, (exponents + 16).clamp(1, MAGNITUDES - 1), 0)

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from zaponnx.artifact_files import load_calibration, load_fit, save_calibration, save_fit
-from zaponnx.artifacts import Calibration, Fit, OperatingPoint, Predictor, SiteCalibration
+from zaponnx.artifacts import MAGNITUDES, Calibration, Fit, OperatingPoint, Predictor, SiteCalibration
 from zaponnx.errors import ArtifactError
 from zaponnx.patterns import Pattern
 
@@ -27,17 +27,19 @@ def site(output: str, channels: int) -> SiteCalibration:
     weights = {name: rng.normal(size=(channels, 1, 3, 3)).astype(np.float32) for name in ("P1", "P2")}
     biases = {name: rng.normal(size=channels).astype(np.float32) for name in ("p1", "p2")}
     values = rng.random(size=(channels, 4))
+    counts = rng.integers(0, 9, size=(channels, 4))
     return SiteCalibration(
         name=f"conv of {output}",
         output=output,
         channels=channels,
         macs_per_output=27,
         predictor=Predictor(**weights, **biases),
-        counts=rng.integers(0, 9, size=(channels, 4)),
+        counts=counts,
         values=values,
         total_value=values.sum() * 2,
         outputs=1000,
         samples=10,
+        magnitudes=np.concatenate([counts.sum(axis=0, keepdims=True), np.zeros((MAGNITUDES - 1, 4), np.int64)]),
     )
 
 
@@ -79,6 +81,7 @@ def test_calibration_round_trip(calibration: Calibration, tmp_path: Path) -> Non
             np.testing.assert_array_equal(getattr(before.predictor, name), getattr(after.predictor, name))
         np.testing.assert_array_equal(before.counts, after.counts)
         np.testing.assert_array_equal(before.values, after.values)
+        np.testing.assert_array_equal(before.magnitudes, after.magnitudes)
 
 
 def test_strided_arrays_are_written_in_order(calibration: Calibration, tmp_path: Path) -> None:
@@ -158,7 +161,7 @@ def poison(arrays: dict[str, Any], name: str, value: float) -> None:
 
 
 CALIBRATION_DAMAGE: dict[str, Callable[[dict[str, Any], dict[str, Any]], object]] = {
-    "version": lambda header, arrays: header.update(version=2),
+    "version": lambda header, arrays: header.update(version=1),
     "no version": lambda header, arrays: header.pop("version"),
     "version type": lambda header, arrays: header.update(version=True),
     "unknown key": lambda header, arrays: header.update(extra=1),
@@ -185,6 +188,8 @@ CALIBRATION_DAMAGE: dict[str, Callable[[dict[str, Any], dict[str, Any]], object]
     "histogram shape": lambda header, arrays: arrays.update({"sites.0.counts": np.zeros((3, 3), np.int64)}),
     "nan weight": lambda header, arrays: poison(arrays, "sites.0.P2", math.nan),
     "infinite bias": lambda header, arrays: poison(arrays, "sites.0.p2", math.inf),
+    "no magnitudes": lambda header, arrays: arrays.pop("sites.0.magnitudes"),
+    "other magnitudes": lambda header, arrays: poison(arrays, "sites.0.magnitudes", 99),
     "negative count": lambda header, arrays: poison(arrays, "sites.0.counts", -1),
     "huge counts": lambda header, arrays: arrays.update({"sites.0.counts": np.full((3, 4), 2**62)}),
     "negative value": lambda header, arrays: poison(arrays, "sites.0.values", -1.0),

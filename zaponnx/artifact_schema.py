@@ -16,6 +16,7 @@ import numpy.typing as npt
 from zaponnx.artifacts import (
     CALIBRATION_VERSION,
     FIT_VERSION,
+    MAGNITUDES,
     Calibration,
     Fit,
     OperatingPoint,
@@ -37,6 +38,8 @@ def calibration_parts(calibration: Calibration) -> tuple[dict[str, Any], Arrays]
     arrays: Arrays = {"edges": calibration.edges}
     for index, site in enumerate(calibration.sites):
         site_arrays = {**vars(site.predictor), "counts": site.counts, "values": site.values}
+        if site.magnitudes is not None:
+            site_arrays["magnitudes"] = site.magnitudes
         arrays |= {f"sites.{index}.{name}": array for name, array in site_arrays.items()}
     header = {
         "version": CALIBRATION_VERSION,
@@ -68,7 +71,7 @@ def calibration_of(fields: Fields, arrays: Arrays, *, summed: bool = False) -> C
     Args:
         fields: The header; all of it is taken.
         arrays: By their names in the file; all are taken.
-        summed: Whether the histograms are sums over the channels, int64 and float64 (1, B+1).
+        summed: Whether the histograms are sums over the channels, int64 and float64 (1, B+1), without magnitudes.
 
     Raises:
         ArtifactError: They are not sound or do not go together.
@@ -101,6 +104,7 @@ def _site(fields: Fields, arrays: Arrays, prefix: str, edges: int, summed: bool)
     weights = {name: _array(fields, arrays, prefix + name, np.float32, shape) for name, shape in shapes.items()}
     counts = _array(fields, arrays, f"{prefix}counts", np.int64, histogram)
     values = _array(fields, arrays, f"{prefix}values", np.float64, histogram)
+    magnitudes = None if summed else _array(fields, arrays, f"{prefix}magnitudes", np.int64, (MAGNITUDES, edges + 1))
     site = SiteCalibration(
         name=fields.text("name"),
         output=fields.text("output"),
@@ -112,10 +116,13 @@ def _site(fields: Fields, arrays: Arrays, prefix: str, edges: int, summed: bool)
         total_value=fields.number("total_value", low=0),
         outputs=fields.integer("outputs"),
         samples=fields.integer("samples"),
+        magnitudes=magnitudes,
     )
     fields.done()
     if np.any(counts < 0) or counts.sum(dtype=np.float64) > site.outputs:
         fields.refuse("outputs", "are fewer than its histogram counts")
+    if magnitudes is not None and (np.any(magnitudes < 0) or np.any(magnitudes.sum(axis=0) != counts.sum(axis=0))):
+        fields.refuse("magnitudes", "are not of the outputs that its histogram counts")
     # Both are sums of the same non-negative values, added up in different orders.
     with np.errstate(over="ignore"):
         histogram_value = values.sum()

@@ -15,8 +15,11 @@ import numpy.typing as npt
 
 from zaponnx.patterns import Pattern
 
-CALIBRATION_VERSION = 1
+CALIBRATION_VERSION = 2
 FIT_VERSION = 1
+
+MAGNITUDES = 33
+"""Classes of true values: 0 is zero, k from 1 has 2^(k-17) up to 2^(k-16), the first and the last all beyond, too."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -52,6 +55,8 @@ class SiteCalibration:
         total_value: Sum of all post-ReLU values, pattern included.
         outputs: Number of outputs seen, pattern included.
         samples: Number of samples they were measured on.
+        magnitudes: int64 (MAGNITUDES, B+1), those outputs of all channels by the class of their true value and by
+            predicted value. None in a converted model, which does not carry them.
     """
 
     name: str
@@ -64,6 +69,7 @@ class SiteCalibration:
     total_value: float
     outputs: int
     samples: int
+    magnitudes: npt.NDArray[np.int64] | None = None
 
     @property
     def macs(self) -> float:

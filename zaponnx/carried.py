@@ -49,7 +49,12 @@ def carried_metadata(removed: Originals, calibration: Calibration, fit: Fit) -> 
         "parts": _base64(removed.parts.SerializeToString(deterministic=True)),
     }
     sites = tuple(
-        replace(site, counts=site.counts.sum(axis=0, keepdims=True), values=site.values.sum(axis=0, keepdims=True))
+        replace(
+            site,
+            counts=site.counts.sum(axis=0, keepdims=True),
+            values=site.values.sum(axis=0, keepdims=True),
+            magnitudes=None,
+        )
         for site in calibration.sites
     )
     header, arrays = calibration_parts(replace(calibration, sites=sites, settings=recorded_settings(calibration)))

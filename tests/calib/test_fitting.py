@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from zaponnx.artifact_files import load_fit, save_calibration
-from zaponnx.artifacts import Calibration, Fit, Predictor, SiteCalibration
+from zaponnx.artifacts import MAGNITUDES, Calibration, Fit, Predictor, SiteCalibration
 from zaponnx.calib.curves import measured_curve
 from zaponnx.calib.fitting import fit
 from zaponnx.calib.histograms import bin_edges
@@ -24,6 +24,7 @@ def site(output: str, *, middle: float, seed: int) -> SiteCalibration:
     predicted = generator.normal(middle, 0.5, 100_000).astype(np.float32)
     true = np.maximum(predicted + generator.normal(-0.3, 0.2, predicted.shape), 0)
     bins = np.searchsorted(edges, predicted)
+    counts = np.bincount(bins, minlength=len(edges) + 1)[None].astype(np.int64)
     weights = np.zeros((1, 1, 3, 3), np.float32)
     return SiteCalibration(
         name=output,
@@ -31,11 +32,12 @@ def site(output: str, *, middle: float, seed: int) -> SiteCalibration:
         channels=1,
         macs_per_output=9,
         predictor=Predictor(weights, np.zeros(1, np.float32), weights, np.zeros(1, np.float32)),
-        counts=np.bincount(bins, minlength=len(edges) + 1)[None].astype(np.int64),
+        counts=counts,
         values=np.bincount(bins, true, minlength=len(edges) + 1)[None],
         total_value=float(2 * true.sum()),
         outputs=200_000,
         samples=10,
+        magnitudes=np.concatenate([counts, np.zeros((MAGNITUDES - 1, len(edges) + 1), np.int64)]),
     )
 
 

@@ -10,7 +10,7 @@ import torch
 
 from zaponnx.artifacts import Predictor
 from zaponnx.calib.curves import measured_curve
-from zaponnx.calib.histograms import SiteHistogram, bin_edges
+from zaponnx.calib.histograms import SiteHistogram, bin_edges, magnitude_classes
 from zaponnx.graph.site import Site
 from zaponnx.patterns import Pattern
 
@@ -66,3 +66,22 @@ def test_a_site_whose_outputs_are_all_zero_loses_nothing() -> None:
     histogram = SiteHistogram(SITE, bin_edges())
     histogram.add(torch.zeros(1, 3, 5, 7), torch.zeros(1, 3, 5, 7), MASK)
     assert measured_curve(histogram.result(PREDICTOR), bin_edges()).at(math.inf) == (0.0, 51 * 18)
+
+
+def test_outputs_are_classed_by_their_magnitude(batches: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    histogram = SiteHistogram(SITE, bin_edges())
+    for output, predictions in batches:
+        histogram.add(output, predictions, MASK)
+    found = histogram.result(PREDICTOR)
+    assert found.magnitudes is not None
+    assert np.array_equal(found.magnitudes.sum(axis=0), found.counts.sum(axis=0))
+    skipped = int(np.searchsorted(bin_edges(), np.float32(0.5))) + 1  # bins of a threshold of 0.5
+    outputs = torch.cat([output for output, _ in batches])[:, :, ~MASK]
+    low = torch.cat([predicted for _, predicted in batches])[:, :, ~MASK] <= 0.5
+    assert found.magnitudes[0, :skipped].sum() == int(((outputs == 0) & low).sum())
+    assert found.magnitudes[17, :skipped].sum() == int(((outputs >= 1) & (outputs < 2) & low).sum())
+
+
+def test_classes_of_magnitude_are_powers_of_two_open_at_both_ends() -> None:
+    values = torch.tensor([0, 2**-30, 2**-16, 2**-15, 0.99, 1, 1.99, 2, 2**15, 1e30])
+    assert magnitude_classes(values).tolist() == [0, 1, 1, 2, 16, 17, 17, 18, 32, 32]

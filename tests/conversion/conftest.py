@@ -15,7 +15,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from zaponnx.artifact_files import load_calibration, load_fit, save_calibration, save_fit
-from zaponnx.artifacts import Calibration, Fit, OperatingPoint, Predictor, SiteCalibration
+from zaponnx.artifacts import MAGNITUDES, Calibration, Fit, OperatingPoint, Predictor, SiteCalibration
 from zaponnx.conversion import convert
 from zaponnx.conversion_report import ConversionReport
 from zaponnx.errors import ZapError
@@ -91,9 +91,11 @@ def site_calibration(name: str, output: str, macs_per_output: int) -> SiteCalibr
     rng = np.random.default_rng(len(output))
     shapes = ((8, 1, 3, 3), (8,), (8, 1, 3, 3), (8,))
     predictor = Predictor(*(rng.normal(size=shape).astype(np.float32) for shape in shapes))
-    return SiteCalibration(
-        name, output, 8, macs_per_output, predictor, np.ones((8, 3), np.int64), np.ones((8, 3)), 50.0, 2 * 8 * 144, 2
-    )
+    magnitudes = np.zeros((MAGNITUDES, 3), np.int64)
+    magnitudes[0] = 8
+    counts, values = np.ones((8, 3), np.int64), np.ones((8, 3))
+    totals = (50.0, 2 * 8 * 144, 2)
+    return SiteCalibration(name, output, 8, macs_per_output, predictor, counts, values, *totals, magnitudes)
 
 
 def point(epsilon: float, mac_saved: float, first: float, second: float) -> OperatingPoint:
