@@ -1,10 +1,18 @@
-"""All graphs and tensors of a model, those in subgraphs, functions and training included."""
+"""All graphs, tensors and names of a model, those in subgraphs, functions and training included."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 import onnx
+
+ONNX_DOMAINS = ("", "ai.onnx")
+"""The names of the domain of ONNX's own operators."""
+
+
+def onnx_operator(node: onnx.NodeProto) -> str:
+    """The ONNX operator that a node is, "" for one of another domain, whatever its name."""
+    return str(node.op_type) if node.domain in ONNX_DOMAINS else ""
 
 
 def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
@@ -21,6 +29,13 @@ def node_graphs(nodes: Sequence[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
                 yield from graphs(subgraph)
 
 
+def model_graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
+    """The main graph, those of training, and all graphs in their nodes' attributes, at any depth."""
+    training = [graph for info in model.training_info for graph in (info.initialization, info.algorithm)]
+    for graph in (model.graph, *training):
+        yield from graphs(graph)
+
+
 def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """All tensors that may hold data, the main graph's initializers first."""
     yield from model.graph.initializer
@@ -29,8 +44,7 @@ def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 
 def inner_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """The tensors that are no initializers of the main graph."""
-    training = [graph for info in model.training_info for graph in (info.initialization, info.algorithm)]
-    inner = [*node_graphs(model.graph.node), *(each for graph in training for each in graphs(graph))]
+    _, *inner = model_graphs(model)
     inner += [graph for function in model.functions for graph in node_graphs(function.node)]
     for graph in inner:
         yield from graph.initializer

@@ -9,15 +9,16 @@ from zaponnx.graph.converted import zap_convs
 from zaponnx.graph.upgrading import opset_version
 from zaponnx.operator import DOMAIN, VERSION
 from zaponnx.operator.body import build_body
-from zaponnx.traversal import graphs
+from zaponnx.traversal import model_graphs, onnx_operator
 
 
-def tensor_names(graph: onnx.GraphProto) -> set[str]:
-    """All names of tensors, those in subgraphs too."""
+def tensor_names(model: onnx.ModelProto) -> set[str]:
+    """All names of tensors, those in subgraphs and of training too."""
     names: set[str] = set()
-    for inner in graphs(graph):
-        names.update(tensor.name for tensor in (*inner.initializer, *inner.input))
-        names.update(name for node in inner.node for name in (*node.input, *node.output))
+    for graph in model_graphs(model):
+        names.update(tensor.name for tensor in (*graph.initializer, *graph.input))
+        names.update(tensor.values.name for tensor in graph.sparse_initializer)
+        names.update(name for node in graph.node for name in (*node.input, *node.output))
     return names
 
 
@@ -29,16 +30,18 @@ def new_name(wanted: str, names: set[str]) -> str:
     return wanted
 
 
-def drop_unread(graph: onnx.GraphProto, candidates: set[str]) -> None:
-    """Drops those of the candidate tensors that nothing reads any more, and the constants that they came from."""
+def drop_unread(model: onnx.ModelProto, candidates: set[str]) -> None:
+    """Drops those of the candidate tensors that nothing reads any more, and the constants that they came from.
+
+    Candidates are tensors of the main graph. What training reads, binds or updates is read.
+    """
+    graph = model.graph
     while True:
-        read = {name for inner in graphs(graph) for node in inner.node for name in node.input}
-        read.update(value.name for inner in graphs(graph) for value in inner.output)
-        unread = candidates - read
+        unread = candidates - _read(model)
         dead = [
             index
             for index, node in enumerate(graph.node)
-            if node.op_type in CONSTANT_OPERATORS and set(node.output) <= unread
+            if onnx_operator(node) in CONSTANT_OPERATORS and set(node.output) <= unread
         ]
         if not dead:
             break
@@ -54,6 +57,21 @@ def drop_unread(graph: onnx.GraphProto, candidates: set[str]) -> None:
         for index in reversed(range(len(items))):
             if getattr(items[index], attribute) in unread:
                 del items[index]
+
+
+def _read(model: onnx.ModelProto) -> set[str]:
+    """The tensors that a node, an output, an annotation or training refers to."""
+    read: set[str] = set()
+    for graph in model_graphs(model):
+        read.update(name for node in graph.node for name in node.input)
+        read.update(value.name for value in graph.output)
+        read.update(
+            entry.value for each in graph.quantization_annotation for entry in each.quant_parameter_tensor_names
+        )
+    for info in model.training_info:
+        bindings = (*info.initialization_binding, *info.update_binding)
+        read.update(name for binding in bindings for name in (binding.key, binding.value))
+    return read
 
 
 def declare_operators(model: onnx.ModelProto) -> None:

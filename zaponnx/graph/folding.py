@@ -31,7 +31,7 @@ def fold(model: onnx.ModelProto, matches: Sequence[Match]) -> None:
         matches: Matches of this model, which they are no longer where something was folded.
     """
     graph = model.graph
-    names = tensor_names(graph)
+    names = tensor_names(model)
     places = {name: index for index, node in enumerate(graph.node) for name in node.output}
     dropped = []
     for match in matches:
@@ -49,7 +49,7 @@ def fold(model: onnx.ModelProto, matches: Sequence[Match]) -> None:
     for index in sorted(dropped, reverse=True):
         del graph.node[index]
     replaced = [node for match in matches for node in (match.conv, *match.folded)]
-    drop_unread(graph, {tensor.name for node in replaced for tensor in (*node.inputs, *node.outputs)})
+    drop_unread(model, {tensor.name for node in replaced for tensor in (*node.inputs, *node.outputs)})
 
 
 def _folded(match: Match) -> dict[str, gs.Constant | Array | None]:

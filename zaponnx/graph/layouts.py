@@ -29,7 +29,7 @@ from onnx import helper
 from zaponnx.graph.converted import NHWC_SUFFIX, activation_inputs, activations, zap_convs
 from zaponnx.graph.editing import drop_unread, new_name, tensor_names
 from zaponnx.operator import NHWC_FORMS, TO_NCHW, TO_NHWC
-from zaponnx.traversal import node_graphs
+from zaponnx.traversal import node_graphs, onnx_operator
 
 _BLOCKED = ("Conv", "MaxPool", "AveragePool")
 """What ONNX Runtime computes in its blocked layout, whatever the layout of the input."""
@@ -74,7 +74,7 @@ def exchange_nhwc(model: onnx.ModelProto) -> Layouts:
     if not members:
         return Layouts()
     nodes = len(graph.node)
-    _change(graph, members)
+    _change(model, members)
     return Layouts(len(members), len(graph.node) - nodes)
 
 
@@ -82,7 +82,7 @@ def _ordered(graph: onnx.GraphProto) -> set[str]:
     """The tensors that reach, directly or elementwise, a node whose rounding may depend on the order of its input."""
     ordered: set[str] = set()
     for node in reversed(graph.node):
-        operator = _onnx_operator(node)
+        operator = onnx_operator(node)
         if operator in ("", *_BLOCKED) or (operator in _ELEMENTWISE and ordered.isdisjoint(node.output)):
             continue
         ordered.update(node.input)
@@ -106,11 +106,12 @@ def _cheaper(graph: onnx.GraphProto, members: Sequence[onnx.NodeProto]) -> set[s
     return {tensor for tensor, count in conversions.items() if count > transposes(tensor)}
 
 
-def _change(graph: onnx.GraphProto, members: Sequence[onnx.NodeProto]) -> None:
+def _change(model: onnx.ModelProto, members: Sequence[onnx.NodeProto]) -> None:
     """Puts ZapConvs into NHWC, and Transposes before the first reader and behind the writer."""
+    graph = model.graph
     written = {node.output[0] for node in members}
     left = {tensor for tensor, others in _other_readers(graph, written).items() if others}
-    names = tensor_names(graph)
+    names = tensor_names(model)
     nhwc: dict[str, str] = {}
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
@@ -130,7 +131,7 @@ def _change(graph: onnx.GraphProto, members: Sequence[onnx.NodeProto]) -> None:
         node.output[0] = nhwc[node.output[0]]
     del graph.node[:]
     graph.node.extend(nodes)
-    drop_unread(graph, written - left)
+    drop_unread(model, written - left)
 
 
 def _other_readers(graph: onnx.GraphProto, members: Set[str]) -> defaultdict[str, list[str]]:
@@ -145,7 +146,7 @@ def _other_readers(graph: onnx.GraphProto, members: Set[str]) -> defaultdict[str
         own = [] if members.isdisjoint(node.output) else activation_inputs(node)
         for index, tensor in enumerate(node.input):
             if index not in own:
-                readers[tensor].append(_onnx_operator(node))
+                readers[tensor].append(onnx_operator(node))
     for inner in node_graphs(graph.node):
         for tensor in (*(name for node in inner.node for name in node.input), *(value.name for value in inner.output)):
             readers[tensor].append("")
@@ -158,15 +159,11 @@ def _blocked(graph: onnx.GraphProto) -> set[str]:
     """The tensors that ONNX Runtime has in its blocked layout."""
     blocked: set[str] = set()
     for node in graph.node:
-        operator = _onnx_operator(node)
+        operator = onnx_operator(node)
         data = node.input if operator == "Add" else node.input[:1]
         if operator in _BLOCKED or (operator in _BLOCKED_BEHIND and blocked.issuperset(data)):
             blocked.update(node.output)
     return blocked
-
-
-def _onnx_operator(node: onnx.NodeProto) -> str:
-    return str(node.op_type) if node.domain in ("", "ai.onnx") else ""
 
 
 def _transpose(tensor: str, to: str, axes: Sequence[int]) -> onnx.NodeProto:

@@ -15,6 +15,7 @@ import onnx
 from zaponnx.graph.converted import activations, zap_convs
 from zaponnx.graph.editing import drop_unread
 from zaponnx.operator import DOMAIN, NHWC_OPERATORS
+from zaponnx.traversal import onnx_operator
 from zaponnx.weights import hold
 
 FIELDS = ("node", "initializer", "value_info", "quantization_annotation")
@@ -64,14 +65,14 @@ def restore(model: onnx.ModelProto, removed: Originals) -> None:
     unread = {name for node in own for name in node.input} - nhwc
     for index in reversed(range(len(graph.node))):
         node = graph.node[index]
-        transposes = node.op_type == "Transpose" and not nhwc.isdisjoint((*node.input, *node.output))
+        transposes = onnx_operator(node) == "Transpose" and not nhwc.isdisjoint((*node.input, *node.output))
         if transposes or node.domain == DOMAIN:
             del graph.node[index]
     for field in FIELDS:
         items = getattr(graph, field)
         for place, item in zip(removed.places[field], getattr(removed.parts, field), strict=True):
             items.insert(place, item)
-    drop_unread(graph, unread)
+    drop_unread(model, unread)
     for entries in (model.opset_import, model.functions):
         for index in reversed(range(len(entries))):
             if entries[index].domain == DOMAIN:

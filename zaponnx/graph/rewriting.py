@@ -55,13 +55,13 @@ def rewrite(model: onnx.ModelProto, replacements: Sequence[Replacement]) -> None
     """
     if not replacements:
         return
-    names = tensor_names(model.graph)
+    names = tensor_names(model)
     for replacement in replacements:
         node, initializers = export_node(_zap_conv(replacement, names), opset_version(model, "convert"))
         model.graph.initializer.extend(initializers)
         _put(model.graph, replacement.match, node)
     replaced = [node for replacement in replacements for node in replacement.match.nodes]
-    drop_unread(model.graph, {tensor.name for node in replaced for tensor in (*node.inputs, *node.outputs)})
+    drop_unread(model, {tensor.name for node in replaced for tensor in (*node.inputs, *node.outputs)})
 
 
 def _zap_conv(replacement: Replacement, names: set[str]) -> gs.Node:

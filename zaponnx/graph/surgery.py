@@ -11,9 +11,8 @@ from onnx_graphsurgeon.ir.tensor import LazyValues
 from onnx_graphsurgeon.logger import G_LOGGER
 
 from zaponnx.graph.upgrading import INPUT_INITIALIZERS_ARE_CONSTANTS
+from zaponnx.traversal import ONNX_DOMAINS
 from zaponnx.weights import extent, values
-
-_ONNX_DOMAINS = (None, "", "ai.onnx")
 
 
 class _OnDisk(LazyValues):  # type: ignore[misc] # onnx-graphsurgeon has no types
@@ -53,7 +52,7 @@ def export_node(node: gs.Node, opset: int) -> tuple[onnx.NodeProto, list[onnx.Te
 
 def is_op(node: gs.Node, *types: str) -> bool:
     """Whether the node is one of these operators of the ONNX domain."""
-    return node.op in types and node.domain in _ONNX_DOMAINS
+    return node.op in types and (node.domain or "") in ONNX_DOMAINS
 
 
 def display_name(node: gs.Node) -> str:

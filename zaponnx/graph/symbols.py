@@ -13,6 +13,8 @@ from itertools import zip_longest
 
 import onnx
 
+from zaponnx.traversal import onnx_operator
+
 Shape = tuple[int | str | None, ...]
 """Dimensions: sizes, or symbols of sizes that are not fixed (equal if their symbols are); None where unknown."""
 
@@ -28,12 +30,13 @@ def with_equal_symbols(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> d
         return tuple(known.get(dim, dim) if isinstance(dim, str) else dim for dim in shapes.get(name, ()))
 
     for node in model.graph.node:
-        if node.domain not in ("", "ai.onnx") or not node.output:
+        operator = onnx_operator(node)
+        if not operator or not node.output:
             continue
         result: Shape = ()
-        if node.op_type in _WINDOWS:
+        if operator in _WINDOWS:
             result = _window_shape(node, *(resolved(name) for name in node.input[:2]))
-        elif node.op_type in ELEMENTWISE and all(name in shapes for name in node.input):
+        elif operator in ELEMENTWISE and all(name in shapes for name in node.input):
             result = _broadcast_shape([resolved(name) for name in node.input])
         for new, dim in zip(shapes.get(node.output[0], ()), result, strict=False):
             if isinstance(new, str) and isinstance(dim, str) and new != dim:

@@ -9,7 +9,7 @@ from zaponnx.errors import ModelError
 from zaponnx.messages import copy_fields, fill
 from zaponnx.models import first_line
 from zaponnx.operator import MIN_OPSET
-from zaponnx.traversal import graphs
+from zaponnx.traversal import ONNX_DOMAINS, graphs, onnx_operator
 
 _MIN_IR_VERSION = 8
 """The first IR version with model-local functions."""
@@ -31,7 +31,7 @@ def opset_version(model: onnx.ModelProto, phase: str) -> int:
         ModelError: It imports no ONNX operators, which is valid: it may have operators of other domains only.
     """
     for entry in model.opset_import:
-        if entry.domain in ("", "ai.onnx"):
+        if entry.domain in ONNX_DOMAINS:
             return int(entry.version)
     raise ModelError(phase, "the model imports no ONNX operators, and so it has no convolutions")
 
@@ -81,7 +81,7 @@ def _keep_rounding(model: onnx.ModelProto) -> None:
     """Makes every Resize round as Upsample and the first Resize do, which the converter leaves to the new default."""
     for graph in graphs(model.graph):
         for node in graph.node:
-            if node.op_type == "Resize" and node.domain in ("", "ai.onnx"):
+            if onnx_operator(node) == "Resize":
                 rounding = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
                 node.attribute.extend(helper.make_attribute(name, value) for name, value in rounding.items())
 
@@ -109,8 +109,8 @@ def _carry_over(source: onnx.ModelProto, target: onnx.ModelProto) -> None:
 def _name_resizes(source: onnx.GraphProto, target: onnx.GraphProto) -> None:
     """Gives the Resizes that the converter puts in the place of Upsamples the outputs of these."""
     before, after = ({name for node in graph.node for name in node.output} for graph in (source, target))
-    lost = [node.output[0] for node in source.node if node.op_type == "Upsample" and node.output[0] not in after]
-    new = [node.output[0] for node in target.node if node.op_type == "Resize" and node.output[0] not in before]
+    lost = [node.output[0] for node in source.node if onnx_operator(node) == "Upsample" and node.output[0] not in after]
+    new = [node.output[0] for node in target.node if onnx_operator(node) == "Resize" and node.output[0] not in before]
     names = dict(zip(new, lost, strict=True))
     for graph in graphs(target):
         for node in graph.node:
