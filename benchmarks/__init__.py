@@ -9,4 +9,10 @@ peers                       model.onnx → contenders, one per runtime
 timing, measuring           contenders → times, taken in turn
 memory, kernels             models → what sessions take; the native micro-benchmark
 environment, report         all of it → results/NAME.json and NAME.md
+
+`python -m benchmarks.conversion`: what converting large models takes:
+
+large                       a model that no protobuf file holds
+conversion_cost             model and artifacts → time and peak memory
+conversion                  these and a network → results/conversion-NAME.json and .md
 """

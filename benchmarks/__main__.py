@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.environment import Environment, environment
+from benchmarks.environment import environment
 from benchmarks.kernels import kernel_results
 from benchmarks.layers import distinct_layers
 from benchmarks.measuring import Bench
@@ -47,7 +46,7 @@ def main(arguments: Sequence[str]) -> None:
     for network in options.networks:
         parts = prepare(network, points[network], options.cache, say)
         _measure(network, parts, bench, options, results, say)
-        paths = write_report(results, points, options.output, options.name or _name(results.environment))
+        paths = write_report(results, points, options.output, options.name or results.environment.machine)
     for path in paths:
         print(path)
 
@@ -65,10 +64,6 @@ def _parser(networks: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, default=_ROOT / "benchmarks" / "results", help="where results go")
     parser.add_argument("--name", help="of the results; the CPU and its instruction set if not given")
     return parser
-
-
-def _name(found: Environment) -> str:
-    return re.sub("[^a-z0-9]+", "-", f"{found.cpu} {found.isa}".lower()).strip("-")
 
 
 def _measure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from collections.abc import Sequence
@@ -41,9 +42,14 @@ class Environment:
     date: str
     commit: str
 
+    @property
+    def machine(self) -> str:
+        """The CPU and its instruction set, as in the names of results."""
+        return re.sub("[^a-z0-9]+", "-", f"{self.cpu} {self.isa}".lower()).strip("-")
 
-def environment(arguments: Sequence[str]) -> Environment:
-    """That of this process, which was started with some arguments."""
+
+def environment(arguments: Sequence[str], program: str = "benchmarks") -> Environment:
+    """That of this process, which is a program that was started with some arguments."""
     options = session_options()
     register(options)
     return Environment(
@@ -53,7 +59,7 @@ def environment(arguments: Sequence[str]) -> Environment:
         isa=registered_isa(options),
         versions=versions() | peer_versions(),
         missing={peer: lacking for peer in PEERS if (lacking := missing_packages(peer))},
-        command=shlex.join(["python", "-m", "benchmarks", *arguments]),
+        command=shlex.join(["python", "-m", program, *arguments]),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=_commit(),
     )

@@ -55,7 +55,7 @@ def session_costs(models: Mapping[str, Path], repetitions: int) -> dict[str, Ses
 def measured_session(model: Path) -> SessionCost:
     """Creates a session with one thread in this process and runs it once, batch 1."""
     options = timing_options(1)
-    before = _memory_mb("VmRSS")
+    before = memory_mb("VmRSS")
     start = time.perf_counter()
     session = open_session(model, options, None, "bench")
     creation_ms = (time.perf_counter() - start) * 1e3
@@ -64,11 +64,11 @@ def measured_session(model: Path) -> SessionCost:
         node.name: generator.standard_normal((1, *node.shape[1:]), dtype=np.float32) for node in session.get_inputs()
     }
     session.run(None, feeds)
-    peak = _memory_mb("VmHWM")
+    peak = memory_mb("VmHWM")
     return SessionCost(creation_ms, peak - before, peak)
 
 
-def _memory_mb(field: str) -> float:
+def memory_mb(field: str) -> float:
     """A memory figure of this process, in MiB; not getrusage's, which starts from the parent's."""
     line = next(line for line in _STATUS.read_text(encoding="ascii").splitlines() if line.startswith(f"{field}:"))
     return int(line.split()[1]) / _MEGABYTE

@@ -105,7 +105,7 @@ def _section(title: str, table: str) -> str:
     return f"## {title}\n\n{table}" if table else ""
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table, the first column to the left and the others to the right; "" without rows."""
     rows = list(rows)
     rule = ["---", *["--:"] * (len(header) - 1)]
@@ -167,7 +167,7 @@ def _times(
                     " / ".join(shares) or "?",
                 ]
             )
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _tuned(measurements: Sequence[TunedMeasurement], points: Mapping[tuple[str, str], Point]) -> str:
@@ -198,7 +198,7 @@ def _tuned(measurements: Sequence[TunedMeasurement], points: Mapping[tuple[str, 
                 *(_at_least(ratio, aims.get(peer)) for peer, ratio in ratios.items()),
             ]
         )
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _label(subject: Subject) -> str:
@@ -216,7 +216,8 @@ def _at_least(ratio: float, target: float | None) -> str:
     return f"{ratio:.2f} ≥ {target:.2f}" if ratio >= target else f"**{ratio:.2f} < {target:.2f}**"
 
 
-def _at_most(ratio: float, target: float) -> str:
+def at_most(ratio: float, target: float) -> str:
+    """The ratio beside its limit, in bold if it is exceeded."""
     return f"{ratio:.2f} ≤ {target:.2f}" if ratio <= target else f"**{ratio:.2f} > {target:.2f}**"
 
 
@@ -233,7 +234,7 @@ def _concurrent(measurements: Sequence[Measurement]) -> str:
         for measurement in measurements
         for name, times in measurement.converted.items()
     ]
-    return _table(["", "pattern and goal", "sessions of one thread", "ORT ms", "zaponnx ms", "× ORT"], rows)
+    return table(["", "pattern and goal", "sessions of one thread", "ORT ms", "zaponnx ms", "× ORT"], rows)
 
 
 def _sessions(costs: Mapping[str, Mapping[str, SessionCost]]) -> str:
@@ -248,14 +249,14 @@ def _sessions(costs: Mapping[str, Mapping[str, SessionCost]]) -> str:
                     name,
                     f"{dense[1].peak_mb:.0f}",
                     f"{cost.peak_mb:.0f}",
-                    _at_most(memory, PEAK_MEMORY_TARGET),
+                    at_most(memory, PEAK_MEMORY_TARGET),
                     f"{dense[1].creation_ms:.0f}",
                     f"{cost.creation_ms:.0f}",
-                    _at_most(creation, CREATION_TARGET),
+                    at_most(creation, CREATION_TARGET),
                 ]
             )
     header = ["", "pattern and goal", "dense MiB", "zaponnx MiB", "ratio", "dense ms", "zaponnx ms", "ratio"]
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _kernels(kernels: Sequence[Mapping[str, Any]]) -> str:
@@ -277,4 +278,4 @@ def _kernels(kernels: Sequence[Mapping[str, Any]]) -> str:
         for result in kernels
         if result["kind"] == "layer"
     ]
-    return _table(["", "threads", "path", "density", "GMAC/s", "of peak"], peaks + layers)
+    return table(["", "threads", "path", "density", "GMAC/s", "of peak"], peaks + layers)
