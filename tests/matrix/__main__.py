@@ -30,7 +30,8 @@ _HEAD = """# Versions of ONNX Runtime
 
 Written by `make test-matrix`: one build of zaponnx's library, run by several versions of ONNX Runtime, each in a
 virtual environment of its own. The suite is `tests/matrix`: all four operators, in both layouts, against their function
-bodies, thresholds of −∞ and +∞, dynamic shapes, executors, threads, sessions, and the installation's own check.
+bodies, thresholds of −∞ and +∞, dynamic shapes, executors, threads, sessions, conversion, retuning and stripping, and
+the installation's own check.
 
 | ONNX Runtime | Python | numpy | onnx | tests | result | date |
 |---|---|---|---|---|---|---|
