@@ -107,7 +107,7 @@ void measure(const Kernel& kernel, const Shape& shape, const Options& options, c
     for (Figure& figure : figures) {
       const double peak = peak_gmacs(isa, team);
       // Enough runs for 5 ms, so that the clock and a single interruption weigh little.
-      const int runs = std::max(1, static_cast<int>(5e-3 * 40e9 * team.size() / figure.macs));
+      const int runs = std::max(1, static_cast<int>(5e-3 * 40e9 * team.threads() / figure.macs));
       const double time = seconds([&] {
         for (int i = 0; i < runs; ++i) figure.run();
       });
@@ -118,9 +118,9 @@ void measure(const Kernel& kernel, const Shape& shape, const Options& options, c
   }
   for (const Figure& figure : figures) {
     std::printf(
-        "{\"kind\": \"layer\", \"isa\": \"%s\", \"shape\": \"%s\", \"threads\": %d, \"pattern\": \"%c\", "
+        "{\"kind\": \"layer\", \"isa\": \"%s\", \"shape\": \"%s\", \"threads\": %zu, \"pattern\": \"%c\", "
         "\"density\": %.2f, \"path\": \"%s\", \"gmacs\": %.1f, \"share_of_peak\": %.3f}\n",
-        isa, shape.name, team.size(), options.pattern, figure.density, figure.path, median(figure.gmacs),
+        isa, shape.name, team.threads(), options.pattern, figure.density, figure.path, median(figure.gmacs),
         median(figure.share));
     std::fflush(stdout);
   }
@@ -133,8 +133,8 @@ int benchmark(const Options& options) {
     if (!options.isa.empty() && options.isa != kernel.name) continue;
     std::vector<double> peaks(20);
     for (double& peak : peaks) peak = peak_gmacs(kernel.name, team);
-    std::printf("{\"kind\": \"peak\", \"isa\": \"%s\", \"threads\": %d, \"gmacs\": %.1f}\n", kernel.name, team.size(),
-                median(peaks));
+    std::printf("{\"kind\": \"peak\", \"isa\": \"%s\", \"threads\": %zu, \"gmacs\": %.1f}\n", kernel.name,
+                team.threads(), median(peaks));
     for (const Shape& shape : kShapes) {
       if (std::strstr(shape.name, options.shape.c_str()) != nullptr) measure(kernel, shape, options, team);
     }

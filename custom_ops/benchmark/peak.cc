@@ -63,12 +63,12 @@ double peak_gmacs(const char* isa, const Team& team) {
   for (const Chains& chains : kAll) {
     if (std::strcmp(chains.isa, isa) != 0) continue;
     const auto start = std::chrono::steady_clock::now();
-    team(team.size(), [&](size_t) {
+    team(team.threads(), [&](size_t) {
       alignas(64) float out[16 * kChains] = {};
       chains.run(out);
     });
     const double time = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    return static_cast<double>(kSteps) * kChains * chains.lanes * team.size() / time * 1e-9;
+    return static_cast<double>(kSteps) * kChains * chains.lanes * team.threads() / time * 1e-9;
   }
   return 0;
 }

@@ -32,7 +32,7 @@ class Team final : public Parallel {
     for (std::thread& thread : threads_) thread.join();
   }
 
-  int size() const { return size_; }
+  size_t threads() const override { return static_cast<size_t>(size_); }
 
  protected:
   void run(size_t, void (*work)(void* data), void* data) const override {

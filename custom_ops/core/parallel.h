@@ -37,6 +37,9 @@ class Parallel {
     if (guarded.error) std::rethrow_exception(guarded.error);
   }
 
+  // How many may run bodies at a time, at most.
+  virtual size_t threads() const = 0;
+
  protected:
   // Calls work(data), which does not throw, on the calling thread or on as many as there are, `most` at most; returns
   // when all have returned.
@@ -44,6 +47,9 @@ class Parallel {
 };
 
 class Serial final : public Parallel {
+ public:
+  size_t threads() const override { return 1; }
+
  protected:
   void run(size_t, void (*work)(void* data), void* data) const override { work(data); }
 };

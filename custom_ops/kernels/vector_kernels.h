@@ -100,9 +100,9 @@ struct ActivateArgs {
 struct WinogradInputsArgs {
   const float* patch;  // [row][column][channel]
   int64_t row_stride;
-  int64_t tiles,
-      channels;  // channels: of the patch, a multiple of the vector length
-  float* to;     // [product][tile][channel]
+  int64_t tiles;
+  int64_t channels;  // of the patch: a multiple of the vector length
+  float* to;         // [product][tile][channel]
   int64_t product_stride, tile_stride;
 };
 
@@ -143,7 +143,7 @@ struct VectorKernels {
                     int64_t columns);
   int32_t product_width;  // output channels that winograd_products takes at a time
   void (*winograd_products)(const WinogradProductsArgs& args);
-  WinogradTransforms winograd[2];  // m = 2, m = 4
+  WinogradTransforms winograd_2, winograd_4;  // by m
 };
 
 extern const VectorKernels kAvx2Kernels;

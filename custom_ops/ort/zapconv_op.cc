@@ -8,6 +8,8 @@
 #include <string>
 #include <thread>
 
+#include "core/file_pages.h"
+
 namespace zaponnx {
 namespace {
 
@@ -21,6 +23,12 @@ class OrtParallel final : public Parallel {
  public:
   explicit OrtParallel(OrtKernelContext* context) : context_(context) {}
 
+  // ORT does not tell how many threads it has.
+  size_t threads() const override {
+    static const size_t cores = std::max(1u, std::thread::hardware_concurrency());
+    return cores;
+  }
+
  protected:
   void run(size_t most, void (*work)(void* data), void* data) const override {
     struct Arguments {
@@ -31,9 +39,8 @@ class OrtParallel final : public Parallel {
       const auto& arguments = *static_cast<const Arguments*>(user_data);
       arguments.work(arguments.data);
     };
-    // ORT does not tell how many threads it has. Calls that start late cost nothing: they find no work.
-    static const size_t cores = std::max(1u, std::thread::hardware_concurrency());
-    Ort::KernelContext(context_).ParallelFor(call, std::min(most, cores), 0, &arguments);
+    // Calls that start late cost nothing: they find no work.
+    Ort::KernelContext(context_).ParallelFor(call, std::min(most, threads()), 0, &arguments);
   }
 
  private:
@@ -201,6 +208,8 @@ ZapConvNode::ZapConvNode(const OrtKernelInfo* kernel_info, const Kernel& kernel,
   const LayerWeights weights = check_weights(attributes_, values);
   w_shape_ = weights.shape;
   layer_ = kernel_->prepare(attributes_, weights);
+  // The layer has its own copy, in its own order; W stays with the session, but need not stay in memory.
+  release_file_pages(weights.W, values[0].GetTensorTypeAndShapeInfo().GetElementCount() * sizeof(float));
 }
 
 OrtStatusPtr ZapConvNode::ComputeV2(OrtKernelContext* context) {

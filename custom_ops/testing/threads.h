@@ -1,4 +1,4 @@
-// Three threads of its own, unlike ORT's pool started per loop: slow, but real concurrency.
+// Threads of its own, unlike ORT's pool started per loop: slow, but real concurrency.
 #pragma once
 
 #include <thread>
@@ -9,12 +9,20 @@
 namespace zaponnx::testing {
 
 class Threads final : public Parallel {
+ public:
+  explicit Threads(size_t threads = 3) : threads_(threads) {}
+
+  size_t threads() const override { return threads_; }
+
  protected:
   void run(size_t, void (*work)(void*), void* data) const override {
     std::vector<std::thread> threads;
-    for (size_t t = 0; t < 3; ++t) threads.emplace_back(work, data);
+    for (size_t t = 0; t < threads_; ++t) threads.emplace_back(work, data);
     for (std::thread& thread : threads) thread.join();
   }
+
+ private:
+  size_t threads_;
 };
 
 }  // namespace zaponnx::testing

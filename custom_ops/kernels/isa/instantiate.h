@@ -20,7 +20,8 @@ constexpr VectorKernels vector_kernels() {
           transpose<Isa>,
           Isa::kLanes * Isa::kProductVectors,
           winograd_products<Isa>,
-          {{winograd_inputs<Isa, 2>, winograd_outputs<Isa, 2>}, {winograd_inputs<Isa, 4>, winograd_outputs<Isa, 4>}}};
+          {winograd_inputs<Isa, 2>, winograd_outputs<Isa, 2>},
+          {winograd_inputs<Isa, 4>, winograd_outputs<Isa, 4>}};
 }
 
 }  // namespace zaponnx

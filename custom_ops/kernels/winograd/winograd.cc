@@ -29,8 +29,11 @@ struct Cut {
   int64_t tiles;                     // of a strip; some of the last one may lie outside the map
   int64_t units, wave_units, waves;  // strips of all images
   int64_t slots;                     // waves in work at a time
+  int64_t blocks;                    // of output channels
+  int64_t wave_parts;                // that a wave's strips are cut in, for all threads to have work
 
-  Cut(const Geometry& g, int64_t outputs, int64_t wave_tiles) : rows(divide_up(g.out_height, outputs)) {
+  Cut(const Geometry& g, int64_t outputs, int64_t wave_tiles, int64_t blocks, size_t threads)
+      : rows(divide_up(g.out_height, outputs)), blocks(blocks) {
     const int64_t columns = divide_up(g.out_width, outputs);
     strips = divide_up(columns, kMostStripTiles);
     tiles = divide_up(columns, strips);
@@ -39,9 +42,24 @@ struct Cut {
     wave_units = divide_up(units, waves);
     waves = divide_up(units, wave_units);
     slots = std::min(kSlots, waves);
+    wave_parts = divide_up(static_cast<int64_t>(threads), slots * blocks);
   }
 
   int64_t units_of(int64_t wave) const { return std::min(wave_units, units - wave * wave_units); }
+  int64_t parts(int64_t wave) const { return std::min(wave_parts, units_of(wave)); }
+
+  struct Task {
+    int64_t wave, block;
+    int64_t first_unit, units;  // within the wave
+  };
+
+  int64_t tasks(int64_t wave) const { return blocks * parts(wave); }
+  // The block changes slowest.
+  Task task(int64_t wave, int64_t index) const {
+    const int64_t part = index % parts(wave);
+    const int64_t first = units_of(wave) * part / parts(wave);
+    return {wave, index / parts(wave), first, units_of(wave) * (part + 1) / parts(wave) - first};
+  }
 };
 
 struct Call {
@@ -60,6 +78,7 @@ class Winograd final : public PreparedLayer {
         attributes_(attributes),
         outputs_(outputs),
         products_((outputs + 2) * (outputs + 2)),
+        transforms_(outputs == 4 ? kernels.winograd_4 : kernels.winograd_2),
         weights_(kernels, w, outputs),
         wave_tiles_(wave_tiles) {
     const int64_t channels = round_up(w.shape[0], kernels.lanes);
@@ -68,19 +87,20 @@ class Winograd final : public PreparedLayer {
   }
 
   void run(const Geometry& g, const Activations& activations, const Parallel& parallel, Memory& memory) const override {
-    const Cut cut(g, outputs_, wave_tiles_);
+    const Cut cut(g, outputs_, wave_tiles_, weights_.blocks(), parallel.threads());
     const PatchLayout layout(attributes_, g, outputs_, cut.tiles * outputs_, static_cast<int32_t>(weights_.chunk()));
     Array<float> planes(memory, cut.slots * products_ * cut.wave_units * cut.tiles * weights_.in_channels());
     const Call call{g, activations, cut, layout, planes.data()};
     Stages stages(cut.waves, cut.slots, false, [&](Step step, int64_t wave) {
-      return step == Step::kPack ? cut.units_of(wave) * weights_.chunks() : weights_.blocks();
+      return step == Step::kPack ? cut.units_of(wave) * weights_.chunks() : cut.tasks(wave);
     });
     parallel(stages.jobs(), [&](size_t job) {
       stages.run(static_cast<int64_t>(job), [&](const Stage& stage, int64_t index) {
         thread_local Workspace space;
         if (stage.step == Step::kPack) return pack(call, stage.wave, index, space);
-        multiply(call, stage.wave, index, space);
-        for (int64_t unit = 0; unit < cut.units_of(stage.wave); ++unit) write(call, stage.wave, unit, index, space);
+        const Cut::Task task = cut.task(stage.wave, index);
+        multiply(call, task, space);
+        for (int64_t unit = 0; unit < task.units; ++unit) write(call, task, unit, space);
       });
     });
   }
@@ -120,27 +140,28 @@ class Winograd final : public PreparedLayer {
     float* patch = space.patch.reserve(call.layout.size());
     call.layout.pack(kernels_, image + first * strides.channel, strides,
                      std::min(g.in_channels - first, weights_.chunk()), from.tile, patch);
-    kernels_.winograd[outputs_ / 4].inputs({patch, (call.cut.tiles * outputs_ + 2) * weights_.chunk(), call.cut.tiles,
-                                            weights_.chunk(), planes(call, wave, unit) + first, plane_size(call),
-                                            weights_.in_channels()});
+    transforms_.inputs({patch, (call.cut.tiles * outputs_ + 2) * weights_.chunk(), call.cut.tiles, weights_.chunk(),
+                        planes(call, wave, unit) + first, plane_size(call), weights_.in_channels()});
   }
 
-  // All products of a wave and a block of output channels, [product][tile][channel].
-  void multiply(const Call& call, int64_t wave, int64_t block, Workspace& space) const {
-    const int64_t tiles = call.cut.units_of(wave) * call.cut.tiles;
-    const int64_t width = weights_.width(block);
+  // All products of a task, [product][tile][channel].
+  void multiply(const Call& call, const Cut::Task& task, Workspace& space) const {
+    const int64_t tiles = task.units * call.cut.tiles;
+    const int64_t width = weights_.width(task.block);
+    const float* inputs = planes(call, task.wave, task.first_unit);
     float* products = space.products.reserve(products_ * tiles * width);
     for (int64_t i = 0; i < products_; ++i) {
-      kernels_.winograd_products({planes(call, wave, 0) + i * plane_size(call), tiles, weights_.in_channels(),
-                                  weights_.at(i, block), width, products + i * tiles * width});
+      kernels_.winograd_products({inputs + i * plane_size(call), tiles, weights_.in_channels(),
+                                  weights_.at(i, task.block), width, products + i * tiles * width});
     }
   }
 
-  void write(const Call& call, int64_t wave, int64_t unit, int64_t block, Workspace& space) const {
+  // Writes the outputs of a task's unit.
+  void write(const Call& call, const Cut::Task& task, int64_t unit, Workspace& space) const {
     const Geometry& g = call.g;
-    const Strip to = strip(call, wave, unit);
-    const int64_t first = weights_.block(block);
-    const int64_t width = weights_.width(block);
+    const Strip to = strip(call, task.wave, task.first_unit + unit);
+    const int64_t first = weights_.block(task.block);
+    const int64_t width = weights_.width(task.block);
     const ImageStrides strides(attributes_.layout, g.out_channels, g.out_height * g.out_width);
     const int64_t at = to.image * g.out_channels * g.out_height * g.out_width + first * strides.channel +
                        (to.tile.top * g.out_width + to.tile.left) * strides.pixel;
@@ -153,9 +174,9 @@ class Winograd final : public PreparedLayer {
       copy(residual + at + row * g.out_width * strides.pixel, strides, outputs + row * row_stride, own, channels,
            to.tile.columns);
     }
-    kernels_.winograd[outputs_ / 4].outputs(
-        {space.products.data() + unit * call.cut.tiles * width, call.cut.units_of(wave) * call.cut.tiles * width,
-         call.cut.tiles, width, bias_.data() + first, residual != nullptr, attributes_.bound, outputs, row_stride});
+    transforms_.outputs({space.products.data() + unit * call.cut.tiles * width, task.units * call.cut.tiles * width,
+                         call.cut.tiles, width, bias_.data() + first, residual != nullptr, attributes_.bound, outputs,
+                         row_stride});
     for (int32_t row = 0; row < to.tile.rows; ++row) {
       copy(outputs + row * row_stride, own, call.activations.y + at + row * g.out_width * strides.pixel, strides,
            channels, to.tile.columns);
@@ -180,6 +201,7 @@ class Winograd final : public PreparedLayer {
   LayerAttributes attributes_;
   int outputs_;
   int64_t products_;
+  const WinogradTransforms& transforms_;
   WinogradWeights weights_;
   int64_t wave_tiles_;
   Buffer<float> bias_;  // padded with zeros

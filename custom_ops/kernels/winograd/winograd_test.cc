@@ -131,7 +131,9 @@ TEST(waves_threads_and_batch_do_not_change_a_bit) {
       const std::vector<float> y = run_kernel(small ? kernels[3] : kernels[0], c, Serial());
       for (Layout layout : {Layout::kNchw, Layout::kNhwc}) {
         CHECK(y == run_kernel(kernel, c, Serial(), layout), kernel.name);
-        CHECK(y == run_kernel(kernel, c, Threads(), layout), kernel.name, ", with threads");
+        for (size_t threads : {2, 3, 16}) {
+          CHECK(y == run_kernel(kernel, c, Threads(threads), layout), kernel.name, ", with ", threads, " threads");
+        }
       }
       CHECK(std::vector<float>(y.end() - y.size() / 3, y.end()) == run_kernel(kernel, last, Serial()), kernel.name);
     }
