@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 
 class ZapError(Exception):
@@ -28,6 +30,10 @@ class ZapError(Exception):
         place = f"{where}: " if where else ""
         hint = f"; {remedy}" if remedy else ""
         super().__init__(f"{phase}: {place}{problem}{hint}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled with what it was made of, so that it survives the way out of a worker process."""
+        return partial(type(self), where=self.where, remedy=self.remedy), (self.phase, self.problem)
 
 
 @contextmanager

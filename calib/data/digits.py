@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
+from zaponnx.calib.data.batch import Batch, Positions
 from zaponnx.calib.data.inputs import ImageInput
-from zaponnx.calib.data.source import Batch
 from zaponnx.errors import RuntimeUnavailable
 
 Images = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 
 _SPLIT_SEED = 20200823
-_READ_SIZE = 128
 
 
 @cache
@@ -55,10 +53,8 @@ def _bilinear(size: int) -> Images:
     return np.stack([np.interp(centres, np.arange(8), pixel) for pixel in np.eye(8)], axis=1).astype(np.float32)
 
 
-def read_digits(entry: ImageInput, split: str) -> Iterator[Batch]:
-    """One pass over a split, upsampled to the model's input."""
+def fetch_digits(entry: ImageInput, split: str, positions: Positions) -> Batch:
+    """Some of a split, upsampled to the model's input."""
     images, labels = digit_images(split)
-    for start in range(0, len(images), _READ_SIZE):
-        part = slice(start, start + _READ_SIZE)
-        array = upsampled(images[part], entry.channels, entry.height, entry.width)
-        yield Batch({entry.name: array.astype(entry.dtype)}, labels[part])
+    array = upsampled(images[positions], entry.channels, entry.height, entry.width)
+    return Batch({entry.name: array.astype(entry.dtype)}, labels[positions])

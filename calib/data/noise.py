@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from zaponnx.calib.data.batch import Batch, Positions
 from zaponnx.calib.data.inputs import ModelInput
-from zaponnx.calib.data.source import Batch
 from zaponnx.errors import DataError
 
-_READ_SIZE = 16
-_SPLITS = ("calibration", "test")
+SPLITS = ("calibration", "test", "train")
+"""Their order decides the values."""
 
 
 def check_shapes(inputs: tuple[ModelInput, ...]) -> None:
@@ -28,14 +25,13 @@ def check_shapes(inputs: tuple[ModelInput, ...]) -> None:
             raise DataError("data", problem, where=where, remedy=remedy)
 
 
-def read_noise(inputs: tuple[ModelInput, ...], samples: int, seed: int, split: str) -> Iterator[Batch]:
-    """One pass over `samples` random samples, the same for the same seed and split."""
-    generator = np.random.default_rng([seed, _SPLITS.index(split)])
-    for start in range(0, samples, _READ_SIZE):
-        count = min(_READ_SIZE, samples - start)
-        yield Batch({entry.name: _normal(generator, count, entry) for entry in inputs}, None)
+def fetch_noise(inputs: tuple[ModelInput, ...], seed: int, split: str, positions: Positions) -> Batch:
+    """Random samples, each the same for the same seed, split and position."""
+    samples = [_sample(inputs, np.random.default_rng([seed, SPLITS.index(split), place])) for place in positions]
+    arrays = zip(inputs, zip(*samples, strict=True), strict=True)
+    return Batch({entry.name: np.stack(values).astype(entry.dtype) for entry, values in arrays}, None)
 
 
-def _normal(generator: np.random.Generator, count: int, entry: ModelInput) -> npt.NDArray[Any]:
-    shape = [count, *(size for size in entry.shape[1:] if size is not None)]
-    return generator.standard_normal(shape).astype(entry.dtype)
+def _sample(inputs: tuple[ModelInput, ...], generator: np.random.Generator) -> list[npt.NDArray[np.float64]]:
+    shapes = [[size for size in entry.shape[1:] if size is not None] for entry in inputs]
+    return [generator.standard_normal(shape) for shape in shapes]

@@ -1,6 +1,7 @@
 """`npz:FILE`: arrays keyed by the model's input names, and optionally `labels`, as numpy.savez writes them.
 
-The members are read in parallel, a piece at a time, also where they are compressed: memory does not grow with the file.
+`npz:DIR` takes the files *.npz of a directory one after the other, by name. The members of a file are read in parallel,
+a piece at a time, also where they are compressed: memory does not grow with the file.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from zaponnx.calib.data.batch import Batch
 from zaponnx.calib.data.inputs import ModelInput
-from zaponnx.calib.data.source import Batch
 from zaponnx.errors import DataError
 
 _READ_SIZE = 32
@@ -34,7 +35,42 @@ class Member:
     dtype: np.dtype[Any]
 
 
-def npz_members(file: Path, inputs: tuple[ModelInput, ...]) -> Mapping[str, Member]:
+@dataclass(frozen=True)
+class NpzFiles:
+    """Files to be read one after the other, each with the arrays that the model needs."""
+
+    files: tuple[tuple[Path, Mapping[str, Member]], ...]
+
+    @property
+    def length(self) -> int:
+        """The number of samples in all."""
+        return sum(next(iter(members.values())).shape[0] for _, members in self.files)
+
+    def read(self) -> Iterator[Batch]:
+        """One pass over the samples."""
+        for file, members in self.files:
+            yield from _read_npz(file, members)
+
+
+def open_npz(path: Path, inputs: tuple[ModelInput, ...]) -> NpzFiles:
+    """A file, or those of a directory.
+
+    Raises:
+        DataError: There is none, one is unsuitable or damaged, or some have labels and others none.
+    """
+    paths = sorted(path.glob("*.npz")) if path.is_dir() else [path]
+    if not paths:
+        raise DataError("data", "holds no files *.npz", where=str(path))
+    files = [(file, _npz_members(file, inputs)) for file in paths]
+    for file, members in files:
+        if (_LABELS in members) != (_LABELS in files[0][1]):
+            with_labels, without = (file, paths[0]) if _LABELS in members else (paths[0], file)
+            problem = f"has no labels, and {with_labels.name} has some"
+            raise DataError("data", problem, where=str(without), remedy="give all files labels, or none")
+    return NpzFiles(tuple(files))
+
+
+def _npz_members(file: Path, inputs: tuple[ModelInput, ...]) -> Mapping[str, Member]:
     """The arrays that the model needs, and `labels` if it is there.
 
     Raises:
@@ -77,7 +113,7 @@ def _header(stream: IO[bytes], name: str, file: Path) -> Member:
     return Member(shape, dtype)
 
 
-def read_npz(file: Path, members: Mapping[str, Member]) -> Iterator[Batch]:
+def _read_npz(file: Path, members: Mapping[str, Member]) -> Iterator[Batch]:
     """One pass over the samples."""
     total = next(iter(members.values())).shape[0]
     try:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zaponnx.calib.data.source import Batch
+from zaponnx.calib.data.batch import Batch
 from zaponnx.errors import DataError, InvalidArgument
 
 

@@ -62,3 +62,21 @@ def test_damaged_files(fed_by: FedBy, tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(DataError, match=r"data\.npz: (is no readable npz file|cannot be read to its end)"):
             list(open_data(f"npz:{path}", fed_by(input=["N", 3]), split="test"))
+
+
+def test_a_directory_is_read_by_name(fed_by: FedBy, tmp_path: Path) -> None:
+    for name, start, stop in (("b", 3, 8), ("a", 0, 3)):
+        numbers = np.arange(start, stop)
+        np.savez(tmp_path / f"{name}.npz", input=numbers[:, None].astype(np.float32), labels=numbers)
+    (tmp_path / "notes.txt").touch()
+    source = open_data(f"npz:{tmp_path}", fed_by(input=["N", 1]), split="test", batch_size=5)
+    assert [batch.labels.tolist() for batch in source] == [[0, 1, 2, 3, 4], [5, 6, 7]]
+    assert source.length == 8
+    np.savez(tmp_path / "c.npz", input=np.zeros((2, 1), np.float32))
+    with pytest.raises(DataError, match=r"c\.npz: has no labels, and a\.npz has some; give all files labels, or none"):
+        open_data(f"npz:{tmp_path}", fed_by(input=["N", 1]), split="test")
+
+
+def test_a_directory_without_npz(fed_by: FedBy, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no files \*\.npz"):
+        open_data(f"npz:{tmp_path}", fed_by(input=["N", 1]), split="test")

@@ -9,7 +9,9 @@ import onnx
 import pytest
 
 from zaponnx.calib.data import Batch, DataSource, open_data
+from zaponnx.calib.data.batch import Positions
 from zaponnx.calib.data.inputs import ModelInput
+from zaponnx.calib.data.source import Indexed
 from zaponnx.errors import DataError
 
 INPUT = ModelInput("x", np.dtype(np.float32), (None, 1))
@@ -45,7 +47,7 @@ def test_no_more_is_read_than_needed() -> None:
     read: list[int] = []
 
     def counted() -> Iterator[Batch]:
-        for batch in limited.read():
+        for batch in limited.data():
             read.append(batch.size)
             yield batch
 
@@ -73,3 +75,37 @@ def test_labels_for_some_batches_only_are_refused() -> None:
 
     with pytest.raises(DataError, match="some batches have labels and others have none"):
         list(DataSource("test", None, (INPUT,), read, 4, False, None, None))
+
+
+def test_only_what_is_chosen_is_read() -> None:
+    fetched: list[int] = []
+
+    def fetch(positions: Positions) -> Batch:
+        fetched.extend(positions)
+        return Batch({"x": positions[:, None].astype(np.float32)}, None)
+
+    def choose(start: int, size: int) -> Positions:
+        return np.array([2, 0]) if start == 4 else np.array([], np.intp)
+
+    indexed = DataSource("test", None, (INPUT,), Indexed(11, fetch), 4, False, 10, 10)
+    stream = source([5, 6], batch_size=4, samples=10)
+    for data in (indexed, stream):
+        blocks = list(data.blocks(choose))
+        assert [(block.start, block.size, block.chosen is None) for block in blocks] == [
+            (0, 4, True),
+            (4, 4, False),
+            (8, 2, True),
+        ]
+        assert blocks[1].chosen is not None
+        assert blocks[1].chosen.inputs["x"].ravel().tolist() == [6, 4]
+    assert fetched == [6, 4]
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_turns_share_the_batches(turns: int) -> None:
+    data = source([10, 11], batch_size=4)
+    whole = [batch.inputs["x"].ravel().tolist() for batch in data]
+    assert len(whole) == 6
+    for turn in range(turns):
+        chosen = [block.chosen and block.chosen.inputs["x"].ravel().tolist() for block in data.every(turns, turn)]
+        assert chosen == [batch if number % turns == turn else None for number, batch in enumerate(whole)]
