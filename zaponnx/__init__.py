@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zaponnx.calib.calibration import calibrate
     from zaponnx.calib.demo import demo
     from zaponnx.calib.exporting import export
+    from zaponnx.calib.finetuning import finetune
     from zaponnx.calib.fitting import fit
     from zaponnx.conversion import convert
     from zaponnx.evaluation import eval
@@ -28,6 +29,7 @@ _MODULES = {
     "calibrate": "zaponnx.calib.calibration",
     "fit": "zaponnx.calib.fitting",
     "convert": "zaponnx.conversion",
+    "finetune": "zaponnx.calib.finetuning",
     "retune": "zaponnx.retuning",
     "strip": "zaponnx.stripping",
     "eval": "zaponnx.evaluation",
@@ -49,6 +51,7 @@ __all__ = [
     "demo",
     "eval",
     "export",
+    "finetune",
     "fit",
     "inspect",
     "library_path",

@@ -9,6 +9,9 @@ from typing import Any
 from zaponnx.artifacts import Calibration, Fit, OperatingPoint
 from zaponnx.tuning import Tuning
 
+FINETUNED = "finetuned"
+"""Of the metadata's keys the one that `finetune` adds and `retune` keeps: a JSON array of what each was done with."""
+
 _RECORDED_SETTINGS = ("data", "samples", "seed")
 """Of those of the calibration, what is recorded."""
 
