@@ -13,12 +13,12 @@ import numpy.typing as npt
 import onnx
 
 from zaponnx.errors import ModelError, RuntimeUnavailable
-from zaponnx.graph.converted import attributes, dense_output, set_thresholds, zap_conv_name, zap_convs
+from zaponnx.graph.converted import dense_output, set_thresholds, zap_conv_name, zap_convs
 from zaponnx.models import first_line, read_model
 from zaponnx.operator import NHWC_OPERATORS, TO_NCHW
 from zaponnx.operator.schema import register_schemas
 from zaponnx.runtime import library_path, open_session, ort_errors, register, session_options
-from zaponnx.traversal import graphs
+from zaponnx.tolerances import tolerances
 from zaponnx.weights import extent, refer
 
 _BATCH = 2
@@ -29,9 +29,6 @@ _DTYPES = {"float16": np.float16, "float": np.float32, "double": np.float64, "bo
     f"{sign}int{bits}": np.dtype(f"{sign}int{bits}").type for sign in ("", "u") for bits in (8, 16, 32, 64)
 }
 
-_STEPS = {onnx.TensorProto.FLOAT16: 2.0**-10, onnx.TensorProto.BFLOAT16: 2.0**-7}
-"""The rounding steps of the types of 16 bits."""
-
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
@@ -41,8 +38,9 @@ class Verification:
 
     Attributes:
         ran: What ran it: "function bodies" for plain ONNX Runtime, "library" for zaponnx's kernels.
-        difference: The largest difference from the original at threshold −∞, relative to the tensor's largest value.
-        tolerance: The difference that rounding explains.
+        difference: The difference from the original at threshold −∞, relative to the tensor's largest value, of the
+            tensor that comes nearest to its tolerance.
+        tolerance: The difference of that tensor that rounding explains, see `zaponnx.tolerances`.
     """
 
     ran: tuple[str, ...]
@@ -68,35 +66,40 @@ def verify(original: Path, converted: Path) -> Verification:
     model = read_model(converted, "convert")
     nodes = {node.output[0]: node for node in zap_convs(model)}
     tensors = {output: dense_output(node) for output, node in nodes.items()}
-    tolerance = _tolerance(model)
     inputs, expected = _run_original(original, list(tensors.values()))
     tensors |= {value.name: value.name for value in model.graph.output if value.name in expected}
     runners = ("function bodies", "library") if _has_library() else ("function bodies",)
-    differences = [_difference(converted, nodes, tensors, inputs, expected, tolerance, runner) for runner in runners]
-    return Verification(runners, max(differences), tolerance)
+    allowed = tolerances(model, tensors)
+    found = [
+        (difference, allowed[name])
+        for runner in runners
+        for name, difference in _differences(converted, nodes, tensors, inputs, expected, allowed, runner).items()
+    ]
+    nearest = max(found, key=lambda pair: pair[0] / pair[1], default=(0.0, 0.0))
+    return Verification(runners, *nearest)
 
 
-def _difference(
+def _differences(
     path: Path,
     nodes: Mapping[str, onnx.NodeProto],
     tensors: Mapping[str, str],
     inputs: Arrays,
     expected: Arrays,
-    tolerance: float,
+    allowed: Mapping[str, float],
     runner: str,
-) -> float:
-    """The largest difference of a run of the converted model from what is expected, relative as in `Verification`.
+) -> dict[str, float]:
+    """The tensors' differences in a run of the converted model from what is expected, relative as in `Verification`.
 
     Args:
         path: The converted model.
         nodes: Its ZapConvs by what they write.
         tensors: What to compare: its tensors, and their names in the original.
         inputs, expected: Those of the original, and what it gave for them.
-        tolerance: The difference that is allowed.
+        allowed: Their tolerances.
         runner: What runs it, as in `Verification`.
 
     Raises:
-        ModelError: A tensor differs by more than the tolerance.
+        ModelError: A tensor differs by more than its tolerance.
     """
     options = session_options()
     if runner == "library":
@@ -104,11 +107,11 @@ def _difference(
     session = _session(path, list(nodes), options)
     with ort_errors("convert", str(path)):
         actual = session.run(list(tensors), inputs) if tensors else []
-    largest = 0.0
+    differences = {}
     for (name, original_name), result in zip(tensors.items(), actual, strict=True):
         nhwc = name in nodes and nodes[name].op_type in NHWC_OPERATORS
         relative = _relative_difference(expected[original_name], result.transpose(TO_NCHW) if nhwc else result)
-        if not relative <= tolerance:
+        if not relative <= allowed[name]:
             where = f"node '{zap_conv_name(nodes[name])}'" if name in nodes else f"output '{name}'"
             problem = f"at threshold −∞ it differs from the original by {relative:.1e} of its largest value"
             raise ModelError(
@@ -117,26 +120,8 @@ def _difference(
                 where=where,
                 remedy="calibrate again without the layer (--exclude)",
             )
-        largest = max(largest, relative)
-    return largest
-
-
-def _tolerance(model: onnx.ModelProto) -> float:
-    """16 · ε · Σ √K over the ZapConvs, K the length of their sums, ε the float32 rounding step.
-
-    The original and the converted model add up the same products in another order, after a batch norm was folded in
-    or not. The roundings of a sum of K products add up like a random walk, to about ε · √K of its size, and those of
-    successive layers at most in full. The factor leaves room for layers that enlarge a relative error.
-
-    Where the model casts to a type of 16 bits, 16 of its rounding steps are added: such a cast may turn the smallest
-    difference into one step.
-    """
-    dims = {tensor.name: tensor.dims for tensor in model.graph.initializer}
-    lengths = [math.prod(dims[node.input[1]][1:]) for node in zap_convs(model)]
-    exact = 16 * float(np.finfo(np.float32).eps) * max(1.0, sum(map(math.sqrt, lengths)))
-    nodes = (node for graph in graphs(model.graph) for node in graph.node)
-    casts = [attributes(node)["to"] for node in nodes if node.op_type == "Cast" and node.domain in ("", "ai.onnx")]
-    return exact + 16 * max((_STEPS[to] for to in casts if to in _STEPS), default=0.0)
+        differences[name] = relative
+    return differences
 
 
 def _relative_difference(expected: npt.NDArray[Any], actual: npt.NDArray[Any]) -> float:

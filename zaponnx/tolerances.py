@@ -1,0 +1,82 @@
+"""What rounding explains: how far the tensors of a converted model at threshold −∞ may be from the original's.
+
+The original and the converted model add up the same products in another order, after a batch norm was folded in or not.
+The roundings of a sum of K products add up like a random walk, to about ε · √K of its size, ε the float32 rounding
+step, and those of successive layers at most in full. So every tensor is allowed
+
+    16 · ε · Σ √K over the ZapConvs
+
+of its largest value; the factor leaves room for layers that enlarge a relative error. Rounding to a type of 16 or 8
+bits may turn the smallest difference into one step of that type. What is computed behind such a rounding, of values
+that a ZapConv has a part in, is allowed 16 of its steps more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import numpy as np
+import onnx
+
+from zaponnx.graph.converted import attributes, zap_convs
+from zaponnx.operator import DOMAIN
+from zaponnx.traversal import node_graphs, onnx_operator
+
+_ALLOWED_STEPS = 16
+_FLOAT32_STEP = float(np.finfo(np.float32).eps)
+
+_CAST_STEPS = {onnx.TensorProto.FLOAT16: 2.0**-10, onnx.TensorProto.BFLOAT16: 2.0**-7}
+"""The rounding steps of the types of 16 bits, relative to a value."""
+
+_QUANTIZATION_STEP = 2.0**-7
+"""That of 8 bits with a sign, relative to the largest value."""
+
+_QUANTIZATIONS = ("QuantizeLinear", "DynamicQuantizeLinear")
+
+
+def tolerances(model: onnx.ModelProto, tensors: Collection[str]) -> dict[str, float]:
+    """The largest difference that each of these tensors may have, relative to its largest value.
+
+    Args:
+        model: A converted model.
+        tensors: Tensors of its main graph.
+    """
+    dims = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+    lengths = [math.prod(dims.get(node.input[1], ())[1:]) for node in zap_convs(model)]
+    exact = _ALLOWED_STEPS * _FLOAT32_STEP * max(1.0, sum(map(math.sqrt, lengths)))
+    steps = _steps_behind(model)
+    return {name: exact + _ALLOWED_STEPS * steps.get(name, 0.0) for name in tensors}
+
+
+def _steps_behind(model: onnx.ModelProto) -> Mapping[str, float]:
+    """The largest rounding step, 0 for float32, between the ZapConvs and each tensor behind one."""
+    functions = {(function.domain, function.name, function.overload): function for function in model.functions}
+    steps: dict[str, float] = {}
+    for node in model.graph.node:
+        inner = [each for graph in node_graphs([node]) for each in graph.node]
+        read = [steps[name] for each in (node, *inner) for name in each.input if name in steps]
+        if node.domain == DOMAIN:
+            steps[node.output[0]] = max(read, default=0.0)
+        elif read:
+            steps |= dict.fromkeys(node.output, max(*read, *map(_step, _all_nodes([node], functions))))
+    return steps
+
+
+Functions = Mapping[tuple[str, str, str], onnx.FunctionProto]
+
+
+def _all_nodes(nodes: Sequence[onnx.NodeProto], functions: Functions) -> Iterator[onnx.NodeProto]:
+    """The nodes, and those in their subgraphs and in the functions that they call, at any depth."""
+    for node in (*nodes, *(each for graph in node_graphs(nodes) for each in graph.node)):
+        yield node
+        if called := functions.get((node.domain, node.op_type, node.overload)):
+            yield from _all_nodes(called.node, functions)
+
+
+def _step(node: onnx.NodeProto) -> float:
+    """The rounding step of a node, 0 if it computes in float32."""
+    operator = onnx_operator(node)
+    if operator in _QUANTIZATIONS:
+        return _QUANTIZATION_STEP
+    return _CAST_STEPS.get(attributes(node)["to"], 0.0) if operator == "Cast" else 0.0
