@@ -17,7 +17,7 @@ from zaponnx.macs import conv_work
 from zaponnx.models import first_line, load_model, save_model
 from zoo.agreement import Agreement, agreement, thresholds_that_skip
 from zoo.converting import Dense, again, at_minus_infinity, at_operating_point, by_winograd, dense, stripped
-from zoo.equality import WAYS, Feeds, differences, run
+from zoo.equality import WAYS, Feeds, differences, run, sensitivity
 from zoo.networks import SEED, Network
 from zoo.normalizing import normalize
 from zoo.reasons import reason_class, without_names
@@ -27,8 +27,8 @@ EPSILON = 1e-3
 
 The products that are added up are the same, but for the batch norms that are folded into the weights, and their order
 is another. That changes less than 1e-6 in a layer; but a network of random weights enlarges a difference by up to a
-fifth from layer to layer, which makes a hundredfold of it in 25 layers. `agreement` compares layer by layer, far more
-narrowly.
+fifth from layer to layer, which makes a hundredfold of it in 25 layers. A row's sensitivity says what of it is the
+network's own. `agreement` compares layer by layer, far more narrowly.
 """
 
 SKIPPED = 0.3
@@ -48,6 +48,7 @@ class Row:
         refusals: Reason, without the names of nodes → how many Convs stay dense for it.
         seconds: That the conversion took.
         differences: Way of running it → the largest difference from the original at threshold −∞.
+        sensitivity: See `zoo.equality.sensitivity`.
         positive, skipped: See `zoo.agreement.Agreement`; at the operating point.
         problems: What is wrong; empty if nothing is.
     """
@@ -65,6 +66,7 @@ class Row:
     refusals: Mapping[str, int]
     seconds: float
     differences: Mapping[str, float]
+    sensitivity: float
     positive: float
     skipped: float
     problems: tuple[str, ...]
@@ -105,6 +107,7 @@ def _cover(network: Network, directory: Path) -> Row:
         refusals=dict(refusals.most_common()),
         seconds=seconds,
         differences=found,
+        sensitivity=sensitivity(model, _compared(prepared), feeds),
         positive=operating.positive,
         skipped=operating.skipped,
         problems=(
@@ -147,6 +150,12 @@ def _conv_macs(model: onnx.ModelProto, feeds: Feeds) -> dict[str, int]:
         output: math.prod(values.shape[1:]) for output, values in measured
     }
     return {output: (outputs[output] or 0) * (each.macs_per_output or 0) for output, each in work.items()}
+
+
+def _compared(prepared: Dense) -> list[str]:
+    """What is behind the sites, and the outputs."""
+    outputs = (str(value.name) for value in prepared.model.graph.output)
+    return list(dict.fromkeys([*(match.output for match in prepared.matches), *outputs]))
 
 
 def _input(model: onnx.ModelProto) -> str:

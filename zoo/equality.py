@@ -100,6 +100,23 @@ def differences(
     return result
 
 
+def sensitivity(model: onnx.ModelProto, tensors: Sequence[str], feeds: Feeds) -> float:
+    """The largest difference of a model from itself if each of its inputs' values is moved to a neighbouring float32.
+
+    It is the yardstick of `differences`: those of results that are equally right.
+    """
+    moved = {name: _neighbours(values) for name, values in feeds.items()}
+    pairs = zip(run(model, tensors, feeds), run(model, tensors, moved), strict=True)
+    return max(_difference(expected, values) for expected, values in pairs)
+
+
+def _neighbours(values: Array) -> Array:
+    """The next larger or the next smaller number of each value, at random."""
+    directions = np.random.default_rng(0).choice(np.array([-np.inf, np.inf], values.dtype), values.shape)
+    neighbours: Array = np.nextafter(values, directions)
+    return neighbours
+
+
 def _difference(expected: Array, actual: Array) -> float:
     """NaN where either has one; the scale of zeros, as of a head that is initialized so, is 1."""
     return float(np.abs(actual - expected).max() / (np.abs(expected).max() or 1.0))

@@ -19,7 +19,7 @@ LIGHT = "onnx"
 """The origin of the light graphs, in place of an exporter."""
 
 _BATCH = 2
-_SINGLE = ("convnext_tiny", "vit_b_16")
+_SINGLE = ("convnext_tiny", "maxvit_t", "swin_t", "swin_v2_t", "vit_b_16")
 """What the newer exporter cannot give a dynamic batch."""
 
 
@@ -67,35 +67,66 @@ _LIGHT_GRAPHS = (
 _OPSETS = {DYNAMO: 18, TORCHSCRIPT: 11}
 """The newer exporter writes nothing older; the older one is asked for what needs upgrading."""
 
-_NEWER_OPSETS = {("vit_b_16", TORCHSCRIPT): 17}
+_NEWER_OPSETS = {(name, TORCHSCRIPT): 17 for name in ("maxvit_t", "swin_t", "swin_v2_t", "vit_b_16")}
 
 _SEGMENTATION: Mapping[str, Any] = {"weights_backbone": None}
 
 _TORCHVISION: Mapping[str, tuple[int, Mapping[str, Any]]] = {
     "alexnet": (224, {}),
-    "vgg11": (224, {}),
-    "vgg16_bn": (224, {}),
+    "vgg16": (224, {}),
+    "vgg11_bn": (224, {}),
     "resnet18": (96, {}),
+    "resnet34": (96, {}),
     "resnet50": (96, {}),
     "resnext50_32x4d": (96, {}),
     "wide_resnet50_2": (96, {}),
     "densenet121": (96, {}),
     "googlenet": (96, {"init_weights": False}),
     "inception_v3": (224, {"init_weights": False}),
+    "squeezenet1_0": (96, {}),
     "squeezenet1_1": (96, {}),
     "mobilenet_v2": (96, {}),
     "mobilenet_v3_large": (96, {}),
+    "mobilenet_v3_small": (96, {}),
     "mnasnet1_0": (96, {}),
     "shufflenet_v2_x1_0": (96, {}),
     "efficientnet_b0": (96, {}),
+    "efficientnet_v2_s": (96, {}),
+    "regnet_x_400mf": (96, {}),
     "regnet_y_400mf": (96, {}),
     "convnext_tiny": (96, {}),
     "vit_b_16": (64, {"image_size": 64}),
+    "swin_t": (96, {}),
+    "swin_v2_t": (96, {}),
+    "maxvit_t": (224, {}),
     "fcn_resnet50": (96, _SEGMENTATION),
+    "fcn_resnet101": (96, _SEGMENTATION),
     "deeplabv3_resnet50": (96, _SEGMENTATION),
+    "deeplabv3_resnet101": (96, _SEGMENTATION),
     "deeplabv3_mobilenet_v3_large": (96, _SEGMENTATION),
     "lraspp_mobilenet_v3_large": (96, _SEGMENTATION),
 }
+
+SIBLINGS: Mapping[str, Sequence[str]] = {
+    "vgg16": ("vgg11", "vgg13", "vgg19"),
+    "vgg11_bn": ("vgg13_bn", "vgg16_bn", "vgg19_bn"),
+    "resnet50": ("resnet101", "resnet152"),
+    "resnext50_32x4d": ("resnext101_32x8d", "resnext101_64x4d"),
+    "wide_resnet50_2": ("wide_resnet101_2",),
+    "densenet121": ("densenet161", "densenet169", "densenet201"),
+    "mnasnet1_0": ("mnasnet0_5", "mnasnet0_75", "mnasnet1_3"),
+    "shufflenet_v2_x1_0": ("shufflenet_v2_x0_5", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
+    "efficientnet_b0": tuple(f"efficientnet_b{number}" for number in range(1, 8)),
+    "efficientnet_v2_s": ("efficientnet_v2_m", "efficientnet_v2_l"),
+    "regnet_x_400mf": tuple(f"regnet_x_{size}" for size in ("800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")),
+    "regnet_y_400mf": tuple(f"regnet_y_{size}" for size in ("800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf", "128gf")),
+    "convnext_tiny": ("convnext_small", "convnext_base", "convnext_large"),
+    "vit_b_16": ("vit_b_32", "vit_l_16", "vit_l_32", "vit_h_14"),
+    "swin_t": ("swin_s", "swin_b"),
+    "swin_v2_t": ("swin_v2_s", "swin_v2_b"),
+}
+"""A network that is covered → torchvision's others of the same blocks: they have more or fewer layers and channels, or
+larger patches."""
 
 NETWORKS: Sequence[Network] = (
     *(Network(f"light_{name}", LIGHT, 9, 224) for name in _LIGHT_GRAPHS),

@@ -12,7 +12,7 @@ import pytest
 from zaponnx.graph.converted import zap_convs
 from zaponnx.models import load_model, save_model
 from zoo.converting import at_minus_infinity, at_operating_point, by_winograd, dense
-from zoo.equality import WAYS, differences
+from zoo.equality import WAYS, differences, sensitivity
 from zoo.normalizing import normalize
 
 
@@ -56,3 +56,13 @@ def test_a_skip_is_seen(normalized: onnx.ModelProto, feeds: dict[str, Any]) -> N
     prepared = dense(normalized)
     model = at_operating_point(prepared, {match.output: 0.0 for match in prepared.matches}, seed=0)
     assert all(difference > 0.1 for difference in differences(normalized, model, model, feeds).values())
+
+
+@pytest.mark.parametrize(("offset", "least", "most"), [(0, 2e-8, 1.2e-7), (100, 1.5e-6, 3e-6)])
+def test_sensitivity_is_that_of_the_model(offset: float, least: float, most: float, feeds: dict[str, Any]) -> None:
+    """Values of up to 4 keep their steps of at most 2.4e-7; near 100 they have steps of 7.6e-6."""
+    model = onnx.parser.parse_model(f"""<ir_version: 8, opset_import: ["": 17]>
+        sums (float[N, 3, 24, 24] x) => (float[N, 3, 24, 24] y)
+        <float offset = {{{offset}}}> {{ above = Add (x, offset) y = Sub (above, offset) }}""")
+    assert 3 < abs(feeds["x"]).max() < 4.5
+    assert least < sensitivity(model, ["y"], feeds) < most
