@@ -19,6 +19,7 @@ from benchmarks.points import read_points
 from benchmarks.preparing import Prepared, prepare
 from benchmarks.report import Results, write_report
 from benchmarks.timing import Effort
+from benchmarks.tuning import tuned
 
 _ROOT = Path(__file__).parents[1]
 _PARTS = ("networks", "tuned", "layers", "batches", "concurrent", "sessions", "kernels")
@@ -82,8 +83,8 @@ def _measure(
                 say(f"{network}, {prepared.part}, {threads} threads")
                 results.networks.append(bench.network(prepared, threads))
     models = {each.point.name: each.model for each in smallest.converted}
-    tuned = [(converted, threads) for converted in smallest.converted for threads in options.threads]
-    for converted, threads in tuned if "tuned" in options.parts else ():
+    pairs = [(converted, threads) for converted in smallest.converted for threads in options.threads]
+    for converted, threads in pairs if "tuned" in options.parts else ():
         name = f"{converted.point.name} tuned, {threads} threads"
         say(f"{network}, {name}")
         results.tuned.append(bench.tuned(smallest, converted, threads))
@@ -103,8 +104,14 @@ def _measure(
         say(f"{network}, {_CONCURRENT_SESSIONS} sessions")
         results.concurrent.append(bench.concurrent(smallest, models, _CONCURRENT_SESSIONS))
     if "sessions" in options.parts:
-        say(f"{network}, memory and creation of a session")
-        results.sessions[network] = session_costs({"dense": smallest.dense, **models}, _SESSION_REPETITIONS)
+        for prepared in parts:
+            label = f"{network}, {prepared.part}"
+            say(f"{label}, memory and creation of a session")
+            models = {each.point.name: each.model for each in prepared.converted}
+            if "tuned" in options.parts:
+                for each in prepared.converted:
+                    models[f"{each.point.name} tuned"] = tuned(prepared, each, options.threads[0]).model
+            results.sessions[label] = session_costs({"dense": prepared.dense, **models}, _SESSION_REPETITIONS)
 
 
 if __name__ == "__main__":

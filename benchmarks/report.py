@@ -38,7 +38,7 @@ class Results:
         layers: Their layers.
         batches: Larger batches.
         concurrent: Sessions that ran at the same time.
-        sessions: Network → "dense" or a point's name → what a session of it takes.
+        sessions: Network and part → "dense" or a point's name → what a session of it takes.
         kernels: What `benchmarks.kernels` read.
     """
 

@@ -24,7 +24,9 @@ def test_everything_is_measured_and_written(
     places = ["--cache", str(cache), "--output", str(tmp_path), "--name", "tiny"]
     program.main(["--parts", *measured, "--threads", "1", "2", "--rounds", "1", *places])
     results = json.loads((tmp_path / "tiny.json").read_text(encoding="utf-8"))
-    assert [len(results[part]) for part in measured] == [4, 4, 2, 2, 1, 1]
+    assert [len(results[part]) for part in measured] == [4, 4, 2, 2, 1, 2]
+    models = ["dense", "B-30.0", "D-40.0", "B-30.0 tuned", "D-40.0 tuned"]
+    assert all(list(costs) == models for costs in results["sessions"].values())
     assert all(list(each["dense"]) == peers for part in ("networks", "layers", "batches") for each in results[part])
     assert "--threads 1 2" in results["environment"]["command"]
     assert results["environment"]["isa"]

@@ -12,7 +12,7 @@ WEIGHTS_MIB = 64
 
 @pytest.fixture
 def models(tmp_path: Path) -> dict[str, Path]:
-    """A model with large weights, which are held twice while it is read, and one with next to none."""
+    """A model with large weights and one with next to none."""
     sizes = {"large": WEIGHTS_MIB * 2**20 // 4, "small": 1}
     for name, size in sizes.items():
         text = f"""<ir_version: 8, opset_import: ["": 17]>
