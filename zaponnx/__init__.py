@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from zaponnx.calib.exporting import export
     from zaponnx.calib.finetuning import finetune
     from zaponnx.calib.fitting import fit
+    from zaponnx.calib.paper.reproduction import reproduce
+    from zaponnx.calib.paper.thresholds import import_thresholds
     from zaponnx.conversion import convert
     from zaponnx.evaluation import eval
     from zaponnx.inspection import inspect
@@ -28,6 +30,7 @@ _MODULES = {
     "export": "zaponnx.calib.exporting",
     "calibrate": "zaponnx.calib.calibration",
     "fit": "zaponnx.calib.fitting",
+    "import_thresholds": "zaponnx.calib.paper.thresholds",
     "convert": "zaponnx.conversion",
     "finetune": "zaponnx.calib.finetuning",
     "retune": "zaponnx.retuning",
@@ -37,6 +40,7 @@ _MODULES = {
     "inspect": "zaponnx.inspection",
     "selfcheck": "zaponnx.self_check",
     "demo": "zaponnx.calib.demo",
+    "reproduce": "zaponnx.calib.paper.reproduction",
     "InferenceSession": "zaponnx.runtime",
     "library_path": "zaponnx.runtime",
     "register": "zaponnx.runtime",
@@ -53,9 +57,11 @@ __all__ = [
     "export",
     "finetune",
     "fit",
+    "import_thresholds",
     "inspect",
     "library_path",
     "register",
+    "reproduce",
     "retune",
     "selfcheck",
     "strip",

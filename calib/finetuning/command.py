@@ -98,8 +98,12 @@ def finetune(
         raise InvalidArgument("finetune", f"unknown loss '{loss}'", remedy=f"use {' or '.join(LOSSES)}")
     published = None if preset is None else paper_point(preset)
     wanted = DEFAULTS if published is None else Descent(1, published.lr, published.weight_decay, momentum)
-    given = {"epochs": epochs, "lr": lr, "weight_decay": weight_decay, "momentum": momentum}
-    descent = replace(wanted, **{name: value for name, value in given.items() if value is not None})
+    descent = Descent(
+        epochs=wanted.epochs if epochs is None else epochs,
+        lr=wanted.lr if lr is None else lr,
+        weight_decay=wanted.weight_decay if weight_decay is None else weight_decay,
+        momentum=momentum,
+    )
     batch_size = batch_size or (_BATCH_SIZE if published is None else published.batch_size)
     argument = data.partition(":")[2]  # a file, or a script's file and its function
     external = external_files(model, "finetune")

@@ -43,9 +43,9 @@ class TorchZapConv(nn.Module):
 
     def __init__(self, tensors: Mapping[str, Tensor], attributes: Mapping[str, Any], *, nhwc: bool) -> None:
         super().__init__()
-        channels, channels_per_group, *kernel = tensors["W"].shape
+        channels, channels_per_group, height, width = tensors["W"].shape
         strides, dilations, group = (attributes[name] for name in ("strides", "dilations", "group"))
-        self.conv = nn.Conv2d(channels_per_group * group, channels, kernel, strides, 0, dilations, group)
+        self.conv = nn.Conv2d(channels_per_group * group, channels, (height, width), strides, 0, dilations, group)
         self.conv.weight, self.conv.bias = nn.Parameter(tensors["W"]), nn.Parameter(tensors["B"])
         self.active = True
         self._pads = attributes["pads"]
