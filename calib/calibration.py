@@ -6,29 +6,30 @@ images that the predictors have not seen. Labels are not used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from zaponnx.artifact_files import save_calibration
-from zaponnx.artifacts import Calibration, Predictor, SiteCalibration
+from zaponnx.artifacts import Calibration
 from zaponnx.calib.capture import Capture
-from zaponnx.calib.data import DataSource, open_data
-from zaponnx.calib.histograms import SiteHistogram, bin_edges
-from zaponnx.calib.predictors import PredictorTrainer, pattern_mask, predict
+from zaponnx.calib.checkpoint import Checkpoint
+from zaponnx.calib.data import open_data
+from zaponnx.calib.distributed import process_group
+from zaponnx.calib.histograms import Histograms, bin_edges
+from zaponnx.calib.passes import Passes
+from zaponnx.calib.predictors import PredictorTrainer
 from zaponnx.calib.selection import selected_sites
-from zaponnx.errors import DataError, InvalidArgument
+from zaponnx.calib.sharing import HOLD_OUT, Plan
+from zaponnx.errors import InvalidArgument
 from zaponnx.files import check_output
-from zaponnx.graph.site import Site
 from zaponnx.models import external_files, load_model, model_sha256
 from zaponnx.patterns import Pattern
 from zaponnx.progress import Progress, silent
+from zaponnx.providers import Provider
 
-_HOLD_OUT = 4  # one sample of so many measures the curves, the others train
 _STEPS_PER_PASS = 32  # enough of them matter more than their samples, of which each has thousands of outputs ...
 _LEAST_STEP = 8  # ... but a step needs so many samples
 
@@ -58,10 +59,15 @@ def calibrate(
     seed: int = 0,
     preset: str = "default",
     preprocess: str | None = None,
+    workers: int = 0,
     include_first: bool = False,
+    providers: Sequence[Provider] | None = None,
     progress: Progress = silent,
 ) -> Calibration:
     """Trains a predictor for every site of a model and measures how well it predicts.
+
+    An interrupted calibration leaves OUTPUT.partial, with which the same call goes on, to the same result; another call
+    does not use it. Under torchrun the processes share the samples, and the first writes the file.
 
     Args:
         model: The dense ONNX model.
@@ -78,11 +84,14 @@ def calibrate(
         seed: Of the predictors' weights and of the order of the samples within each `batch_size` of them.
         preset: "default" (5 epochs, all samples) or "quick" (2 epochs, at most 256 samples).
         preprocess: Normalisation of images, see `open_data`.
+        workers: Processes that decode images, see `open_data`.
         include_first: Whether the network's first conv can be a site.
+        providers: ONNX Runtime's, which run the model, as in `zaponnx.InferenceSession`.
         progress: Told about samples done, per pass.
 
     Raises:
-        InvalidArgument: An unknown pattern, preset, SPEC or path; a regular expression that is none or finds nothing.
+        InvalidArgument: An unknown pattern, preset, SPEC, provider or path; a regular expression that is none or finds
+            nothing.
         ModelError: The model cannot be read or run, or has no sites.
         DataError: The data do not suit the model, are fewer than four samples, or give NaN.
     """
@@ -99,33 +108,64 @@ def calibrate(
     tile = Pattern.parse(pattern)
     dense = load_model(model, "calibrate")
     sites = selected_sites(dense, include, exclude, include_first)
+    group = process_group()
     source = open_data(
-        data, dense, split="calibration", samples=samples, batch_size=batch_size, preprocess=preprocess, seed=seed
+        data,
+        dense,
+        split="calibration",
+        samples=samples,
+        batch_size=batch_size,
+        preprocess=preprocess,
+        seed=seed,
+        workers=workers,
     )
     step_samples = _step_samples(source.length, batch_size)
-    run = _Run(Capture(dense, sites, where=str(model)), source, tile, seed, progress)
-    predictors = run.train(PredictorTrainer([site.channels for site in sites], tile, seed, step_samples), epochs)
-    measured = run.measure(sites, predictors)
+    settings = {
+        "data": data,
+        "preprocess": preprocess,
+        "hold_out": f"every {HOLD_OUT}th sample is measured and not trained on",
+        "epochs": epochs,
+        "preset": preset,
+        "batch_size": batch_size,
+        "step_samples": step_samples,
+        "seed": seed,
+        "processes": group.size,
+        "torch": torch.__version__,
+    }
+    sha256 = model_sha256(model, "calibrate")
+    trainer = PredictorTrainer([site.channels for site in sites], tile, seed, step_samples, group)
+    histograms = Histograms(sites, tile, group)
+    bound_to = {
+        **settings,
+        "model_sha256": sha256,
+        "pattern": tile.spec,
+        "sites": [site.output for site in sites],
+        "length": source.length,
+        "providers": repr(providers),
+    }
+    checkpoint = Checkpoint(output, bound_to, {"trainer": trainer, "histograms": histograms}, group)
+    plan = Plan(seed, step_samples, group.rank, group.size)
+    passes = Passes(
+        Capture(dense, sites, providers=providers, where=str(model)), source, batch_size, plan, checkpoint, progress
+    )
+    for epoch in range(checkpoint.place.number, epochs):
+        for part in passes.training(epoch, f"training the predictors, epoch {epoch + 1}/{epochs}"):
+            trainer.add(part.outputs, part.count)
+        trainer.step()
+    predictors = trainer.predictors()
+    for part in passes.measuring(epochs, "measuring the curves"):
+        histograms.add(part.outputs, predictors)
+    measured = histograms.result(predictors)
     calibration = Calibration(
-        model_sha256=model_sha256(model, "calibrate"),
+        model_sha256=sha256,
         pattern=tile,
         edges=bin_edges(),
-        sites=tuple(measured),
-        settings={
-            "data": data,
-            "preprocess": preprocess,
-            "samples": run.samples,
-            "samples_measured": measured[0].samples,
-            "hold_out": f"every {_HOLD_OUT}th sample is measured and not trained on",
-            "epochs": epochs,
-            "preset": preset,
-            "batch_size": batch_size,
-            "step_samples": step_samples,
-            "seed": seed,
-            "torch": torch.__version__,
-        },
+        sites=measured,
+        settings={"samples": passes.samples, "samples_measured": measured[0].samples, **settings},
     )
-    save_calibration(calibration, output)
+    if group.rank == 0:
+        save_calibration(calibration, output)
+    checkpoint.discard()
     return calibration
 
 
@@ -136,49 +176,5 @@ def _step_samples(length: int | None, batch_size: int) -> int:
     """
     if length is None:
         return batch_size
-    training = length - length // _HOLD_OUT
+    training = length - length // HOLD_OUT
     return min(batch_size, max(_LEAST_STEP, training // _STEPS_PER_PASS))
-
-
-class _Run:
-    """The passes over the data; `samples` counts those of a pass once one is done."""
-
-    def __init__(self, capture: Capture, source: DataSource, pattern: Pattern, seed: int, progress: Progress) -> None:
-        self._capture = capture
-        self._source = source
-        self._pattern = pattern
-        self._progress = progress
-        self._generator = np.random.default_rng(seed)
-        self.samples = 0
-
-    def train(self, trainer: PredictorTrainer, epochs: int) -> list[Predictor]:
-        """Trains a predictor per site on the samples that are not held out."""
-        for epoch in range(epochs):
-            for outputs in self._outputs(f"training the predictors, epoch {epoch + 1}/{epochs}", held_out=False):
-                trainer.add(outputs)
-        trainer.step()
-        return trainer.predictors()
-
-    def measure(self, sites: Sequence[Site], predictors: Sequence[Predictor]) -> list[SiteCalibration]:
-        """The predictors' histograms over the samples that are held out."""
-        histograms = [SiteHistogram(site, bin_edges()) for site in sites]
-        for outputs in self._outputs("measuring the curves", held_out=True):
-            for output, predictor, histogram in zip(outputs, predictors, histograms, strict=True):
-                mask = pattern_mask(self._pattern, output)
-                histogram.add(output, predict(predictor, output, mask), mask)
-        return [histogram.result(predictor) for histogram, predictor in zip(histograms, predictors, strict=True)]
-
-    def _outputs(self, step: str, *, held_out: bool) -> Iterator[list[Tensor]]:
-        """The sites' outputs for the samples that are held out, or for the rest, a run of the model at a time."""
-        seen = 0
-        for batch in self._source:
-            positions = np.arange(seen, seen + batch.size)
-            chosen = np.flatnonzero((positions % _HOLD_OUT == _HOLD_OUT - 1) == held_out)
-            for outputs in self._capture.run(batch, self._generator.permutation(chosen)):
-                yield [torch.from_numpy(output) for output in outputs]
-            seen += batch.size
-            self._progress(step, seen, self._source.length)
-        self.samples = seen
-        if seen < _HOLD_OUT:
-            problem = f"{seen} samples are too few: every {_HOLD_OUT}th is held out to measure the curves"
-            raise DataError("calibrate", problem, where=self._source.spec, remedy=f"give at least {_HOLD_OUT} samples")

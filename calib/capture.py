@@ -1,8 +1,8 @@
-"""Runs the unmodified model and captures its sites' outputs, so many samples at a time that memory stays bounded."""
+"""Runs the unmodified model and captures its sites' outputs, and says how many samples of them fit into memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from zaponnx.calib.data.inputs import fixed_batch_size, model_inputs
 from zaponnx.errors import DataError
 from zaponnx.graph.site import Site
 from zaponnx.models import temporary_model
+from zaponnx.processes import own_device, threads_per_process
+from zaponnx.providers import Provider
 from zaponnx.runtime import open_session, ort_errors, session_options
 
 Outputs = list[npt.NDArray[np.float32]]
@@ -22,55 +24,63 @@ _RUN_BYTES = 256 * 2**20  # of captured outputs
 
 
 class Capture:
-    """The model with its sites' outputs as its only outputs, run by ONNX Runtime on the CPU.
+    """The model with its sites' outputs as its only outputs, run by ONNX Runtime.
 
     Args:
         model: The dense model.
         sites: The sites whose outputs to capture.
+        providers: ONNX Runtime's, by precedence; the CPU if there are none.
         where: The model's file, for error messages.
 
     Raises:
-        RuntimeUnavailable: ONNX Runtime is not installed.
+        InvalidArgument: An unknown provider.
+        RuntimeUnavailable: ONNX Runtime is not installed, or has no such provider.
         ModelError: ONNX Runtime cannot load the model.
     """
 
-    def __init__(self, model: onnx.ModelProto, sites: Sequence[Site], *, where: str = "") -> None:
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        sites: Sequence[Site],
+        *,
+        providers: Sequence[Provider] | None = None,
+        where: str = "",
+    ) -> None:
         self._sites = tuple(sites)
         self._where = where
-        self._fixed_batch = fixed_batch_size(model_inputs(model)) is not None
+        self._fixed_batch = fixed_batch_size(model_inputs(model))
         self._samples_per_run = 0  # not known yet
         options = session_options()
+        options.intra_op_num_threads = threads_per_process()
         # torch needs the cores between two runs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         with temporary_model(_with_outputs(model, [site.output for site in sites])) as path:
-            self._session = open_session(path, options, None, "calibrate", where=where)
+            self._session = open_session(path, options, own_device(providers), "calibrate", where=where)
 
-    def run(self, batch: Batch, wanted: npt.NDArray[np.intp]) -> Iterator[Outputs]:
-        """Runs some samples of a batch: as many at a time as give 256 MiB of outputs, or else one.
+    def samples_per_run(self, batch: Batch) -> int:
+        """How many samples like those of a batch give 256 MiB of outputs, but at least one."""
+        if not self._samples_per_run:
+            sample_bytes = sum(output.nbytes for output in self.run(batch.take(slice(1))))
+            self._samples_per_run = max(1, _RUN_BYTES // sample_bytes)
+        return self._samples_per_run
 
-        A model that prescribes its batch runs the whole of it.
+    def run(self, batch: Batch) -> Outputs:
+        """Runs the samples of a batch, at least one; a model that prescribes its batch, as often as it takes.
 
-        Args:
-            batch: The samples.
-            wanted: The indices of those to capture.
-
-        Yields:
-            For every run the sites' outputs, float32 (N, M, H, W), in the order of the sites.
+        Returns:
+            The sites' outputs, float32 (N, M, H, W), in the order of the sites.
 
         Raises:
             ModelError: ONNX Runtime fails on this batch.
             DataError: An output is infinite or not a number.
         """
-        if not len(wanted):
-            return
-        if self._fixed_batch:
-            yield [output[wanted] for output in self._outputs(batch)]
-            return
-        if not self._samples_per_run:
-            sample_bytes = sum(output.nbytes for output in self._outputs(batch.take(wanted[:1])))
-            self._samples_per_run = max(1, _RUN_BYTES // sample_bytes)
-        for start in range(0, len(wanted), self._samples_per_run):
-            yield self._outputs(batch.take(wanted[start : start + self._samples_per_run]))
+        size = self._fixed_batch
+        if size is None:
+            return self._outputs(batch)
+        # Samples that are there again fill the last run.
+        runs = [np.arange(start, start + size) % batch.size for start in range(0, batch.size, size)]
+        outputs = zip(*(self._outputs(batch.take(run)) for run in runs), strict=True)
+        return [np.concatenate(parts)[: batch.size] for parts in outputs]
 
     def _outputs(self, batch: Batch) -> Outputs:
         with ort_errors("calibrate", self._where):

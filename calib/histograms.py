@@ -7,12 +7,18 @@ for the rates of true and false zeros.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from zaponnx.artifacts import MAGNITUDES, Floats, Predictor, SiteCalibration
+from zaponnx.calib.distributed import ALONE, ProcessGroup
+from zaponnx.calib.predictors import pattern_mask, predict
 from zaponnx.graph.site import Site
+from zaponnx.patterns import Pattern
 
 
 def bin_edges() -> Floats:
@@ -32,18 +38,20 @@ class SiteHistogram:
     Args:
         site: The site.
         edges: Bin edges, float32 (B,), ascending.
+        group: The processes that share the samples; each counts its own.
     """
 
-    def __init__(self, site: Site, edges: Floats) -> None:
+    def __init__(self, site: Site, edges: Floats, group: ProcessGroup = ALONE) -> None:
         self._site = site
+        self._group = group
         self._edges = torch.from_numpy(edges)
         self._bins = len(edges) + 1
         self._counts = torch.zeros(site.channels * self._bins, dtype=torch.int64)
         self._values = torch.zeros(site.channels * self._bins, dtype=torch.float64)
         self._magnitudes = torch.zeros(MAGNITUDES * self._bins, dtype=torch.int64)
-        self._total_value = 0.0
-        self._outputs = 0
-        self._samples = 0
+        self._total_value = torch.zeros((), dtype=torch.float64)
+        self._outputs = torch.zeros((), dtype=torch.int64)
+        self._samples = torch.zeros((), dtype=torch.int64)
 
     def add(self, output: Tensor, predictions: Tensor, mask: Tensor) -> None:
         """Counts a batch.
@@ -55,7 +63,7 @@ class SiteHistogram:
         """
         self._samples += len(output)
         self._outputs += output.numel()
-        self._total_value += float(output.sum(dtype=torch.float64))
+        self._total_value += output.sum(dtype=torch.float64)
         predicted = predictions[:, :, ~mask].contiguous()
         bins = torch.bucketize(predicted, self._edges)  # edges[j-1] < V <= edges[j]; NaN is above all edges
         true = output[:, :, ~mask].contiguous()
@@ -66,22 +74,76 @@ class SiteHistogram:
         self._counts += torch.bincount(flat, minlength=len(self._counts))
         self._values += torch.bincount(flat, true.flatten().double(), minlength=len(self._values))
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """What all processes have counted, by rank; to be called by all."""
+        return {name: self._group.gather(tensor) for name, tensor in self._tensors().items()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Goes on from what `state_dict` gave in as many processes."""
+        for name, tensor in self._tensors().items():
+            tensor.copy_(state[name][self._group.rank])
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {
+            "counts": self._counts,
+            "values": self._values,
+            "magnitudes": self._magnitudes,
+            "total_value": self._total_value,
+            "outputs": self._outputs,
+            "samples": self._samples,
+        }
+
     def result(self, predictor: Predictor) -> SiteCalibration:
-        """What was counted, with the predictor that made the predictions."""
+        """What all processes counted, with the predictor that made the predictions; to be called by all."""
         shape = (self._site.channels, self._bins)
+        total = {name: self._group.sum(tensor) for name, tensor in self._tensors().items()}
         return SiteCalibration(
             name=self._site.name,
             output=self._site.output,
             channels=self._site.channels,
             macs_per_output=self._site.macs_per_output,
             predictor=predictor,
-            counts=self._counts.numpy().reshape(shape),
-            values=self._values.numpy().reshape(shape),
-            total_value=self._total_value,
-            outputs=self._outputs,
-            samples=self._samples,
-            magnitudes=self._magnitudes.numpy().reshape(MAGNITUDES, self._bins),
+            counts=total["counts"].numpy().reshape(shape),
+            values=total["values"].numpy().reshape(shape),
+            total_value=float(total["total_value"]),
+            outputs=int(total["outputs"]),
+            samples=int(total["samples"]),
+            magnitudes=total["magnitudes"].numpy().reshape(MAGNITUDES, self._bins),
         )
+
+
+class Histograms:
+    """The histograms of all sites.
+
+    Args:
+        sites: The sites.
+        pattern: The computation pattern.
+        group: The processes that share the samples.
+    """
+
+    def __init__(self, sites: Sequence[Site], pattern: Pattern, group: ProcessGroup = ALONE) -> None:
+        self._histograms = [SiteHistogram(site, bin_edges(), group) for site in sites]
+        self._pattern = pattern
+
+    def add(self, outputs: Sequence[Tensor], predictors: Sequence[Predictor]) -> None:
+        """Counts the sites' outputs, float32 (N, M, H, W) each, by what their predictors predict."""
+        for histogram, output, predictor in zip(self._histograms, outputs, predictors, strict=True):
+            mask = pattern_mask(self._pattern, output)
+            histogram.add(output, predict(predictor, output, mask), mask)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As a SiteHistogram's, by the position of the site."""
+        return {str(index): histogram.state_dict() for index, histogram in enumerate(self._histograms)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """As a SiteHistogram's."""
+        for index, histogram in enumerate(self._histograms):
+            histogram.load_state_dict(state[str(index)])
+
+    def result(self, predictors: Sequence[Predictor]) -> tuple[SiteCalibration, ...]:
+        """What was counted, site by site; to be called by all processes."""
+        pairs = zip(self._histograms, predictors, strict=True)
+        return tuple(histogram.result(predictor) for histogram, predictor in pairs)
 
 
 def magnitude_classes(values: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ class Block:
 
     Attributes:
         start: The position of its first sample in the pass.
-        size: Its samples: the source's `batch_size`, or fewer in the last block.
+        size: Its samples, fewer in the last block than in the others.
         chosen: Those of them that were chosen; None if none was.
     """
 
@@ -94,7 +94,7 @@ class DataSource:
         def whole_block(start: int, size: int) -> Positions:
             return np.arange(size if start // self.batch_size % turns == turn else 0)
 
-        for block in self.blocks(whole_block):
+        for block in self.blocks(whole_block, self.batch_size):
             if self.fixed_batch and block.size < self.batch_size:
                 raise DataError(
                     "data",
@@ -111,36 +111,38 @@ class DataSource:
         Raises:
             DataError: The data cannot be read or do not suit the model.
         """
-        blocks = self._blocks(lambda start, size: np.arange(size if size == self.batch_size else 0))
+        whole = self.batch_size
+        blocks = self._blocks(lambda _, size: np.arange(size if size == whole else 0), whole)
         return (block.chosen for block in blocks if block.chosen is not None)
 
-    def blocks(self, choose: Choice) -> Iterator[Block]:
+    def blocks(self, choose: Choice, block_size: int) -> Iterator[Block]:
         """Yields all blocks of a pass, each with the samples that are chosen of it; others are not decoded.
 
         Args:
-            choose: Must give the same whenever it is asked; it is asked ahead of what is yielded.
+            choose: Asked for each block, in their order, ahead of what is yielded.
+            block_size: Samples per block, whatever the model prescribes.
 
         Raises:
             DataError: The data cannot be read, do not suit the model, or are none at all.
         """
         empty = True
-        for block in self._blocks(choose):
+        for block in self._blocks(choose, block_size):
             empty = False
             yield block
         if empty:
             raise DataError("data", "there are no samples", where=self.spec)
 
-    def _blocks(self, choose: Choice) -> Iterator[Block]:
+    def _blocks(self, choose: Choice, block_size: int) -> Iterator[Block]:
         if isinstance(self.data, Indexed):
-            return self._fetched(self.data, choose)
-        return self._picked(self.data, choose)
+            return self._fetched(self.data, choose, block_size)
+        return self._picked(self.data, choose, block_size)
 
-    def _fetched(self, data: Indexed, choose: Choice) -> Iterator[Block]:
+    def _fetched(self, data: Indexed, choose: Choice, block_size: int) -> Iterator[Block]:
         length = data.length if self.samples is None else min(data.length, self.samples)
         blocks, ahead = itertools.tee(
             (start, size, start + choose(start, size))
-            for start in range(0, length, self.batch_size)
-            for size in (min(self.batch_size, length - start),)
+            for start in range(0, length, block_size)
+            for size in (min(block_size, length - start),)
         )
         pieces = (piece for _, _, wanted in ahead for piece in _pieces(wanted))
         read = mapped(data.fetch, pieces, self.workers)
@@ -148,10 +150,10 @@ class DataSource:
             batches = [suited(batch, self.inputs, self.spec) for batch in itertools.islice(read, len(_pieces(wanted)))]
             yield Block(start, size, joined(batches) if batches else None)
 
-    def _picked(self, read: Stream, choose: Choice) -> Iterator[Block]:
+    def _picked(self, read: Stream, choose: Choice, block_size: int) -> Iterator[Block]:
         start = 0
         batches = (suited(batch, self.inputs, self.spec) for batch in read())
-        for batch in regrouped(batches, self.batch_size, self.samples):
+        for batch in regrouped(batches, block_size, self.samples):
             wanted = choose(start, batch.size)
             yield Block(start, batch.size, batch.take(wanted) if len(wanted) else None)
             start += batch.size

@@ -11,7 +11,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from zaponnx.calib import capture as capturing
-from zaponnx.calib.capture import Capture, Outputs
+from zaponnx.calib.capture import Capture
 from zaponnx.calib.data import Batch
 from zaponnx.errors import DataError, ModelError
 from zaponnx.graph.finding import find_sites
@@ -24,14 +24,9 @@ def batch(value: float | None = None) -> Batch:
     return Batch({"input": image if value is None else np.full_like(image, value)}, None)
 
 
-def captured(capture: Capture, samples: Batch) -> list[Outputs]:
-    """The outputs for all samples of a batch, run by run."""
-    return list(capture.run(samples, np.arange(samples.size)))
-
-
 def test_the_outputs_are_the_unmodified_models(model: onnx.ModelProto) -> None:
     sites, _ = find_sites(model)
-    (outputs,) = captured(Capture(model, sites), batch())
+    outputs = Capture(model, sites).run(batch())
     del model.graph.output[:]
     model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in ("active", "end_active"))
     expected = ReferenceEvaluator(model).run(None, dict(batch().inputs))
@@ -50,42 +45,36 @@ def test_the_callers_model_stays_as_it_is(model: onnx.ModelProto) -> None:
 def test_nan_and_overflow_name_the_site(model: onnx.ModelProto, value: float) -> None:
     capture = Capture(model, find_sites(model)[0])
     with pytest.raises(DataError, match="middle: the output has NaN or infinite values"):
-        captured(capture, batch(value))
+        capture.run(batch(value))
 
 
-@pytest.mark.parametrize(("limit", "sizes"), [(1, [1] * 7), (3 * 10 * 6 * 9 * 4, [3, 3, 1]), (2**30, [7])])
-def test_a_run_captures_as_many_samples_as_fit(
-    model: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch, limit: int, sizes: list[int]
+@pytest.mark.parametrize(("limit", "samples"), [(1, 1), (3 * 10 * 6 * 9 * 4, 3), (4 * 10 * 6 * 9 * 4 - 1, 3)])
+@pytest.mark.parametrize("fixed_batch", [None, 4])
+def test_as_many_samples_are_run_together_as_fit(
+    model: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch, limit: int, samples: int, fixed_batch: int | None
 ) -> None:
     """A sample has 10 channels of 6 x 9 float32 values."""
     monkeypatch.setattr(capturing, "_RUN_BYTES", limit)
-    images = np.random.default_rng(0).standard_normal((9, 3, 6, 9)).astype(np.float32)
-    wanted = np.array([8, 2, 3, 4, 0, 6, 7])
-    sites = find_sites(model)[0]
-    runs = list(Capture(model, sites).run(Batch({"input": images}, None), wanted))
-    assert [len(outputs[0]) for outputs in runs] == sizes
-    monkeypatch.setattr(capturing, "_RUN_BYTES", 2**30)
-    (whole,) = captured(Capture(model, sites), Batch({"input": images}, None))
-    for parts, expected in zip(zip(*runs, strict=True), whole, strict=True):
-        np.testing.assert_allclose(np.concatenate(parts), expected[wanted], atol=1e-6)
+    if fixed_batch:
+        model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = fixed_batch
+    assert Capture(model, find_sites(model)[0]).samples_per_run(batch()) == samples
 
 
-def test_a_fixed_batch_is_run_whole(model: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capturing, "_RUN_BYTES", 1)
+@pytest.mark.parametrize("samples", [1, 4, 7])
+def test_a_fixed_batch_is_filled(model: onnx.ModelProto, samples: int) -> None:
     sites = find_sites(model)[0]
-    images = Batch({"input": np.random.default_rng(0).standard_normal((4, 3, 6, 9)).astype(np.float32)}, None)
-    expected = np.concatenate([outputs[0] for outputs in captured(Capture(model, sites), images)])
+    images = np.random.default_rng(0).standard_normal((samples, 3, 6, 9)).astype(np.float32)
+    expected = Capture(model, sites).run(Batch({"input": images}, None))
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
-    capture = Capture(model, sites)
-    (outputs,) = capture.run(images, np.array([3, 1]))
-    np.testing.assert_allclose(outputs[0], expected[[3, 1]], atol=1e-6)
-    assert not list(capture.run(images, np.array([], np.intp)))
+    outputs = Capture(model, sites).run(Batch({"input": images}, None))
+    for ours, theirs in zip(outputs, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 def test_what_onnx_runtime_refuses_is_a_model_error(model: onnx.ModelProto) -> None:
     capture = Capture(model, find_sites(model)[0], where="model.onnx")
     with pytest.raises(ModelError, match=r"model\.onnx: ONNX Runtime refuses it: .* index: 1 Got: 2 Expected: 3"):
-        captured(capture, Batch({"input": np.zeros((1, 2, 4, 4), np.float32)}, None))
+        capture.run(Batch({"input": np.zeros((1, 2, 4, 4), np.float32)}, None))
     model.graph.node[0].op_type = "Convolution"
     with pytest.raises(ModelError, match="ONNX Runtime refuses it"):
         Capture(model, find_sites(model)[0])

@@ -87,10 +87,10 @@ def test_only_what_is_chosen_is_read() -> None:
     def choose(start: int, size: int) -> Positions:
         return np.array([2, 0]) if start == 4 else np.array([], np.intp)
 
-    indexed = DataSource("test", None, (INPUT,), Indexed(11, fetch), 4, False, 10, 10)
-    stream = source([5, 6], batch_size=4, samples=10)
+    indexed = DataSource("test", None, (INPUT,), Indexed(11, fetch), 3, False, 10, 10)
+    stream = source([5, 6], batch_size=3, samples=10)
     for data in (indexed, stream):
-        blocks = list(data.blocks(choose))
+        blocks = list(data.blocks(choose, 4))
         assert [(block.start, block.size, block.chosen is None) for block in blocks] == [
             (0, 4, True),
             (4, 4, False),
