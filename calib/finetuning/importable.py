@@ -1,23 +1,29 @@
-"""Makes a copy of a model that onnx2torch can import: constants are initializers, nodes are named by their places.
+"""Makes a copy of a model that onnx2torch can import.
 
-onnx2torch wants the weights of a Conv to be initializers; here, whatever is constant becomes one, as what an Identity
-makes of an initializer. Initializers keep their names.
+It wants weights to be initializers; so whatever is constant becomes one, as what an Identity makes of an initializer,
+and initializers keep their names. It knows the operators up to opset 17. Those of later ones that it knows of old have
+new types since then, and the axes of reductions are inputs, which become attributes again. Should more have changed, it
+is found out: every import is checked.
 """
 
 from __future__ import annotations
 
 import onnx
 import onnx_graphsurgeon as gs
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from zaponnx.graph.constants import constant
 from zaponnx.graph.surgery import import_graph
 from zaponnx.traversal import ONNX_DOMAINS
-from zaponnx.weights import hold
+from zaponnx.weights import hold, values
 
-_LAST_OPSET = 21
-"""The newest opset whose operators onnx2torch knows. Those of later ones that it knows of old have got new types since
-then, no new meaning; and that the module equals the model is checked in any case."""
+_LAST_OPSET = 17
+
+_REDUCTIONS = {
+    *("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin"),
+    *("ReduceProd", "ReduceSumSquare"),
+}
+"""Those whose axes are an input since opset 18."""
 
 
 def importable(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -28,6 +34,7 @@ def importable(model: onnx.ModelProto) -> onnx.ModelProto:
         node.name = f"node_{place}"
         node.domain = "" if node.domain in ONNX_DOMAINS else node.domain
     _hold_constants(copy.graph, _constants(model))
+    _axes_to_attributes(copy.graph)
     for entry in copy.opset_import:
         if entry.domain in ONNX_DOMAINS:
             entry.domain, entry.version = "", min(entry.version, _LAST_OPSET)
@@ -57,3 +64,13 @@ def _hold_constants(graph: onnx.GraphProto, constants: dict[str, gs.Constant]) -
         if found.name not in initializers:
             initializers.add(found.name)
             graph.initializer.append(numpy_helper.from_array(found.values, found.name))
+
+
+def _axes_to_attributes(graph: onnx.GraphProto) -> None:
+    """Makes the constant axes of reductions attributes."""
+    initializers = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type in _REDUCTIONS and node.input[1:2] and node.input[1] in initializers:
+            axes = values(initializers[node.input[1]]).tolist()
+            del node.input[1:]
+            node.attribute.append(helper.make_attribute("axes", axes))
