@@ -257,7 +257,7 @@ def test_what_a_protobuf_cannot_hold_becomes_external(tmp_path: Path, monkeypatc
     """A model of 2 GB and more, were the limit not lower here; in memory it is no larger than the others."""
     path, written = tmp_path / "model.onnx", tmp_path / "written.onnx"
     save_model(large_model(), path)
-    monkeypatch.setattr("zaponnx.models._PROTOBUF_LIMIT", path.stat().st_size - 4096)
+    monkeypatch.setattr("zaponnx.models.PROTOBUF_LIMIT", path.stat().st_size - 4096)
     save_model(load_model(path, "test"), written)
     assert external_files(written) == [tmp_path / "written.onnx.data"]
     assert read(written) == large_model()

@@ -227,3 +227,30 @@ def test_weights_stay_on_disk_while_models_run(
     assert "library" in verify(*paths).ran
     assert len(sizes) == 3
     assert max(sizes) < 50_000
+
+
+def test_weights_come_with_the_model_where_the_runtime_cannot_find_them(
+    dense_model: Path, zap_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before ONNX Runtime 1.21: what it gets has no external data, and is refused where it cannot be sent."""
+    held = []
+    open_model = zaponnx.verification.open_session
+
+    def open_and_look(model: bytes, *arguments: object, **keywords: object) -> object:
+        initializers = onnx.ModelProto.FromString(model).graph.initializer
+        held.append(all(tensor.data_location == TensorProto.DEFAULT for tensor in initializers))
+        return open_model(model, *arguments, **keywords)
+
+    monkeypatch.setattr(zaponnx.verification, "_FOLDER_SINCE", (1 << 10, 0))
+    monkeypatch.setattr(zaponnx.verification, "open_session", open_and_look)
+    paths = []
+    for path in (dense_model, zap_model):
+        model = onnx.load_model(path)
+        model.graph.initializer.append(numpy_helper.from_array(np.ones(1 << 14, np.float32), "large"))
+        paths.append(tmp_path / path.name)
+        save_model(model, paths[-1], external_data=True)
+    assert verify(*paths).ran
+    assert held == [True] * 3
+    monkeypatch.setattr(zaponnx.verification, "PROTOBUF_LIMIT", 1 << 16)
+    with pytest.raises(ModelError, match=r"its weights are above 2 GB; install ONNX Runtime 1\.21"):
+        verify(*paths)

@@ -22,7 +22,7 @@ from zaponnx.soundness import unsoundness
 from zaponnx.traversal import inner_tensors, tensors
 from zaponnx.weights import LARGE, extent, hold, refer
 
-_PROTOBUF_LIMIT = 2**31 - 2**24
+PROTOBUF_LIMIT = 2**31 - 2**24
 """Bytes of tensor data that fit a protobuf file, which ends at 2 GiB; the rest is left for the graph itself."""
 
 _NO_MODEL = "not an ONNX model, or a truncated one"
@@ -137,7 +137,7 @@ def staged_model(
             )
             staged = Path(stack.enter_context(temporary)) / path.name
             data = _data_path(staged)
-            if external_data or _tensor_bytes(model) > _PROTOBUF_LIMIT:
+            if external_data or tensor_bytes(model) > PROTOBUF_LIMIT:
                 write_external(model, staged, data)
             else:
                 with staged.open("wb") as stream:
@@ -181,6 +181,11 @@ def _data_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.data")
 
 
+def tensor_bytes(model: onnx.ModelProto) -> int:
+    """The bytes of a model's tensors, wherever they are."""
+    return sum(len(extent(tensor) or ()) or tensor.ByteSize() for tensor in tensors(model))
+
+
 def first_line(error: Exception) -> str:
     """What a library's exception says first; the rest is its context dump."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(" .:")
@@ -208,7 +213,3 @@ def _read(path: Path, phase: str) -> onnx.ModelProto:
     if problem := unsoundness(model):
         raise ModelError(phase, f"the file is damaged: {problem}", where=str(path), remedy=_ANOTHER)
     return model
-
-
-def _tensor_bytes(model: onnx.ModelProto) -> int:
-    return sum(len(extent(tensor) or ()) or tensor.ByteSize() for tensor in tensors(model))

@@ -14,16 +14,19 @@ import onnx
 
 from zaponnx.errors import ModelError, RuntimeUnavailable
 from zaponnx.graph.converted import dense_output, set_thresholds, zap_conv_name, zap_convs
-from zaponnx.models import first_line, read_model
+from zaponnx.models import PROTOBUF_LIMIT, first_line, read_model, tensor_bytes
 from zaponnx.operator import NHWC_OPERATORS, TO_NCHW
 from zaponnx.operator.schema import register_schemas
-from zaponnx.runtime import library_path, open_session, ort_errors, register, session_options
+from zaponnx.runtime import library_path, onnxruntime, open_session, ort_errors, register, session_options
 from zaponnx.tolerances import tolerances
-from zaponnx.weights import extent, refer
+from zaponnx.weights import extent, hold, refer
 
 _BATCH = 2
 _SIZES = (32, 64, 128, 224, 1)
 """What dynamic dims other than the batch are tried with, until the original model runs."""
+
+_FOLDER_SINCE = (1, 21)
+"""The first version of ONNX Runtime that finds the external data of a model in memory."""
 
 _DTYPES = {"float16": np.float16, "float": np.float32, "double": np.float64, "bool": np.bool_} | {
     f"{sign}int{bits}": np.dtype(f"{sign}int{bits}").type for sign in ("", "u") for bits in (8, 16, 32, 64)
@@ -149,7 +152,8 @@ def _has_library() -> bool:
 def _session(path: Path, tensors: Sequence[str], options: Any) -> Any:
     """A session in which all thresholds are −∞ and some inner tensors are outputs too.
 
-    ONNX Runtime maps the weights from the model's own files and, where it may, does not copy them.
+    ONNX Runtime maps the weights from the model's own files and, where it may, does not copy them; before 1.21 it can
+    only do so with a model that is a file, and gets the weights with the model.
     """
     model = read_model(path, "convert")
     for node in zap_convs(model):
@@ -158,11 +162,17 @@ def _session(path: Path, tensors: Sequence[str], options: Any) -> Any:
     model.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in tensors if name not in known
     )
-    folder = path.parent.absolute()
-    for tensor in model.graph.initializer:
-        if found := extent(tensor):
-            refer(tensor, str(found.path.relative_to(folder)), found.offset, found.length)
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    if tuple(map(int, onnxruntime("convert").__version__.split(".")[:2])) >= _FOLDER_SINCE:
+        folder = path.parent.absolute()
+        for tensor in model.graph.initializer:
+            if found := extent(tensor):
+                refer(tensor, str(found.path.relative_to(folder)), found.offset, found.length)
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    elif tensor_bytes(model) > PROTOBUF_LIMIT:
+        raise ModelError("convert", "its weights are above 2 GB", where=str(path), remedy="install ONNX Runtime 1.21")
+    else:
+        for tensor in model.graph.initializer:
+            hold(tensor)
     options.add_session_config_entry("session.disable_prepacking", "1")
     return open_session(model.SerializeToString(), options, None, "convert", where=str(path))
 
