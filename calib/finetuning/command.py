@@ -64,8 +64,8 @@ def finetune(
 
     Args:
         model: What `convert` or `retune` wrote.
-        data: A data SPEC, see `zaponnx.calib.data`; best the data that the network was trained on. Samples come in a
-            new random order in every epoch; those of `py` come as they are yielded.
+        data: A data SPEC, see `zaponnx.calib.data`; best the data that the network was trained on. Samples come in
+            another random order in every epoch, of data other than images within stretches of 512 MiB.
         output: The file to write.
         preset: The published learning rate, weight decay and batch size, and one epoch: "paper:resnet18-D", see
             `zaponnx.calib.paper.points`.
@@ -104,7 +104,8 @@ def finetune(
         weight_decay=wanted.weight_decay if weight_decay is None else weight_decay,
         momentum=momentum,
     )
-    batch_size = batch_size or (_BATCH_SIZE if published is None else published.batch_size)
+    if batch_size is None:
+        batch_size = _BATCH_SIZE if published is None else published.batch_size
     argument = data.partition(":")[2]  # a file, or a script's file and its function
     external = external_files(model, "finetune")
     inputs = [model, *external, Path(argument), Path(argument.rpartition(":")[0])]

@@ -9,19 +9,19 @@ from functools import partial
 import numpy as np
 
 from zaponnx.calib.data import Batch, DataSource
-from zaponnx.calib.data.batch import Positions
-from zaponnx.calib.data.source import Indexed
+from zaponnx.calib.data.batch import Positions, joined, regrouped
+from zaponnx.calib.data.source import Indexed, Stream
+from zaponnx.calib.data.suiting import suited
 from zaponnx.calib.finetuning.equality import Inputs
 from zaponnx.errors import DataError
 from zaponnx.progress import Progress
 
 _STATISTICS_SAMPLES = 16384  # enough for means and variances
+_STRETCH_BYTES = 512 * 2**20
 
 
 class Passes:
     """Starts passes over a data set.
-
-    Samples that can be read on their own come in a random order, others as they are yielded.
 
     Args:
         source: The data set.
@@ -75,14 +75,30 @@ class Passes:
 
 
 def shuffled(source: DataSource, *seed: int) -> DataSource:
-    """The same samples in a random order, as far as they can be read on their own."""
-    data = source.data
-    if not isinstance(data, Indexed):
-        return source
-    count = data.length if source.samples is None else min(data.length, source.samples)
-    order = np.random.default_rng(seed).permutation(count)
-    return replace(source, data=Indexed(count, partial(_fetch, data, order)))
+    """The same samples in a random order; those that can be read one after the other only, in stretches of 512 MiB."""
+    generator = np.random.default_rng(seed)
+    if isinstance(source.data, Indexed):
+        count = source.data.length if source.samples is None else min(source.data.length, source.samples)
+        return replace(source, data=Indexed(count, partial(_fetch, source.data, generator.permutation(count))))
+    return replace(source, data=partial(_stretches, source, source.data, generator))
 
 
 def _fetch(data: Indexed, order: Positions, positions: Positions) -> Batch:
     return data.fetch(order[positions])
+
+
+def _stretches(source: DataSource, read: Stream, generator: np.random.Generator) -> Iterator[Batch]:
+    """A pass in stretches of samples, each in a random order."""
+    stretch: list[Batch] = []
+    checked = (suited(batch, source.inputs, source.spec) for batch in read())
+    for batch in regrouped(checked, source.batch_size, source.samples):
+        stretch.append(batch)
+        if sum(array.nbytes for each in stretch for array in each.inputs.values()) >= _STRETCH_BYTES:
+            yield _permuted(joined(stretch), generator)
+            stretch = []
+    if stretch:
+        yield _permuted(joined(stretch), generator)
+
+
+def _permuted(batch: Batch, generator: np.random.Generator) -> Batch:
+    return batch.take(generator.permutation(batch.size))
