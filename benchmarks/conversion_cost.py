@@ -41,7 +41,7 @@ def conversion_cost(model: Path, calibration: Path, fit: Path, output: Path) -> 
     """Converts a model in a process of its own."""
     files = map(str, (model, calibration, fit, output))
     command = [sys.executable, "-m", "benchmarks.conversion_cost", *files]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return ConversionCost(**json.loads(result.stdout))
 
 

@@ -36,6 +36,6 @@ def write_large_model(path: Path, size: int) -> None:
     data = path.with_name(f"{path.name}.data")
     with data.open("wb") as stream:
         for _ in range(_ROWS):
-            stream.write(random.standard_normal(columns, np.float32).tobytes())
+            stream.write(random.random(columns, np.float32).tobytes())
         refer(matrix, data.name, 0, stream.tell())
     path.write_bytes(model.SerializeToString())

@@ -26,6 +26,9 @@ WAYS = ("library", "Winograd", "bodies", "inlined")
 """ONNX Runtime with zaponnx's library; also with all outputs in the patterns of what suits Winograd's filtering; with
 the bodies alone; likewise, after onnx.inliner has put them in place."""
 
+_SPINNING = "session.intra_op.allow_spinning"
+"""ORT's setting for what its idle threads do; here, others can use their cores."""
+
 _FOLDER = "session.model_external_initializers_file_folder_path"
 """ORT's setting for where the weights of a model in memory are."""
 
@@ -55,7 +58,8 @@ def run(
     probed.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in tensors if name not in known
     )
-    options = session_options()
+    options = session_options(threads=2)
+    options.add_session_config_entry(_SPINNING, "0")
     if library:
         register(options)
     folder = None

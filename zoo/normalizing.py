@@ -124,6 +124,6 @@ def _evaluate(node: onnx.NodeProto, model: onnx.ModelProto, values: dict[str, Ar
     ]
     graph = helper.make_graph([node], "node", inputs, [onnx.ValueInfoProto(name=name) for name in outputs])
     single = helper.make_model(graph, opset_imports=model.opset_import, ir_version=max(model.ir_version, 4))
-    session = open_session(single.SerializeToString(), session_options(), None, "coverage")
+    session = open_session(single.SerializeToString(), session_options(threads=1), None, "coverage")
     results = session.run(outputs, {name: values[name] for name in names})
     values.update(zip(outputs, results, strict=True))
