@@ -1,7 +1,7 @@
 """The PyTorch side, in the order of the flow.
 
     exporting    torch module → model.onnx         (networks, torchvision_compat, digits_network, export_verification)
-    calibration  model.onnx + data → model.zapcal  (selection, data, capture, predictors, histograms)
+    calibration  model.onnx + data → model.zapcal  (selection, data, passes, checkpoint, capture, predictors, histograms)
     fitting      model.zapcal → model.zapfit.json  (curves, exact, sigmoid)
     plots        both → figures
     demo         all of it on digits

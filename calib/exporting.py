@@ -14,9 +14,10 @@ import onnx
 import torch
 from torch import nn
 
+from zaponnx.calib.data.presets import WEIGHTS_KEY
 from zaponnx.calib.digits_network import INPUT_SHAPE, digits_accuracy
 from zaponnx.calib.export_verification import forward, verify_export
-from zaponnx.calib.networks import build_network
+from zaponnx.calib.networks import build_network, torchvision_weights
 from zaponnx.errors import InvalidArgument, ModelError
 from zaponnx.graph.upgrading import opset_version
 from zaponnx.models import check_model_output, first_line, staged_model
@@ -96,6 +97,8 @@ def export(
     shape = input_shape or (INPUT_SHAPE if source == "digits" else _IMAGENET_SHAPE)
     network = build_network(source, weights=weights, seed=seed, progress=progress)
     model = _traced(network, shape, opset or DEFAULT_OPSET, static_batch, source)
+    if name := torchvision_weights(source, weights):
+        model.metadata_props.add(key=WEIGHTS_KEY, value=name)
     with staged_model(model, output, "export") as staged:
         difference = verify_export(staged, network, shape if static_batch else (shape[0] + 1, *shape[1:]), source)
     return ExportReport(

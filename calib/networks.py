@@ -92,6 +92,20 @@ def _from_torchvision(name: str, weights: str | None) -> nn.Module:
     return network
 
 
+def torchvision_weights(source: str, weights: str | None) -> str | None:
+    """torchvision's name of the weights that a SOURCE is built with, as in "ResNet18_Weights.IMAGENET1K_V1".
+
+    None if they are none of torchvision's; a file is known by the name that torchvision publishes it under.
+    """
+    models = torchvision_models() if weights else None
+    if models is None or source not in models.list_models():
+        return None
+    known = models.get_model_weights(source)
+    if weights == "DEFAULT":
+        return str(known.DEFAULT)
+    return next((str(each) for each in known if each.url.rpartition("/")[2] == Path(str(weights)).name), None)
+
+
 def _load_weights(network: nn.Module, file: Path) -> None:
     try:
         network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))

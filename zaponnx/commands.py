@@ -13,6 +13,7 @@ import click
 
 import zaponnx
 from zaponnx.errors import InvalidArgument, ZapError
+from zaponnx.processes import process_count, process_rank, speaks_of_failure
 from zaponnx.terminal import Terminal
 
 _FAILURE, _USAGE, _BUDGET_MISSED, _INTERRUPTED = 1, 2, 3, 130
@@ -24,12 +25,16 @@ class Command(click.Command):
     Args:
         show: Turns the result into text.
         progress: Whether the function takes a `zaponnx.progress.Progress`.
+        shared: Whether torchrun's processes can share the work.
     """
 
-    def __init__(self, *args: Any, show: Callable[[Any], str], progress: bool = False, **keywords: Any) -> None:
+    def __init__(
+        self, *args: Any, show: Callable[[Any], str], progress: bool = False, shared: bool = False, **keywords: Any
+    ) -> None:
         super().__init__(*args, **keywords)
         self.show = show
         self.progress = progress
+        self.shared = shared
         self.params += [
             click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object instead of text."),
             click.Option(["-v", "--verbose"], is_flag=True, help="Log what is done."),
@@ -39,15 +44,18 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> None:
         as_json, verbose, quiet, debug = (ctx.params.pop(name) for name in ("as_json", "verbose", "quiet", "debug"))
-        terminal = Terminal(str(self.name), zaponnx.__version__, verbose - quiet)
+        speaks = process_rank() == 0
+        terminal = Terminal(str(self.name), zaponnx.__version__, verbose - quiet if speaks else -1)
         if self.progress:
             ctx.params["progress"] = terminal.progress
         outcome, code = "done", 0
         try:
+            self._check_processes()
             with redirect_stdout(sys.stderr):  # what the user's own code prints
                 result = super().invoke(ctx)
             terminal.clear_bar()
-            click.echo(json.dumps(result.to_json(), allow_nan=False) if as_json else self.show(result))
+            if speaks:
+                click.echo(json.dumps(result.to_json(), allow_nan=False) if as_json else self.show(result))
             if getattr(result, "budget_missed", ""):
                 outcome, code = "budget missed", _BUDGET_MISSED
             if problem := getattr(result, "problem", ""):
@@ -55,7 +63,8 @@ class Command(click.Command):
                 terminal.error(problem)
         except ZapError as error:
             outcome, code = "failed", _USAGE if isinstance(error, InvalidArgument) else _FAILURE
-            terminal.error(traceback.format_exc() if debug else str(error))
+            if speaks_of_failure():
+                terminal.error(traceback.format_exc() if debug else str(error))
         except KeyboardInterrupt:
             outcome, code = "interrupted", _INTERRUPTED
         except (click.ClickException, BrokenPipeError):
@@ -64,9 +73,15 @@ class Command(click.Command):
             outcome, code = "failed", _FAILURE
             remedy = "please report it, with what --debug shows"
             problem = f"{self.name}: a bug in zaponnx, {type(error).__name__}: {error}; {remedy}"
-            terminal.error(traceback.format_exc() if debug else problem)
+            if speaks_of_failure():
+                terminal.error(traceback.format_exc() if debug else problem)
         terminal.finish(outcome)
         ctx.exit(code)
+
+    def _check_processes(self) -> None:
+        if process_count() > 1 and not self.shared:
+            problem = f"{process_count()} processes of torchrun cannot share this"
+            raise InvalidArgument(str(self.name), problem, remedy="run it without torchrun")
 
 
 class Flow(click.Group):
@@ -77,7 +92,8 @@ class Flow(click.Group):
         try:
             code = super().main(*args, **keywords | {"standalone_mode": False})
         except click.ClickException as error:
-            error.show()
+            if speaks_of_failure():
+                error.show()
             code = error.exit_code
         except click.Abort:
             code = _INTERRUPTED

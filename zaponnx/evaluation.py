@@ -14,12 +14,13 @@ from zaponnx.counting import Counter, add_counters
 from zaponnx.errors import DataError, InvalidArgument, ModelError
 from zaponnx.macs import PREDICTOR_MACS_PER_OUTPUT
 from zaponnx.models import load_model, temporary_model
+from zaponnx.processes import own_device, process_count, process_rank, threads_per_process
 from zaponnx.progress import Progress, silent
 from zaponnx.providers import Provider
 from zaponnx.runtime import open_session, ort_errors, register, session_options
 
 if TYPE_CHECKING:
-    from zaponnx.calib.data import DataSource
+    from zaponnx.calib.data import Batch, DataSource
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def eval(
     samples: int | None = None,
     batch_size: int = 128,
     preprocess: str | None = None,
+    workers: int = 0,
     split: str = "test",
     providers: Sequence[Provider] | None = None,
     portable: bool = False,
@@ -99,12 +101,15 @@ def eval(
 ) -> Evaluation:
     """Runs models over a data set, a batch at a time, and compares them.
 
+    Under torchrun the processes take turns at the batches, and all return what one process would.
+
     Args:
         models: Dense or converted models; the first is the baseline.
         data: The data set's SPEC.
         samples: At most this many samples.
         batch_size: Samples per run, unless a model prescribes its batch.
-        preprocess: Normalisation of images, as in `calibrate`.
+        preprocess: What is done to images, as in `calibrate`.
+        workers: Processes that decode images, as in `calibrate`.
         split: "test" or, for a choice that the test data must not know of, "calibration"; only `digits` and `random`
             have them.
         providers: As in `zaponnx.InferenceSession`.
@@ -127,14 +132,22 @@ def eval(
     for path in map(Path, models):
         model = load_model(path, "eval")
         source = open_data(
-            data, model, split=split, samples=samples, batch_size=batch_size, preprocess=preprocess, seed=0
+            data,
+            model,
+            split=split,
+            samples=samples,
+            batch_size=batch_size,
+            preprocess=preprocess,
+            seed=0,
+            workers=workers,
         )
         counting_model, counters = add_counters(model)
         options = session_options()
+        options.intra_op_num_threads = threads_per_process()
         if not portable:
             register(options)
         with temporary_model(counting_model) as counting_path:
-            session = open_session(counting_path, options, providers, "eval", where=str(path))
+            session = open_session(counting_path, options, own_device(providers), "eval", where=str(path))
         tally = _run(session, source, counters, path, progress)
         seen.append(tally.samples)
         if seen[-1] != seen[0]:
@@ -148,17 +161,27 @@ class _Tally:
     """Counts over the batches of one model."""
 
     def __init__(self, counters: Sequence[Counter]) -> None:
-        self.samples = 0
-        self.labelled = False
+        self.samples = 0  # of all processes
+        self.labelled = np.zeros(1, np.int64)  # samples
         self.correct = np.zeros(2, np.int64)  # among the first 1 and the first 5
         self.skipped = np.zeros(len(counters), np.int64)
         self.outputs = np.zeros(len(counters), np.int64)
 
-    def add(self, outputs: Mapping[str, npt.NDArray[Any]], counters: Sequence[Counter], count: int) -> None:
-        self.samples += count
+    def add(self, outputs: Mapping[str, npt.NDArray[Any]], counters: Sequence[Counter]) -> None:
         for index, counter in enumerate(counters):
             self.skipped[index] += outputs[counter.skipped]
             self.outputs[index] += outputs[counter.outputs]
+
+    def share(self) -> None:
+        """Adds up the counts of all processes."""
+        if process_count() == 1:
+            return
+        import torch
+
+        from zaponnx.calib.distributed import process_group
+
+        for counts in (self.labelled, self.correct, self.skipped, self.outputs):
+            counts[:] = process_group().sum(torch.from_numpy(counts)).numpy()
 
     def evaluation(self, path: Path, counters: Sequence[Counter]) -> ModelEvaluation:
         weights = np.array([counter.macs_per_output for counter in counters], np.float64)
@@ -170,7 +193,7 @@ class _Tally:
             LayerSaving(counter.name, *map(float, (dense / self.samples, gross / dense, rest / dense)))
             for counter, dense, gross, rest in zip(counters, macs, saved, net, strict=True)
         )
-        top1, top5 = (self.correct / self.samples).tolist() if self.labelled else (None, None)
+        top1, top5 = (self.correct / self.samples).tolist() if self.labelled.any() else (None, None)
         total = macs.sum() or 1.0
         return ModelEvaluation(path, top1, top5, float(saved.sum() / total), float(net.sum() / total), layers)
 
@@ -178,15 +201,24 @@ class _Tally:
 def _run(session: Any, source: DataSource, counters: Sequence[Counter], path: Path, progress: Progress) -> _Tally:
     tally = _Tally(counters)
     names = [node.name for node in session.get_outputs()]
-    for batch in source:
-        with ort_errors("eval", str(path)):
-            outputs = dict(zip(names, session.run(None, dict(batch.inputs)), strict=True))
-        tally.add(outputs, counters, batch.size)
-        if batch.labels is not None:
-            tally.labelled = True
-            tally.correct += _correct(outputs[names[0]], batch.labels, path)
+    for block in source.every(process_count(), process_rank()):
+        if block.chosen is not None:
+            _count(session, names, block.chosen, tally, counters, path)
+        tally.samples = block.start + block.size
         progress(f"evaluating {path.name}", tally.samples, source.length)
+    tally.share()
     return tally
+
+
+def _count(
+    session: Any, names: Sequence[str], batch: Batch, tally: _Tally, counters: Sequence[Counter], path: Path
+) -> None:
+    with ort_errors("eval", str(path)):
+        outputs = dict(zip(names, session.run(None, dict(batch.inputs)), strict=True))
+    tally.add(outputs, counters)
+    if batch.labels is not None:
+        tally.labelled += batch.size
+        tally.correct += _correct(outputs[names[0]], batch.labels, path)
 
 
 def _correct(scores: npt.NDArray[Any], labels: npt.NDArray[np.int64], path: Path) -> npt.NDArray[np.int64]:

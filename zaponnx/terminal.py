@@ -28,6 +28,8 @@ class Terminal:
         self._bar = verbosity >= 0 and sys.stderr.isatty()
         self._say(f"zaponnx {version} {command}")
         logging.basicConfig(level=logging.INFO if verbosity > 0 else logging.ERROR, format="%(name)s: %(message)s")
+        if verbosity == 0:
+            logging.getLogger("zaponnx").setLevel(logging.WARNING)  # unlike those of others, ours are for the user
         logging.captureWarnings(True)  # as logged warnings, which only a verbose command shows
 
     def progress(self, step: str, done: int, total: int | None) -> None:

@@ -14,7 +14,9 @@ import pytest
 import torch
 
 from zaponnx.calib import exporting
+from zaponnx.calib.data.presets import recorded_weights
 from zaponnx.calib.exporting import export
+from zaponnx.calib.networks import torchvision_weights
 from zaponnx.calib.torchvision_compat import torchvision_models
 from zaponnx.errors import InvalidArgument, ModelError, RuntimeUnavailable
 
@@ -130,9 +132,28 @@ def test_a_state_dict_is_loaded(working_directory: Path) -> None:
 
 
 def test_a_torchvision_model() -> None:
-    report = export("squeezenet1_1", Path("model.onnx"), input_shape=(1, 3, 64, 64))
+    """It says which weights it has: those that torchvision publishes under the file's name."""
+    weights = "squeezenet1_1-b8a52dc0.pth"
+    torch.save(torchvision_models().squeezenet1_1().state_dict(), weights)
+    report = export("squeezenet1_1", Path("model.onnx"), weights=weights, input_shape=(1, 3, 64, 64))
     assert report.parameters == 1_235_496
-    assert "features.3.expand3x3" in {node.name for node in onnx.load_model("model.onnx").graph.node}
+    model = onnx.load_model("model.onnx")
+    assert "features.3.expand3x3" in {node.name for node in model.graph.node}
+    assert recorded_weights(model) == "SqueezeNet1_1_Weights.IMAGENET1K_V1"
+
+
+@pytest.mark.parametrize(
+    ("source", "weights", "name"),
+    [
+        ("resnet50", "DEFAULT", "ResNet50_Weights.IMAGENET1K_V2"),
+        ("resnet50", "some/resnet50-0676ba61.pth", "ResNet50_Weights.IMAGENET1K_V1"),
+        ("resnet50", "mine.pth", None),
+        ("resnet50", None, None),
+        ("digits", "resnet50-0676ba61.pth", None),
+    ],
+)
+def test_names_of_torchvisions_weights(source: str, weights: str | None, name: str | None) -> None:
+    assert torchvision_weights(source, weights) == name
 
 
 def test_weights_that_cannot_be_read(working_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,123 @@
+"""Calibration and evaluation by two processes: the same steps and curves as by one, and one message if one fails."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import Result
+
+import zaponnx
+from tests.calib.processes import Ended, run_processes
+from zaponnx.artifact_files import load_calibration
+from zaponnx.artifacts import Calibration
+
+RECORDING = Path(__file__).with_name("recording.py")
+
+
+@pytest.fixture
+def path(model: onnx.ModelProto, tmp_path: Path) -> Path:
+    """The file of a model with two sites."""
+    onnx.save_model(model, tmp_path / "model.onnx")
+    return tmp_path / "model.onnx"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    """A data SPEC of 45 labelled images of 8 x 8: in blocks of ten the last has an odd number that train."""
+    generator = np.random.default_rng(0)
+    images = generator.standard_normal((45, 3, 4, 4)).astype(np.float32).repeat(2, axis=2).repeat(2, axis=3)
+    np.savez(tmp_path / "images.npz", input=images, labels=generator.integers(0, 4, 45))
+    return f"npz:{tmp_path / 'images.npz'}"
+
+
+def shares(calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
+    """What each threshold skips and loses, as shares of all outputs and values: (sites, bins) each."""
+    skipped = [np.cumsum(site.counts.sum(axis=0)) / site.outputs for site in calibration.sites]
+    lost = [np.cumsum(site.values.sum(axis=0)) / site.total_value for site in calibration.sites]
+    return np.array(skipped), np.array(lost)
+
+
+def failed(processes: list[Ended], message: str) -> None:
+    """Asserts that all processes have failed, and one of them has said why."""
+    assert all(process.code == 1 for process in processes)
+    errors = [line for process in processes for line in process.stderr.splitlines() if "Error" in line]
+    assert len(errors) == 1, errors
+    assert message in errors[0]
+    assert not any(process.stdout for process in processes)
+
+
+def test_two_processes_take_the_steps_of_one(path: Path, data: str, tmp_path: Path) -> None:
+    """Sums in another order differ by float32 roundings, which Adam's first steps may blow up for tiny gradients."""
+    recorded, made = [], []
+    for count in (1, 2):
+        output, gradients = tmp_path / f"{count}.zapcal", tmp_path / f"{count}.npz"
+        processes = run_processes(count, RECORDING, path, data, output, gradients)
+        assert [process.code for process in processes] == [0] * count, processes[-1].stderr
+        recorded.append(np.load(gradients))
+        made.append(load_calibration(output))
+    assert len(recorded[0]) == len(recorded[1]) == 2 * 5  # 34 samples train, in steps of 8
+    for name in recorded[0]:
+        np.testing.assert_allclose(recorded[1][name], recorded[0][name], atol=1e-5)
+    assert [site.samples for site in made[1].sites] == [11, 11]
+    for alone, shared in zip(made[0].sites, made[1].sites, strict=True):
+        assert shared.outputs == alone.outputs
+        assert shared.total_value == pytest.approx(alone.total_value, rel=1e-6)
+    for alone, shared in zip(shares(made[0]), shares(made[1]), strict=True):
+        np.testing.assert_allclose(shared, alone, atol=1e-3)
+    assert made[1].settings["processes"] == 2
+
+
+def test_under_torchrun_one_process_writes_and_prints(path: Path, data: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "zaponnx"]
+    options = ["calibrate", path, "--data", data, "-o", tmp_path / "model.zapcal", "--epochs", "1", "--json"]
+    result = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert len(json.loads(result.stdout)["sites"]) == 2
+    assert result.stderr.count("zaponnx calibrate: done") == 1
+    assert len(load_calibration(tmp_path / "model.zapcal").sites) == 2
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["images.npz", "model.onnx", "model.zapcal"]
+
+
+def test_eval_adds_up_what_the_processes_counted(path: Path, data: str) -> None:
+    """Three processes, five batches."""
+    alone = zaponnx.eval([path], data, batch_size=10).to_json()
+    assert 0 < alone["models"][0]["top1"] < 1
+    shared = run_processes(3, "-m", "zaponnx", "eval", path, "--data", data, "--batch-size", 10, "--json")
+    assert [process.code for process in shared] == [0] * 3, shared[-1].stderr
+    assert json.loads(shared[0].stdout) == json.loads(json.dumps(alone))
+    assert [process.stdout for process in shared[1:]] == ["", ""]
+
+
+def test_an_error_of_one_process_ends_all_with_one_message(path: Path, tmp_path: Path) -> None:
+    """Sample 5 trains in the step of samples 0 to 9, which both share."""
+    images = np.ones((16, 3, 8, 8), np.float32)
+    images[5] = np.nan
+    np.savez(tmp_path / "nan.npz", input=images)
+    output = tmp_path / "model.zapcal"
+    options = ["--data", f"npz:{tmp_path / 'nan.npz'}", "-o", output]
+    failed(run_processes(2, "-m", "zaponnx", "calibrate", path, *options), "middle: the output has NaN")
+    assert not output.exists()
+
+
+def test_an_error_of_all_processes_is_one_message(path: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "few.npz", input=np.ones((3, 3, 8, 8), np.float32))
+    options = ["--data", f"npz:{tmp_path / 'few.npz'}", "-o", tmp_path / "model.zapcal"]
+    failed(run_processes(2, "-m", "zaponnx", "calibrate", path, *options), "3 samples are too few")
+
+
+def test_commands_that_cannot_be_shared_say_so(
+    invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, path: Path
+) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("zaponnx.commands.speaks_of_failure", lambda: True)
+    result = invoke("inspect", path)
+    assert result.exit_code == 2
+    assert "inspect: 2 processes of torchrun cannot share this; run it without torchrun" in result.output
