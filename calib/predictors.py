@@ -45,7 +45,8 @@ class PredictorModule(nn.Module):
         with torch.no_grad():
             for conv in (self.conv1, self.conv2):
                 conv.weight.uniform_(0.5 / 9, 1.5 / 9, generator=generator)
-                conv.bias.zero_()  # type: ignore[union-attr] # it has one
+                # A bias before a batch norm changes nothing, and Adam would follow its gradient, which is rounding alone.
+                conv.bias.zero_().requires_grad_(False)  # type: ignore[union-attr] # it has one
             self.bn2.weight.fill_(0.25)
             self.bn2.bias.fill_(0.5)
 
