@@ -1,7 +1,8 @@
 """Multiply-accumulates (MACs): what a model's convolutions and their predictors cost, per image.
 
-A convolution's MACs are its outputs, M · oH · oW, times C/group · kH · kW each. Only Conv and ZapConv of the main graph
-are counted: in the CNNs that this is for they are nearly all of the work, and the reports give shares of them.
+A convolution's MACs are its outputs, M · oH · oW, times C/group · kH · kW each; a ConvTranspose's are its inputs,
+C · H · W, times M/group · kH · kW each. Only convolutions of the main graph are counted: in the CNNs that this is for
+they are nearly all of the work, and the reports give shares of them.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from dataclasses import dataclass
 import onnx
 
 from zaponnx.graph.converted import zap_convs
+from zaponnx.graph.convolutions import is_convolution
 from zaponnx.graph.shapes import infer_shapes
 from zaponnx.graph.surgery import import_graph
 from zaponnx.graph.symbols import Shape
+from zaponnx.operator import DOMAIN
+from zaponnx.traversal import ONNX_DOMAINS
 
 PREDICTOR_MACS_PER_OUTPUT = 9
 """What the predictor costs on average, per output of its layer.
@@ -32,8 +36,8 @@ class Work:
     """The work of one convolution; None where the model does not fix a size.
 
     Attributes:
-        outputs: Outputs per image, M · oH · oW.
-        macs_per_output: C/group · kH · kW.
+        outputs: Outputs per image, M · oH · oW; a ConvTranspose's inputs.
+        macs_per_output: C/group · kH · kW; MACs per input of a ConvTranspose.
     """
 
     outputs: int | None
@@ -51,14 +55,24 @@ class Work:
 
 
 def conv_work(model: onnx.ModelProto) -> Mapping[str, Work]:
-    """The work of each Conv and ZapConv of the main graph, by its output tensor, in the model's order."""
+    """The work of each convolution of the main graph, by its output tensor, in the model's order."""
     shapes = infer_shapes(model, import_graph(model), batch=1)
+    functions = {(function.domain, function.name) for function in model.functions}
     zap = {node.output[0] for node in zap_convs(model)}
     return {
-        node.output[0]: Work(*(_size(shapes.get(tensor)) for tensor in (node.output[0], node.input[1])))
+        node.output[0]: _work(node, shapes)
         for node in model.graph.node
-        if node.output[0] in zap or (node.op_type == "Conv" and node.domain in ("", "ai.onnx"))
+        if set(node.output[:1]) & zap or is_convolution(node.domain, node.op_type, functions)
     }
+
+
+def _work(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> Work:
+    """The work of a convolution, unknown for operators that are neither ONNX's nor ours."""
+    if node.domain not in (*ONNX_DOMAINS, DOMAIN):
+        return Work(None, None)
+    data = node.input[0] if node.op_type == "ConvTranspose" else node.output[0]
+    weights = node.input[3 if node.op_type == "QLinearConv" else 1]
+    return Work(_size(shapes.get(data)), _size(shapes.get(weights)))
 
 
 def _size(shape: Shape | None) -> int | None:

@@ -4,8 +4,8 @@
     becomes  Conv(X, W·s, B·s + t)
 
 Weights and biases that other nodes make become initializers too. So each site ends up as Conv → [Add residual] → Relu,
-in any of its forms, all of whose numbers are its own. The Conv keeps its name and its place and writes what the last
-node of the map wrote. A folded site stays so: `strip` gives it back folded.
+in any of its forms, all of whose numbers are its own. The Conv keeps its name, the one that it is listed by if it has
+none, and its place and writes what the last node of the map wrote. A folded site stays so: `strip` gives it back folded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from onnx import numpy_helper
 from zaponnx.graph.constants import Array, constant
 from zaponnx.graph.editing import drop_unread, new_name, tensor_names
 from zaponnx.graph.matching import Match
-from zaponnx.graph.surgery import given_input
+from zaponnx.graph.surgery import display_name, given_input
 
 
 def fold(model: onnx.ModelProto, matches: Sequence[Match]) -> None:
@@ -44,6 +44,7 @@ def fold(model: onnx.ModelProto, matches: Sequence[Match]) -> None:
                 graph.initializer.append(tensor)
                 conv.input[index:] = [tensor.name, *conv.input[index + 1 :]]
         if match.folded:
+            conv.name = display_name(match.conv)  # which its new output would change, if it has no name
             conv.output[0] = match.folded[-1].outputs[0].name
         dropped += [places[node.outputs[0].name] for node in match.folded]
     for index in sorted(dropped, reverse=True):

@@ -3,7 +3,7 @@
     Conv(X, W, B) → [Add Z] → Relu or Clip(0, bound)
     becomes  ZapConv[Residual](X, W, B, P1, p1, P2, p2[, Z])
 
-ZapConv takes the Conv's name and the activation's output and place. onnx-graphsurgeon makes the new nodes; they are
+ZapConv takes the Conv's name, or the one that it is listed by, and the activation's output and place. onnx-graphsurgeon makes the new nodes; they are
 put into the original protobuf, not exported with all of the graph, since the exporter drops metadata, annotations
 and unused tensors, and copies all weights. So whatever is no part of a site stays as it is.
 """
@@ -20,7 +20,7 @@ import onnx_graphsurgeon as gs
 from zaponnx.artifacts import Predictor
 from zaponnx.graph.editing import drop_unread, new_name, tensor_names
 from zaponnx.graph.matching import Match
-from zaponnx.graph.surgery import export_node, given_input
+from zaponnx.graph.surgery import display_name, export_node, given_input
 from zaponnx.graph.upgrading import opset_version
 from zaponnx.operator import DOMAIN, ZAP_CONV, ZAP_CONV_RESIDUAL
 from zaponnx.patterns import Pattern
@@ -90,7 +90,7 @@ def _zap_conv(replacement: Replacement, names: set[str]) -> gs.Node:
     }
     return gs.Node(
         op=ZAP_CONV if match.residual is None else ZAP_CONV_RESIDUAL,
-        name=match.conv.name,
+        name=display_name(match.conv),
         attrs=attributes,
         inputs=inputs,
         outputs=[gs.Variable(match.output)],
