@@ -2,6 +2,7 @@
 
     exporting    torch module → model.onnx         (networks, torchvision_compat, digits_network, export_verification)
     calibration  model.onnx + data → model.zapcal  (selection, data, passes, checkpoint, capture, predictors, histograms)
+    analyzing    model.zapcal → tables and figures of each layer alone  (analysis)
     fitting      model.zapcal → model.zapfit.json  (curves, exact, sigmoid)
     plots        both → figures
     demo         all of it on digits

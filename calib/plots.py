@@ -1,15 +1,16 @@
-"""Figures in the manner of the paper's 1 to 3: reads a calibration and a fit, writes PNGs."""
+"""Figures in the manner of the paper's: reads a calibration's curves and rates and a fit, writes PNGs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zaponnx.artifacts import Calibration, Fit
-from zaponnx.calib.curves import Curve, measured_curve
+from zaponnx.artifacts import MAGNITUDES, Calibration, Fit
+from zaponnx.calib.analysis import SiteAnalysis
+from zaponnx.calib.curves import Curve, layer_curve
 from zaponnx.calib.sigmoid import SmoothCurve, smooth_curve
 from zaponnx.errors import InvalidArgument
 from zaponnx.files import atomic_path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _RANGE = np.linspace(-1.3, 1.3, 521)
+_EXPONENTS = np.arange(MAGNITUDES - 1) - 16
 _MARKED_EPSILONS = (0.1, 0.3, 1.0, 2.0)
 
 
@@ -40,17 +42,27 @@ def plot_curves(calibration: Calibration, fit: Fit, directory: Path) -> list[Pat
     """
     if not directory.is_dir():
         raise InvalidArgument("plot", f"there is no directory '{directory}'")
-    curves = [measured_curve(site, calibration.edges) for site in calibration.sites]
+    curves = [layer_curve(site, calibration.edges) for site in calibration.sites]
     smooth = [smooth_curve(curve) for curve in curves]
-    figures = {
-        "error.png": _error_figure(curves, smooth),
-        "macs.png": _macs_figure(curves, smooth),
-        "frontier.png": _frontier_figure(fit),
-    }
+    return save_figures(curve_figures(curves, smooth) | {"frontier.png": _frontier_figure(fit)}, directory, "plot")
+
+
+def save_figures(figures: Mapping[str, Figure], directory: Path, phase: str) -> list[Path]:
+    """Writes figures as PNGs of these names, on behalf of a phase."""
     for name, figure in figures.items():
-        with atomic_path(directory / name, "plot") as temporary:
+        with atomic_path(directory / name, phase) as temporary:
             figure.savefig(temporary, dpi=150, bbox_inches="tight")
     return [directory / name for name in figures]
+
+
+def curve_figures(curves: Sequence[Curve], smooth: Sequence[SmoothCurve]) -> dict[str, Figure]:
+    """Each layer's error and MACs against its threshold, with the sigmoids."""
+    return {"error.png": _error_figure(curves, smooth), "macs.png": _macs_figure(curves, smooth)}
+
+
+def rate_figures(sites: Sequence[SiteAnalysis]) -> dict[str, Figure]:
+    """The predictors' ROC curves, and the missed outputs by their value where 1 % of a layer's sum is lost."""
+    return {"roc.png": _roc_figure(sites), "missed.png": _missed_figure(sites)}
 
 
 def _error_figure(curves: Sequence[Curve], smooth: Sequence[SmoothCurve]) -> Figure:
@@ -97,6 +109,33 @@ def _frontier_figure(fit: Fit) -> Figure:
     return figure
 
 
+def _roc_figure(sites: Sequence[SiteAnalysis]) -> Figure:
+    figure, axes = _axes(
+        "ROC of each layer's predictor",
+        "False zeros: share of the positive outputs predicted zero (%)",
+        "True zeros: share of the zeros predicted zero (%)",
+    )
+    for site, color in zip(sites, _colors(len(sites)), strict=True):
+        label = f"{site.name} ({site.area:.3f})"
+        axes.plot(100 * site.false_zeros, 100 * site.true_zeros, color=color, linewidth=1, label=label)
+    axes.plot([0, 100], [0, 100], color="gray", linestyle="--", linewidth=1, label="by chance (0.5)")
+    _names(axes)
+    return figure
+
+
+def _missed_figure(sites: Sequence[SiteAnalysis]) -> Figure:
+    figure, axes = _axes(
+        "Missed outputs, thresholds at which 1 % of each layer's sum is lost",
+        "Value: power of two, rounded down",
+        "Share of the layer's missed outputs (%)",
+    )
+    for site, color in zip(sites, _colors(len(sites)), strict=True):
+        missed = site.missed[site.shown]
+        axes.plot(_EXPONENTS, 100 * missed / max(missed.sum(), 1), color=color, marker=".", label=site.name)
+    _names(axes)
+    return figure
+
+
 def _axes(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
     """An empty figure that no window system is needed for."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -123,5 +162,10 @@ def _legend(axes: Axes) -> None:
     axes.plot([], [], color="gray", label="measured")
     axes.plot([], [], color="gray", linestyle="--", linewidth=1, label="sigmoid fit")
     axes.set_xlim(_RANGE[0], _RANGE[-1])
+    _names(axes)
+
+
+def _names(axes: Axes) -> None:
+    """The layers' names beside the axes."""
     columns = 1 + len(axes.get_legend_handles_labels()[1]) // 24
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize="small", ncols=columns)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zaponnx.benchmark import bench
+    from zaponnx.calib.analyzing import analyze
     from zaponnx.calib.calibration import calibrate
     from zaponnx.calib.demo import demo
     from zaponnx.calib.exporting import export
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "export": "zaponnx.calib.exporting",
     "calibrate": "zaponnx.calib.calibration",
+    "analyze": "zaponnx.calib.analyzing",
     "fit": "zaponnx.calib.fitting",
     "import_thresholds": "zaponnx.calib.paper.thresholds",
     "convert": "zaponnx.conversion",
@@ -49,6 +51,7 @@ _MODULES = {
 __all__ = [
     "InferenceSession",
     "__version__",
+    "analyze",
     "bench",
     "calibrate",
     "convert",
