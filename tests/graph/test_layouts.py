@@ -220,7 +220,7 @@ def test_names(build_model: ModelBuilder, convert: Converter) -> None:
     assert (second.input[0], list(second.output)) == ("t/nhwc_", ["u/nhwc"])
     assert (list(leaving.input), list(leaving.output)) == (["u/nhwc"], ["u"])
     assert [dense_output(node) for node in (first, second)] == ["t", "u"]
-    assert [zap_conv_name(node) for node in (first, second)] == ["first", "u"]
+    assert [zap_conv_name(node) for node in (first, second)] == ["first", "cu"]
 
 
 def test_what_is_about_a_tensor_that_is_gone_goes_and_all_else_stays(

@@ -13,9 +13,9 @@ from onnx import TensorProto, checker, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from zaponnx.artifacts import Predictor
-from zaponnx.graph.converted import attributes, zap_convs
-from zaponnx.graph.finding import find_matches
-from zaponnx.graph.passes import to_zap_convs
+from zaponnx.graph.converted import attributes, zap_conv_name, zap_convs
+from zaponnx.graph.finding import find_matches, find_sites
+from zaponnx.graph.passes import to_dense, to_zap_convs
 from zaponnx.graph.rewriting import Replacement
 from zaponnx.patterns import Pattern
 
@@ -237,3 +237,17 @@ def test_a_site_that_is_not_folded_is_an_error(build_model: ModelBuilder, predic
     replacement = Replacement(find_matches(model)[0][0], predictor, (0.0,), Pattern.parse("B"))
     with pytest.raises(ValueError, match="'y' is not folded"):
         to_zap_convs(model, [replacement], "nchw")
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_an_unnamed_conv_keeps_the_name_that_it_is_listed_by(
+    network: ModelBuilder, convert: Converter, batch_norm: bool
+) -> None:
+    """Its output's, which the ZapConv does not have, and the folded Conv neither."""
+    nodes = "c = Conv<pads=[1,1,1,1]>(s, W) n = BatchNormalization(c, scale, shift, mean, var) y = Relu(n)"
+    model = network(nodes if batch_norm else nodes.replace("Relu(n)", "Relu(c)"))
+    (site,), _ = find_sites(model)
+    assert site.name == "c"
+    folded, _ = to_dense(model, lambda each: find_matches(each)[0])
+    assert find_sites(folded)[0][0].name == "c"
+    assert zap_conv_name(zap_convs(convert(folded))[0]) == "c"

@@ -3,9 +3,9 @@
     Conv(X, W, B) → [Add Z] → Relu or Clip(0, bound)
     becomes  ZapConv[Residual](X, W, B, P1, p1, P2, p2[, Z])
 
-ZapConv takes the Conv's name, or the one that it is listed by, and the activation's output and place. onnx-graphsurgeon makes the new nodes; they are
-put into the original protobuf, not exported with all of the graph, since the exporter drops metadata, annotations
-and unused tensors, and copies all weights. So whatever is no part of a site stays as it is.
+ZapConv takes the Conv's name, or the one that it is listed by, and the activation's output and place. onnx-graphsurgeon
+makes the new nodes; they are put into the original protobuf, not exported with all of the graph, since the exporter
+drops metadata, annotations and unused tensors, and copies all weights. So whatever is no part of a site stays as it is.
 """
 
 from __future__ import annotations
