@@ -48,6 +48,7 @@ def finetune(
     reestimate: bool = True,
     samples: int | None = None,
     preprocess: str | None = None,
+    workers: int = 0,
     split: str = "train",
     device: str = "cpu",
     seed: int = 0,
@@ -79,6 +80,7 @@ def finetune(
         reestimate: Whether that is done first.
         samples: Use at most so many samples.
         preprocess: Normalisation of images, as in `calibrate`.
+        workers: Processes that decode images, likewise.
         split: Of the data, if they have splits.
         device: Torch's device, as "cpu" or "cuda".
         seed: Of the samples' order.
@@ -112,7 +114,14 @@ def finetune(
     check_model_output(output, "finetune", inputs)
     proto = load_model(model, "finetune")
     source = open_data(
-        data, proto, split=split, samples=samples, batch_size=batch_size, preprocess=preprocess, seed=seed
+        data,
+        proto,
+        split=split,
+        samples=samples,
+        batch_size=batch_size,
+        preprocess=preprocess,
+        seed=seed,
+        workers=workers,
     )
     module = _trainable(proto, str(model))
     module.module.to(_device(device))

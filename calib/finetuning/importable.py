@@ -2,8 +2,8 @@
 
 It wants weights to be initializers; so whatever is constant becomes one, as what an Identity makes of an initializer,
 and initializers keep their names. It knows the operators up to opset 17. Those of later ones that it knows of old have
-new types since then, and the axes of reductions are inputs, which become attributes again. Should more have changed, it
-is found out: every import is checked.
+new types since then, and the axes of reductions are inputs, which become attributes again. Reshape's allowzero, which
+it refuses, matters to empty tensors only. Should more be different, it is found out: every import is checked.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def importable(model: onnx.ModelProto) -> onnx.ModelProto:
         node.name = f"node_{place}"
         node.domain = "" if node.domain in ONNX_DOMAINS else node.domain
     _hold_constants(copy.graph, _constants(model))
-    _axes_to_attributes(copy.graph)
+    _to_known_forms(copy.graph)
     for entry in copy.opset_import:
         if entry.domain in ONNX_DOMAINS:
             entry.domain, entry.version = "", min(entry.version, _LAST_OPSET)
@@ -66,11 +66,13 @@ def _hold_constants(graph: onnx.GraphProto, constants: dict[str, gs.Constant]) -
             graph.initializer.append(numpy_helper.from_array(found.values, found.name))
 
 
-def _axes_to_attributes(graph: onnx.GraphProto) -> None:
-    """Makes the constant axes of reductions attributes."""
+def _to_known_forms(graph: onnx.GraphProto) -> None:
+    """Makes the constant axes of reductions attributes, and takes allowzero from Reshapes."""
     initializers = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type in _REDUCTIONS and node.input[1:2] and node.input[1] in initializers:
             axes = values(initializers[node.input[1]]).tolist()
             del node.input[1:]
             node.attribute.append(helper.make_attribute("axes", axes))
+        if node.op_type == "Reshape":
+            del node.attribute[:]

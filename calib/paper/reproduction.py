@@ -23,6 +23,7 @@ from zaponnx.errors import DataError, InvalidArgument
 from zaponnx.evaluation import eval
 from zaponnx.files import atomic_path
 from zaponnx.progress import Progress, silent
+from zaponnx.providers import Provider
 
 WEIGHTS = ("DEFAULT", "random")
 _PARTS = ("train", "val")
@@ -95,6 +96,8 @@ def reproduce(
     weights: str = "DEFAULT",
     samples: int | None = None,
     input_size: int = 224,
+    workers: int = 0,
+    providers: Sequence[Provider] | None = None,
     device: str = "cpu",
     seed: int = 0,
     progress: Progress = silent,
@@ -109,6 +112,8 @@ def reproduce(
         weights: "DEFAULT" for torchvision's, which it downloads, or "random", to try the command.
         samples: At most so many training images, per pass.
         input_size: Height and width of the networks' input, in pixels.
+        workers: Processes that decode images.
+        providers: ONNX Runtime's, which run the models that are calibrated and evaluated.
         device: Torch's device for fine-tuning.
         seed: Of all that is random.
         progress: Told about every step.
@@ -127,7 +132,7 @@ def reproduce(
     _check_layout(data)
     settings = {"data": str(data.resolve()), "weights": weights, "samples": samples, "input_size": input_size}
     _claim(output, {**settings, "seed": seed})
-    run = _Run(data, output, weights, samples, input_size, device, seed, progress)
+    run = _Run(data, output, weights, samples, input_size, workers, providers, device, seed, progress)
     measured = [run.point(point) for point in points]
     images = measured[0][1]
     return Reproduction(data, output, weights, samples, images, tuple(reproduced for reproduced, _ in measured))
@@ -142,6 +147,8 @@ class _Run:
     weights: str
     samples: int | None
     input_size: int
+    workers: int
+    providers: Sequence[Provider] | None
     device: str
     seed: int
     progress: Progress
@@ -155,22 +162,22 @@ class _Run:
         fitted = calibration.with_suffix(".zapfit.json")
         converted, finetuned = (self.output / f"{name}.{suffix}" for suffix in ("zap.onnx", "finetuned.zap.onnx"))
         common: dict[str, Any] = {"seed": self.seed, "progress": self.progress}
+        images: dict[str, Any] = {"samples": self.samples, "workers": self.workers, **common}
         if not dense.exists():
             weights = None if self.weights == "random" else self.weights
             shape = (1, 3, self.input_size, self.input_size)
             export(point.network, dense, weights=weights, input_shape=shape, **common)
         if not calibration.exists():
-            calibrate(
-                dense, train, calibration, pattern=point.pattern, samples=self.samples, training="paper", **common
-            )
+            settings = {"pattern": point.pattern, "training": "paper", "providers": self.providers}
+            calibrate(dense, train, calibration, **settings, **images)
         if not fitted.exists():
             fit(calibration, fitted, method="sigmoid")
         if not converted.exists():
             convert(dense, calibration, fitted, converted, epsilon=point.epsilon)
         if not finetuned.exists():
-            options = {"preset": point.name, "samples": self.samples, "device": self.device, **common}
-            finetune(converted, train, finetuned, loss="labels", **options)
-        evaluation = eval([dense, converted, finetuned], validation, progress=self.progress)
+            finetune(converted, train, finetuned, preset=point.name, loss="labels", device=self.device, **images)
+        running: dict[str, Any] = {"workers": self.workers, "providers": self.providers, "progress": self.progress}
+        evaluation = eval([dense, converted, finetuned], validation, **running)
         accuracies = [Accuracies(_known(model.top1), _known(model.top5)) for model in evaluation.models]
         return Reproduced(point, evaluation.models[1].mac_saved, *accuracies), evaluation.samples
 
