@@ -60,6 +60,8 @@ def test_options_reach_onnxruntime(
     [
         ({"providers": ["abacus"]}, rf"unknown provider 'abacus'; use one of .*{CPU}"),
         ({"providers": "cpu"}, r"the string 'cpu'; give a list: \['cpu'\]"),
+        ({"providers": 5}, r"providers is 5, which is no list; give a list, as in \['cpu'\]"),
+        ({"provider_options": {}, "providers": ["cpu"]}, "provider_options is {}, which is no list"),
         ({"providers": ["cpu", CPU]}, f"{CPU} is given twice"),
         ({"providers": [None]}, "None is no provider; give a name"),
         ({"providers": [("cpu", {}, 1)]}, "is no provider"),

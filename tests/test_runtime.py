@@ -167,3 +167,9 @@ def test_a_converted_model_is_not_calibrated(small, tmp_path: Path) -> None:
     zaponnx.convert(small.model, small.calibration, small.fit, converted, epsilon=0.5)
     with pytest.raises(ModelError, match="converted already"):
         zaponnx.calibrate(converted, "random", tmp_path / "new.zapcal")
+
+
+@pytest.mark.parametrize("model", [None, 5, bytearray(3)])
+def test_what_is_no_model_is_refused(model: Any) -> None:
+    with pytest.raises(InvalidArgument, match=rf"run: a model is a path or bytes, not a {type(model).__name__}; give"):
+        zaponnx.InferenceSession(model)

@@ -25,8 +25,10 @@ class Budget:
     mac_saving: float | None
 
     def __post_init__(self) -> None:
-        if (self.epsilon is None) == (self.mac_saving is None):
-            raise InvalidArgument("convert", "give either an epsilon or a MAC saving, and not both")
+        if self.epsilon is None and self.mac_saving is None:
+            raise InvalidArgument("convert", "no budget is given", remedy="give an epsilon or a MAC saving")
+        if self.epsilon is not None and self.mac_saving is not None:
+            raise InvalidArgument("convert", "an epsilon and a MAC saving are both given", remedy="give one of them")
         if self.epsilon is not None and not 0 <= self.epsilon < math.inf:
             raise InvalidArgument("convert", f"epsilon is {self.epsilon}", remedy="use a number from 0")
         if self.mac_saving is not None and not 0 <= self.mac_saving <= 1:

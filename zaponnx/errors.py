@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 
@@ -37,12 +38,22 @@ class ZapError(Exception):
 
 
 @contextmanager
-def on_behalf_of(phase: str) -> Iterator[None]:
-    """Makes the errors of a step that a command shares with another one this command's own."""
+def on_behalf_of(phase: str, where: str = "") -> Iterator[None]:
+    """Makes the errors of a step that a command shares with others this command's own, and gives them a place."""
     try:
         yield
     except ZapError as error:
-        raise type(error)(phase, error.problem, where=error.where, remedy=error.remedy) from error
+        raise type(error)(phase, error.problem, where=error.where or where, remedy=error.remedy) from error
+
+
+@contextmanager
+def calling(path: Path, name: str) -> Iterator[None]:
+    """Makes the errors in the block call a file, which is gone by the time that they are read, by another name."""
+    try:
+        yield
+    except ZapError as error:
+        problem, where = (text.replace(str(path), name) for text in (error.problem, error.where))
+        raise type(error)(error.phase, problem, where=where, remedy=error.remedy) from error
 
 
 class InvalidArgument(ZapError):

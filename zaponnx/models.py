@@ -15,7 +15,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from zaponnx import wire
-from zaponnx.errors import ModelError
+from zaponnx.errors import ModelError, calling
 from zaponnx.external_data import data_files, write_external
 from zaponnx.files import check_output, flush, sha256, writing
 from zaponnx.soundness import unsoundness
@@ -111,12 +111,16 @@ def save_model(model: onnx.ModelProto, path: Path, phase: str = "model", *, exte
 
 
 @contextmanager
-def temporary_model(model: onnx.ModelProto) -> Iterator[Path]:
-    """Yields a file of the model for the time of the block: in memory, a model cannot be larger than 2 GB."""
+def temporary_model(model: onnx.ModelProto, name: str = "the model") -> Iterator[Path]:
+    """Yields a file of the model for the time of the block, in whose errors it has a name that outlasts the file.
+
+    In memory, a model cannot be larger than 2 GB.
+    """
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "model.onnx"
-        save_model(model, path)
-        yield path
+        with calling(path, name):
+            save_model(model, path)
+            yield path
 
 
 @contextmanager
@@ -142,7 +146,8 @@ def staged_model(
             else:
                 with staged.open("wb") as stream:
                     wire.write(model, stream)
-        yield staged
+        with calling(staged, f"the result for {path}"):
+            yield staged
         with writing(path, phase):
             _put_in_place(staged, path)
 

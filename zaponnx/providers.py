@@ -56,6 +56,9 @@ def _pairs(
 ) -> list[tuple[str, Mapping[str, Any]]]:
     if isinstance(providers, str):
         raise InvalidArgument(phase, f"providers is the string '{providers}'", remedy=f"give a list: ['{providers}']")
+    for name, value in (("providers", providers), ("provider_options", provider_options)):
+        if not isinstance(value, Sequence | None):
+            raise InvalidArgument(phase, f"{name} is {value!r}, which is no list", remedy="give a list, as in ['cpu']")
     asked: list[Any] = [(each, {}) if isinstance(each, str) else each for each in providers or ()]
     if provider_options is not None:
         if len(asked) != len(provider_options):

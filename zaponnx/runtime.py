@@ -116,7 +116,7 @@ def InferenceSession(
             fails in a run is an error, too.
 
     Raises:
-        InvalidArgument: A provider that ORT does not know, or wrong options.
+        InvalidArgument: No path and no bytes, a provider that ORT does not know, or wrong options.
         RuntimeUnavailable: A provider that this machine or this ORT does not have; ORT or the library is missing.
         ModelError: ORT refuses the model.
     """
@@ -142,6 +142,9 @@ def open_session(
         Others as in `InferenceSession`, errors as well.
     """
     ort = onnxruntime(phase)
+    if not isinstance(path_or_bytes, str | bytes | os.PathLike):
+        problem = f"a model is a path or bytes, not a {type(path_or_bytes).__name__}"
+        raise InvalidArgument(phase, problem, remedy="give the file that zaponnx convert wrote")
     asked: list[tuple[str, dict[str, Any]]] | None = None
     if providers is not None or provider_options is not None or not _has_providers(options):
         asked = checked_providers(ort, providers, provider_options, phase)

@@ -244,8 +244,8 @@ def test_an_unnamed_conv_keeps_the_name_that_it_is_listed_by(
     network: ModelBuilder, convert: Converter, batch_norm: bool
 ) -> None:
     """Its output's, which the ZapConv does not have, and the folded Conv neither."""
-    nodes = "c = Conv<pads=[1,1,1,1]>(s, W) n = BatchNormalization(c, scale, shift, mean, var) y = Relu(n)"
-    model = network(nodes if batch_norm else nodes.replace("Relu(n)", "Relu(c)"))
+    behind = "n = BatchNormalization(c, scale, shift, mean, var) y = Relu(n)" if batch_norm else "y = Relu(c)"
+    model = network(f"c = Conv<pads=[1,1,1,1]>(s, W) {behind}")
     (site,), _ = find_sites(model)
     assert site.name == "c"
     folded, _ = to_dense(model, lambda each: find_matches(each)[0])

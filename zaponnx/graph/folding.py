@@ -4,8 +4,8 @@
     becomes  Conv(X, W·s, B·s + t)
 
 Weights and biases that other nodes make become initializers too. So each site ends up as Conv → [Add residual] → Relu,
-in any of its forms, all of whose numbers are its own. The Conv keeps its place and its name, or gets the one that it was
-listed by, and writes what the last node of the map wrote. A folded site stays so: `strip` gives it back folded.
+in any of its forms, all of whose numbers are its own. The Conv keeps its place and its name, or gets the one that it
+was listed by, and writes what the last node of the map wrote. A folded site stays so: `strip` gives it back folded.
 """
 
 from __future__ import annotations

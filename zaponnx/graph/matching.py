@@ -11,7 +11,7 @@ import onnx_graphsurgeon as gs
 from zaponnx.graph.activations import clipped_interval, follow_activation
 from zaponnx.graph.affine import Affine, affine_map
 from zaponnx.graph.chains import has_no_effect, sole_reader
-from zaponnx.graph.constants import constant
+from zaponnx.graph.constants import CONSTANT_OPERATORS, constant
 from zaponnx.graph.padding import explicit_pads
 from zaponnx.graph.surgery import display_name, is_op
 from zaponnx.graph.symbols import Shape
@@ -76,7 +76,7 @@ def match(conv: gs.Node, graph: gs.Graph, shapes: Mapping[str, Shape]) -> Match 
     """
     weights = constant(conv.inputs[1])
     if weights is None:
-        return "its weights are computed or an input, not constant"
+        return _not_constant(conv.inputs[1])
     if len(weights.shape) != 4:
         return f"it has {len(weights.shape) - 2} spatial dimensions, and only 2 are supported"
     pads = explicit_pads(conv, weights.shape[2:], shapes.get(conv.inputs[0].name))
@@ -109,6 +109,18 @@ def match(conv: gs.Node, graph: gs.Graph, shapes: Mapping[str, Shape]) -> Match 
         elif not has_no_effect(reader):
             return f"its output goes to {reader.op} '{display_name(reader)}', which is no ReLU"
         nodes.append(reader)
+
+
+def _not_constant(weights: gs.Tensor) -> str:
+    """Why weights are no constant."""
+    while weights.inputs:
+        producer = weights.inputs[0]
+        if is_op(producer, "DequantizeLinear"):
+            return f"its weights are quantized, see DequantizeLinear '{display_name(producer)}': give the float32 model"
+        if not is_op(producer, *CONSTANT_OPERATORS) or not producer.inputs:
+            break
+        weights = producer.inputs[0]
+    return "its weights are computed or an input, not constant"
 
 
 def _zap_conv_adding(tensor: gs.Tensor) -> gs.Node | None:

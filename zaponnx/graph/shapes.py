@@ -41,7 +41,9 @@ def infer_shapes(model: onnx.ModelProto, graph: gs.Graph, *, batch: int | None =
         inferred = shape_inference.infer_shapes(_without_weights(model, graph, batch), check_type=True, data_prop=True)
     except shape_inference.InferenceError as error:
         problem = first_line(error).removeprefix("[ShapeInferenceError] ")
-        raise ModelError("shape inference", problem, remedy=MEND) from error
+        raise ModelError(
+            "shape inference", f"its types or shapes contradict each other: {problem}", remedy=MEND
+        ) from error
     shapes = {initializer.name: tuple(initializer.dims) for initializer in model.graph.initializer}
     for value in [*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output]:
         if value.type.tensor_type.HasField("shape"):
