@@ -11,7 +11,8 @@ import zaponnx
 from zaponnx.cli import main
 
 COMMANDS = [
-    *("export", "calibrate", "fit", "convert", "retune", "strip", "eval", "bench", "inspect", "selfcheck", "demo"),
+    *("export", "calibrate", "analyze", "fit", "adopt", "convert", "finetune", "retune", "strip", "eval"),
+    *("bench", "inspect", "selfcheck", "demo", "reproduce"),
 ]
 COMMON = {"as_json", "verbose", "quiet", "debug"}
 

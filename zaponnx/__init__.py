@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zaponnx.calib.finetuning import finetune
     from zaponnx.calib.fitting import fit
     from zaponnx.calib.paper.reproduction import reproduce
-    from zaponnx.calib.paper.thresholds import import_thresholds
+    from zaponnx.calib.paper.thresholds import adopt
     from zaponnx.conversion import convert
     from zaponnx.evaluation import eval
     from zaponnx.inspection import inspect
@@ -32,7 +32,7 @@ _MODULES = {
     "calibrate": "zaponnx.calib.calibration",
     "analyze": "zaponnx.calib.analyzing",
     "fit": "zaponnx.calib.fitting",
-    "import_thresholds": "zaponnx.calib.paper.thresholds",
+    "adopt": "zaponnx.calib.paper.thresholds",
     "convert": "zaponnx.conversion",
     "finetune": "zaponnx.calib.finetuning",
     "retune": "zaponnx.retuning",
@@ -51,6 +51,7 @@ _MODULES = {
 __all__ = [
     "InferenceSession",
     "__version__",
+    "adopt",
     "analyze",
     "bench",
     "calibrate",
@@ -60,7 +61,6 @@ __all__ = [
     "export",
     "finetune",
     "fit",
-    "import_thresholds",
     "inspect",
     "library_path",
     "register",

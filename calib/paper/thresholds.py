@@ -1,4 +1,4 @@
-"""import-thresholds: reads a published dictionary of thresholds and a calibration, writes a fit with them."""
+"""adopt: reads a published dictionary of thresholds and a calibration, writes a fit with them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zaponnx.files import check_output, sha256
 Thresholds = dict[float, tuple[float, ...]]
 
 
-def import_thresholds(calibration: Path | str, thresholds: Path | str, output: Path | str) -> Fit:
+def adopt(calibration: Path | str, thresholds: Path | str, output: Path | str) -> Fit:
     """Writes a fit whose operating points are those of a dictionary that the method's authors publish.
 
     It has a threshold for every layer and each of many budgets. Errors and savings are those of the calibration's
@@ -36,15 +36,15 @@ def import_thresholds(calibration: Path | str, thresholds: Path | str, output: P
         DataError: The dictionary cannot be read, holds something else, or is for another number of layers.
     """
     calibration, thresholds, output = Path(calibration), Path(thresholds), Path(output)
-    check_output(output, "import-thresholds", [calibration, thresholds])
-    measured = load_calibration(calibration, "import-thresholds")
+    check_output(output, "adopt", [calibration, thresholds])
+    measured = load_calibration(calibration, "adopt")
     curves = [layer_curve(site, measured.edges) for site in measured.sites]
     points = []
     for epsilon, values in sorted(read_thresholds(thresholds).items()):
         if len(values) != len(curves):
             problem = f"it has {len(values)} thresholds at epsilon {epsilon:g}, and the calibration {len(curves)} sites"
             remedy = "calibrate the layers that it is for, with --include and --exclude"
-            raise DataError("import-thresholds", problem, where=str(thresholds), remedy=remedy)
+            raise DataError("adopt", problem, where=str(thresholds), remedy=remedy)
         points.append(measured_point(curves, epsilon, values))
     sources: dict[str, dict[str, Any]] = {site.output: {"curve": "measured"} for site in measured.sites}
     hashes = measured.model_sha256, sha256(calibration)
@@ -63,14 +63,14 @@ def read_thresholds(file: Path) -> Thresholds:
     try:
         found = read_plain_pickle(file.read_bytes())
     except OSError as error:
-        raise DataError("import-thresholds", f"cannot be read ({error.strerror})", where=where) from error
+        raise DataError("adopt", f"cannot be read ({error.strerror})", where=where) from error
     except UnsafePickle as error:
-        raise DataError("import-thresholds", str(error), where=where) from error
+        raise DataError("adopt", str(error), where=where) from error
     lists = found.values() if isinstance(found, dict) else [None]
     if not all(isinstance(values, (list, tuple)) and all(map(_is_number, values)) for values in lists):
-        raise DataError("import-thresholds", "is no dictionary of lists of numbers", where=where)
+        raise DataError("adopt", "is no dictionary of lists of numbers", where=where)
     if not found or not all(_is_number(epsilon) and 0 <= epsilon < math.inf for epsilon in found):
-        raise DataError("import-thresholds", "its keys are not epsilons, numbers from 0", where=where)
+        raise DataError("adopt", "its keys are not epsilons, numbers from 0", where=where)
     return {float(epsilon): tuple(float(np.float32(value)) for value in values) for epsilon, values in found.items()}
 
 
