@@ -43,13 +43,20 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> lis
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _COUNT = click.IntRange(min=1)
-_SPECS = "digits, images:DIR, npz:FILE, py:FILE.py:function or random."
+_SPECS = "digits, images:DIR, npz:PATH, test-data:DIR, py:FILE.py:function or random."
 
 _output = click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="File to write.")
 _data = click.option("--data", metavar="SPEC", required=True, help=_SPECS)
 _samples = click.option("--samples", type=_COUNT, help="Use at most this many samples.")
 _batch_size = click.option("--batch-size", type=_COUNT, default=128, show_default=True, help="Samples per run.")
-_preprocess = click.option("--preprocess", metavar="NAME", help="Normalisation of images: imagenet, none or MEAN/STD.")
+_preprocess = click.option(
+    "--preprocess",
+    metavar="NAME",
+    help="What is done to images: imagenet, none, MEAN/STD, torchvision:WEIGHTS, or auto for the model's weights.",
+)
+_workers = click.option(
+    "--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes that decode images."
+)
 _seed = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all that is random."
 )
@@ -107,7 +114,7 @@ def export_command(**options: Any) -> Any:
     return zaponnx.export(**options)
 
 
-@main.command("calibrate", cls=Command, show=tables.calibrate, progress=True)
+@main.command("calibrate", cls=Command, show=tables.calibrate, progress=True, shared=True)
 @click.argument("model", type=_FILE)
 @_data
 @_output
@@ -119,6 +126,8 @@ def export_command(**options: Any) -> Any:
 @click.option("--exclude", metavar="RE", multiple=True, help="No nodes whose name matches.")
 @click.option("--include-first", is_flag=True, help="Predict the network's first convolution, too.")
 @_preprocess
+@_workers
+@_providers
 @_seed
 @click.option(
     "--preset",
@@ -132,6 +141,16 @@ def calibrate_command(**options: Any) -> Any:
     return zaponnx.calibrate(**options)
 
 
+@main.command("analyze", cls=Command, show=tables.analyze)
+@click.argument("calibration", type=_FILE)
+@click.option(
+    "-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="Directory to write."
+)
+def analyze_command(**options: Any) -> Any:
+    """Show how well each layer's predictor tells zeros."""
+    return zaponnx.analyze(**options)
+
+
 @main.command("fit", cls=Command, show=tables.fit)
 @click.argument("calibration", type=_FILE)
 @_output
@@ -142,9 +161,23 @@ def calibrate_command(**options: Any) -> Any:
     show_default=True,
     help="exact: the optimum on the measured curves; sigmoid: the paper's, on curves fitted to them.",
 )
+@click.option(
+    "--granularity",
+    type=click.Choice(["channel", "layer"]),
+    help="A threshold for each output channel, or one per layer.  [default: channel; layer for sigmoid]",
+)
 def fit_command(**options: Any) -> Any:
     """Find the best thresholds for a whole range of budgets."""
     return zaponnx.fit(**options)
+
+
+@main.command("adopt", cls=Command, show=tables.fit)
+@click.argument("calibration", type=_FILE)
+@click.argument("thresholds", type=_FILE)
+@_output
+def adopt_command(**options: Any) -> Any:
+    """Take thresholds from a published dictionary."""
+    return zaponnx.adopt(**options)
 
 
 @main.command("convert", cls=Command, show=tables.convert, progress=True)
@@ -156,6 +189,31 @@ def fit_command(**options: Any) -> Any:
 def convert_command(**options: Any) -> Any:
     """Write the model with its predictors at one operating point."""
     return zaponnx.convert(**options)
+
+
+@main.command("finetune", cls=Command, show=tables.finetune, progress=True)
+@click.argument("model", type=_FILE)
+@_data
+@_output
+@click.option("--preset", metavar="NAME", help="A published operating point's settings, as paper:resnet18-D.")
+@click.option("--epochs", type=click.IntRange(min=0), help="Passes over the data; 5 if not given, or the preset's 1.")
+@click.option("--lr", type=float, help="Learning rate; 0.001 if not given, or the preset's.")
+@click.option("--weight-decay", type=float, help="0.0001 if not given, or the preset's.")
+@click.option("--momentum", type=float, default=0.9, show_default=True, help="Of the descent.")
+@click.option("--batch-size", type=_COUNT, help="Samples per step; 64 if not given, or the preset's.")
+@click.option(
+    "--loss", type=click.Choice(["labels", "distill"]), help="Follow the labels, if there are any, or the dense model."
+)
+@click.option("--reestimate/--no-reestimate", default=True, help="Re-estimate batch norms' statistics first; it does.")
+@_samples
+@_preprocess
+@_workers
+@click.option("--split", default="train", show_default=True, help="Of data that have splits.")
+@click.option("--device", default="cpu", show_default=True, help="Torch's device, as in cuda.")
+@_seed
+def finetune_command(**options: Any) -> Any:
+    """Train a converted model's weights with its predictors on."""
+    return zaponnx.finetune(**options)
 
 
 @main.command("retune", cls=Command, show=tables.convert, progress=True)
@@ -175,12 +233,13 @@ def strip_command(**options: Any) -> Any:
     return zaponnx.strip(**options)
 
 
-@main.command("eval", cls=Command, show=tables.evaluate, progress=True)
+@main.command("eval", cls=Command, show=tables.evaluate, progress=True, shared=True)
 @click.argument("models", metavar="MODEL...", type=_FILE, nargs=-1, required=True)
 @_data
 @_samples
 @_batch_size
 @_preprocess
+@_workers
 @_providers
 @click.option("--portable", is_flag=True, help="Run without the native library, by the operators' function bodies.")
 def eval_command(**options: Any) -> Any:
@@ -236,3 +295,27 @@ def selfcheck_command() -> Any:
 def demo_command(**options: Any) -> Any:
     """Run all of it on real images of handwritten digits."""
     return zaponnx.demo(**options)
+
+
+@main.command("reproduce", cls=Command, show=tables.reproduce, progress=True)
+@click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="Directory to write."
+)
+@click.option("--preset", metavar="NAME", multiple=True, help="An operating point, as paper:resnet18-D; all if none.")
+@click.option(
+    "--weights",
+    type=click.Choice(["DEFAULT", "random"]),
+    default="DEFAULT",
+    show_default=True,
+    help="DEFAULT: torchvision's, which it downloads; random: to try the command.",
+)
+@_samples
+@click.option("--input-size", type=_COUNT, default=224, show_default=True, help="Height and width of the input.")
+@_workers
+@_providers
+@click.option("--device", default="cpu", show_default=True, help="Torch's device for fine-tuning, as in cuda.")
+@_seed
+def reproduce_command(**options: Any) -> Any:
+    """Measure the published operating points on ImageNet."""
+    return zaponnx.reproduce(**options)

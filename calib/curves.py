@@ -1,35 +1,36 @@
-"""The curves of a site as functions of its threshold: reads histograms, gives error and saved MACs.
+"""The curves of a site as functions of its thresholds: reads histograms, gives error and saved MACs.
 
     error(T) = 1 − Σ kept outputs / Σ outputs           sums of the post-ReLU values
     MAC(T)   = the site's MACs × share of outputs that are computed
 
-as in ECCV 2020, for each site alone.
+as in ECCV 2020, for each site alone. Both are sums over the site's channels, which may have a threshold each.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from zaponnx.artifacts import Floats, OperatingPoint, SiteCalibration
+from zaponnx.artifacts import Floats, SiteCalibration
 
 Doubles = npt.NDArray[np.float64]
+
+_CHANNEL_STEP = 4  # of the edges: a channel's candidate thresholds are so many times fewer than a site's
+_PRIOR_OUTPUTS = 10  # that a channel's bin is thought to have, with the mean value of the site's bin
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A site's measured curves.
+    """A site's measured curves, for R thresholds: one for the site, R = 1, or one for each of its channels.
 
     Attributes:
         site: The site's output tensor, which identifies it.
         name: The site's name, for people.
-        thresholds: float64 (B+2,), ascending: −∞, the histogram's edges, +∞.
-        error: error(T) at these, (B+2,), from 0, non-decreasing.
-        saved: MACs skipped per sample at these, (B+2,), from 0, non-decreasing.
+        thresholds: float64 (K,), ascending: −∞, edges of the histogram, +∞.
+        error: What each of the R parts adds to error(T) at these, (R, K), from 0, non-decreasing.
+        saved: MACs that each part skips per sample at these, (R, K), from 0, non-decreasing.
         macs: The site's dense MACs per sample.
     """
 
@@ -41,32 +42,43 @@ class Curve:
     macs: float
 
     def at(self, threshold: float) -> tuple[float, float]:
-        """(error, saved) at the highest measured threshold that is not above `threshold`, rounded to float32."""
+        """(error, saved) with the highest measured threshold that is not above `threshold`, rounded to float32."""
         index = int(np.searchsorted(self.thresholds, np.float32(threshold), side="right")) - 1
-        return float(self.error[index]), float(self.saved[index])
+        return float(self.error[:, index].sum()), float(self.saved[:, index].sum())
 
 
-def measured_curve(site: SiteCalibration, edges: Floats) -> Curve:
+def layer_curve(site: SiteCalibration, edges: Floats) -> Curve:
     """The curves with one threshold for all of the site's channels."""
-    lost = np.cumsum(site.values.sum(axis=0))
-    skipped = np.cumsum(site.counts.sum(axis=0))
+    return _curve(site, edges, site.counts.sum(axis=0, keepdims=True), site.values.sum(axis=0, keepdims=True))
+
+
+def channel_curve(site: SiteCalibration, edges: Floats) -> Curve:
+    """The curves with one threshold for each channel.
+
+    Where a channel's bin has few outputs, what they are worth is drawn towards the mean of the site's bin: else the
+    optimum prefers channels that lose little by chance. Every fourth edge is a candidate, which is fine enough.
+    """
+    counts, values = site.counts.sum(axis=0), site.values.sum(axis=0)
+    mean = np.divide(values, counts, out=np.zeros_like(values), where=counts > 0)
+    shrunk = site.counts * (site.values + _PRIOR_OUTPUTS * mean) / (site.counts + _PRIOR_OUTPUTS)
+    starts = np.arange(0, len(edges), _CHANNEL_STEP)
+    # A bin per candidate with all up to it; the last one with all above the last candidate.
+    firsts = np.concatenate([[0], starts + 1])
+    return _curve(
+        site, edges[starts], np.add.reduceat(site.counts, firsts, axis=1), np.add.reduceat(shrunk, firsts, axis=1)
+    )
+
+
+def _curve(site: SiteCalibration, edges: Floats, counts: npt.NDArray[np.int64], values: Doubles) -> Curve:
+    """The curves from histograms (R, B+1)."""
+    # A site that is zero everywhere loses nothing.
+    lost = np.cumsum(values, axis=1) / (site.total_value or 1.0)
+    skipped = np.cumsum(counts, axis=1) * (site.macs / site.outputs)
     return Curve(
         site=site.output,
         name=site.name,
         thresholds=np.concatenate([[-np.inf], edges.astype(np.float64), [np.inf]]),
-        # An output that is zero everywhere loses nothing.
-        error=np.concatenate([[0.0], lost / site.total_value if site.total_value > 0 else np.zeros_like(lost)]),
-        saved=np.concatenate([[0.0], skipped * (site.macs / site.outputs)]),
+        error=np.pad(lost, ((0, 0), (1, 0))),
+        saved=np.pad(skipped, ((0, 0), (1, 0))),
         macs=site.macs,
-    )
-
-
-def operating_point(curves: Sequence[Curve], epsilon: float, thresholds: Sequence[float]) -> OperatingPoint:
-    """The operating point with one threshold per curve, and its error and saving on these."""
-    measured = [curve.at(threshold) for curve, threshold in zip(curves, thresholds, strict=True)]
-    return OperatingPoint(
-        epsilon=epsilon,
-        error=math.fsum(error for error, _ in measured),
-        mac_saved=math.fsum(saved for _, saved in measured) / math.fsum(curve.macs for curve in curves),
-        thresholds={curve.site: threshold for curve, threshold in zip(curves, thresholds, strict=True)},
     )

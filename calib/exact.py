@@ -1,124 +1,65 @@
-"""The optimal thresholds on the measured curves: reads curves, gives one threshold per site for any budget.
+"""The optimal thresholds on the measured curves: reads hulls, gives the operating point for any budget.
 
-    maximise Σ saved_l(T_l)   subject to   Σ error_l(T_l) ≤ ε
+    maximise Σ saved_r(T_r)   subject to   Σ error_r(T_r) ≤ ε
 
-is separable. A Lagrange multiplier λ splits it into one problem per site, max saved(T) − λ·error(T), whose solutions
-are the corners of the upper concave hull of (error, saved). Taking all sites' hull edges in the order of their slope
-therefore walks through the optimum of every budget that such a corner uses up. What is left of a budget between two
-corners is filled with the step that saves most among those that still fit, on a hull or not.
+over all rows r, the layers or all their channels, is separable. A Lagrange multiplier λ splits it into one problem per
+row, max saved(T) − λ·error(T), whose solutions are the corners of the row's hull. Taking all rows' steps from corner to
+corner in the order of their slope therefore walks through the optimum of every budget that such a step uses up.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from zaponnx.calib.curves import Curve, Doubles
-
-Indices = npt.NDArray[np.intp]
-
-
-@dataclass(frozen=True, order=True)
-class _HullEdge:
-    """A step from one hull corner of a site to the next; steeper ones sort first."""
-
-    slope: float  # negated
-    site: int
-    end: int  # the candidate that it leads to
-    error: float
-    saved: float
-
-
-@dataclass(frozen=True)
-class _Candidates:
-    """A site's thresholds worth choosing: from the best without error, each skips more than the one before."""
-
-    indices: Indices
-    error: Doubles
-    saved: Doubles
+from zaponnx.artifacts import OperatingPoint
+from zaponnx.calib.curves import Doubles
+from zaponnx.calib.hulls import Hull
 
 
 class LagrangianPath:
     """The optimum of a growing budget.
 
     Args:
-        curves: The sites' curves.
+        hulls: Those of all sites.
+        others: The outputs of sites that do not skip; their thresholds are −∞.
 
     Attributes:
-        budgets: float64 (K,), ascending from 0: the budgets that hull corners use up.
-        saved: float64 (K,), MACs skipped per sample at these.
+        budgets: float64 (K,), ascending from 0: the budgets that steps use up.
+        saved: float64 (K,): the share of all sites' MACs that is skipped at these.
     """
 
-    def __init__(self, curves: Sequence[Curve]) -> None:
-        self._curves = tuple(curves)
-        self._candidates = tuple(map(_candidates, curves))
-        edges = sorted(edge for site, found in enumerate(self._candidates) for edge in _hull_edges(site, found))
-        self._steps = [(edge.site, edge.end) for edge in edges]
-        free = math.fsum(float(found.saved[0]) for found in self._candidates)
-        self.budgets: Doubles = np.cumsum([0.0, *(edge.error for edge in edges)])
-        self.saved: Doubles = np.cumsum([free, *(edge.saved for edge in edges)])
+    def __init__(self, hulls: Sequence[Hull], others: Collection[str] = ()) -> None:
+        self._hulls, self._others = tuple(hulls), frozenset(others)
+        skipping = [hull for hull in hulls if hull.site not in self._others]
+        starts = np.cumsum([0, *(hull.size for hull in skipping)])
+        empty = [np.zeros(0)]
+        rows = np.concatenate([*empty, *(hull.rows + start for hull, start in zip(skipping, starts, strict=False))])
+        self._thresholds, error, saved = (
+            np.concatenate([*empty, *(getattr(hull, name) for hull in skipping)], dtype=np.float64)
+            for name in ("thresholds", "error", "saved")
+        )
+        self._first = np.flatnonzero(np.diff(rows, prepend=-1))  # each row's first corner, of all corners
+        ends = np.flatnonzero(np.diff(rows, prepend=-1) == 0)
+        slopes = (saved[ends] - saved[ends - 1]) / (error[ends] - error[ends - 1])
+        self._ends = ends[np.argsort(-slopes, kind="stable")]  # the corners that the steps lead to
+        self._rows = rows[self._ends].astype(np.intp)
+        self.budgets: Doubles = np.cumsum([0.0, *(error[self._ends] - error[self._ends - 1])])
+        total = math.fsum(hull.macs for hull in hulls)
+        free = math.fsum(saved[self._first])
+        self.saved: Doubles = np.cumsum([free, *(saved[self._ends] - saved[self._ends - 1])]) / total
 
-    def thresholds(self, epsilon: float) -> list[float]:
-        """One threshold per site whose errors add up to at most `epsilon`."""
-        chosen = [0] * len(self._curves)
-        # Less than epsilon by what adding up the errors in another order may round.
-        allowed = epsilon * (1 - 1e-12)
-        taken = int(np.searchsorted(self.budgets, allowed, side="right")) - 1
-        for site, candidate in self._steps[:taken]:
-            chosen[site] = candidate
-        self._fill(chosen, allowed)
-        return [
-            float(curve.thresholds[candidate.indices[choice]])
-            for curve, candidate, choice in zip(self._curves, self._candidates, chosen, strict=True)
-        ]
-
-    def _fill(self, chosen: list[int], allowed: float) -> None:
-        """Moves single sites on as long as that fits, the one that saves most first."""
-        while True:
-            used = math.fsum(float(c.error[choice]) for c, choice in zip(self._candidates, chosen, strict=True))
-            best, best_site, best_choice = 0.0, -1, -1
-            for site, (candidate, choice) in enumerate(zip(self._candidates, chosen, strict=True)):
-                limit = candidate.error[choice] + allowed - used
-                reach = int(np.searchsorted(candidate.error, limit, side="right")) - 1
-                gain = float(candidate.saved[reach] - candidate.saved[choice])
-                if reach > choice and gain > best:
-                    best, best_site, best_choice = gain, site, reach
-            if best_site < 0:
-                return
-            chosen[best_site] = best_choice
-
-
-def _candidates(curve: Curve) -> _Candidates:
-    """Drops thresholds that save no more than a lower one, and those below the best one without error."""
-    saves_more = np.concatenate([[True], curve.saved[1:] > curve.saved[:-1]])
-    indices = np.flatnonzero(saves_more)
-    free = np.flatnonzero(curve.error[indices] == 0)[-1]
-    indices = indices[free:]
-    return _Candidates(indices, curve.error[indices], curve.saved[indices])
-
-
-def _hull_edges(site: int, candidates: _Candidates) -> list[_HullEdge]:
-    """The edges of the upper concave hull of (error, saved), from the first candidate to the last."""
-    corners: list[int] = []
-    for point in range(len(candidates.indices)):
-        while len(corners) >= 2 and _below(candidates, corners[-2], corners[-1], point):
-            corners.pop()
-        corners.append(point)
-    edges = []
-    for start, end in itertools.pairwise(corners):
-        error = float(candidates.error[end] - candidates.error[start])
-        saved = float(candidates.saved[end] - candidates.saved[start])
-        edges.append(_HullEdge(-saved / error, site, end, error, saved))
-    return edges
-
-
-def _below(candidates: _Candidates, start: int, middle: int, end: int) -> bool:
-    """Whether `middle` is on or below the line from `start` to `end`."""
-    error, saved = candidates.error, candidates.saved
-    rise = (saved[middle] - saved[start]) * (error[end] - error[start])
-    return bool(rise <= (saved[end] - saved[start]) * (error[middle] - error[start]))
+    def point(self, epsilon: float) -> OperatingPoint:
+        """The operating point of the last step that a budget allows."""
+        taken = int(np.searchsorted(self.budgets, epsilon, side="right")) - 1
+        corners = self._first.copy()
+        corners[self._rows[:taken]] = self._ends[:taken]  # of a row's several steps the last one counts
+        rest = self._thresholds[corners].tolist()
+        thresholds: dict[str, tuple[float, ...]] = {}
+        for hull in self._hulls:
+            skips = hull.site not in self._others
+            thresholds[hull.site] = tuple(rest[: hull.size]) if skips else (-math.inf,)
+            rest = rest[hull.size :] if skips else rest
+        return OperatingPoint(epsilon, float(self.budgets[taken]), float(self.saved[taken]), thresholds)

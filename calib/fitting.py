@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from zaponnx.artifact_files import load_calibration, save_fit
-from zaponnx.artifacts import Fit, OperatingPoint
-from zaponnx.calib.curves import Curve, measured_curve, operating_point
+from zaponnx.artifacts import GRANULARITIES, Calibration, Fit, OperatingPoint
+from zaponnx.calib.curves import Curve, layer_curve
 from zaponnx.calib.exact import LagrangianPath
+from zaponnx.calib.hulls import Hull, hulls
 from zaponnx.calib.sigmoid import SmoothCurve, minimize_macs, smooth_curve
 from zaponnx.errors import InvalidArgument
 from zaponnx.files import check_output, sha256
@@ -22,62 +23,85 @@ METHODS = ("exact", "sigmoid")
 
 _PAPER_EPSILONS = [step / 100 for step in range(201)]  # 0 to 2
 _COARSE_STEP = 0.05  # of epsilon, beyond
-_SAVING_STEP = 0.0025  # of the sites' MACs, between neighbouring points
+_SAVING_STEP = 0.004  # of the sites' MACs, between neighbouring points
 
 
-def fit(calibration: Path | str, output: Path | str, *, method: str = "exact") -> Fit:
+def fit(calibration: Path | str, output: Path | str, *, method: str = "exact", granularity: str | None = None) -> Fit:
     """Chooses thresholds for budgets from nothing lost to only the patterns computed.
 
-    The budgets are the paper's, 0 to 2 in steps of 0.01, and coarser ones beyond. The exact method adds more, so that
-    the saving on the concave hull of the optimum rises by at most 0.25 % of the MACs from each to the next. No choice
-    saves more than the hull, and what a point saves can fall below it by a layer's step from one threshold to the
-    next: the points' own savings can be further apart, most so at small budgets. They never fall as its budgets grow.
+    The exact method's budgets are those at which 0.4 % more of the sites' MACs are saved than at the one before, or
+    the next step up that the measured curves have. Those of the sigmoids are the paper's, 0 to 2 in steps of 0.01, and
+    coarser ones beyond.
 
     Args:
         calibration: The calibration file.
         output: The fit file to write.
         method: "exact", the optimum on the measured curves; or "sigmoid", the paper's fits, minimised by scipy.
+        granularity: "channel", a threshold for each output channel, or "layer", as in the paper. None is "channel" for
+            the exact method; the other has thresholds per layer only.
 
     Raises:
-        InvalidArgument: An unknown method, or a directory that does not exist.
+        InvalidArgument: An unknown method or granularity, or a directory that does not exist.
         ArtifactError: The calibration cannot be read.
     """
     calibration, output = Path(calibration), Path(output)
     if method not in METHODS:
         raise InvalidArgument("fit", f"unknown method '{method}'", remedy=f"use one of {', '.join(METHODS)}")
+    granularity = granularity or ("channel" if method == "exact" else "layer")
+    if granularity not in GRANULARITIES:
+        remedy = f"use one of {', '.join(GRANULARITIES)}"
+        raise InvalidArgument("fit", f"unknown granularity '{granularity}'", remedy=remedy)
+    if (method, granularity) == ("sigmoid", "channel"):
+        remedy = "use the granularity 'layer', or the method 'exact'"
+        raise InvalidArgument("fit", "the method 'sigmoid' has one threshold per layer", remedy=remedy)
     check_output(output, "fit", [calibration])
     measured = load_calibration(calibration, "fit")
-    curves = [measured_curve(site, measured.edges) for site in measured.sites]
-    points, sources = (_exact if method == "exact" else _sigmoid)(curves)
-    result = Fit(measured.model_sha256, sha256(calibration), method, tuple(points), sources)
+    if method == "exact":
+        points = exact_points(hulls(measured, granularity))
+        sources: Mapping[str, Mapping[str, Any]] = {site.output: {"curve": "measured"} for site in measured.sites}
+    else:
+        points, sources = _sigmoid(measured)
+    result = Fit(measured.model_sha256, sha256(calibration), method, granularity, tuple(points), sources)
     save_fit(result, output)
     return result
 
 
-def _exact(curves: Sequence[Curve]) -> tuple[list[OperatingPoint], Mapping[str, Mapping[str, Any]]]:
-    path = LagrangianPath(curves)
-    levels = np.arange(path.saved[0], path.saved[-1], _SAVING_STEP * math.fsum(curve.macs for curve in curves))
-    between = np.interp(levels, path.saved, path.budgets)
-    points: list[OperatingPoint] = []
-    for epsilon in sorted({*_grid(curves), *map(float, between)}):
-        point = operating_point(curves, epsilon, path.thresholds(epsilon))
-        # A smaller budget's point keeps to this one too: filling a budget up must not make it save less.
-        if points and points[-1].mac_saved > point.mac_saved:
-            point = replace(points[-1], epsilon=epsilon)
-        points.append(point)
-    return [*points, _patterns_only(curves)], {curve.site: {"curve": "measured"} for curve in curves}
+def exact_points(found: Sequence[Hull]) -> list[OperatingPoint]:
+    """The optima of a range of budgets, from nothing lost to only the patterns computed."""
+    path = LagrangianPath(found)
+    levels = np.arange(path.saved[0], path.saved[-1], _SAVING_STEP)
+    steps = np.unique(np.searchsorted(path.saved, levels))
+    points = [path.point(float(budget)) for budget in path.budgets[steps]]
+    patterns_only = {hull.site: (math.inf,) * hull.size for hull in found}
+    return [*points, replace(path.point(math.inf), epsilon=float(path.budgets[-1]), thresholds=patterns_only)]
 
 
-def _sigmoid(curves: Sequence[Curve]) -> tuple[list[OperatingPoint], Mapping[str, Mapping[str, Any]]]:
+def _sigmoid(calibration: Calibration) -> tuple[list[OperatingPoint], Mapping[str, Mapping[str, Any]]]:
+    """The paper's points, and how each site's curves were obtained."""
+    curves = [layer_curve(site, calibration.edges) for site in calibration.sites]
     smooth = [smooth_curve(curve) for curve in curves]
-    lossless = LagrangianPath(curves).thresholds(0)
-    points = [operating_point(curves, 0.0, lossless)]
+    lossless = LagrangianPath(hulls(calibration, "layer")).point(0)
+    points = [lossless]
     epsilons = _grid(curves)[1:]
     for epsilon, solution in zip(epsilons, minimize_macs(smooth, epsilons), strict=True):
-        thresholds = lossless if solution is None else [float(np.float32(threshold)) for threshold in solution]
-        points.append(operating_point(curves, epsilon, thresholds))
-    sources = {curve.site: _source(fitted) for curve, fitted in zip(curves, smooth, strict=True)}
-    return [*points, _patterns_only(curves)], sources
+        if solution is None:
+            points.append(replace(lossless, epsilon=epsilon))
+        else:
+            points.append(measured_point(curves, epsilon, [float(np.float32(threshold)) for threshold in solution]))
+    patterns_only = measured_point(curves, 0.0, [math.inf] * len(curves))
+    points.append(replace(patterns_only, epsilon=max(points[-1].epsilon, patterns_only.error)))
+    return points, {curve.site: _source(fitted) for curve, fitted in zip(curves, smooth, strict=True)}
+
+
+def measured_point(curves: Sequence[Curve], epsilon: float, thresholds: Sequence[float]) -> OperatingPoint:
+    """The operating point with one threshold per site, and its error and saving on the measured curves."""
+    measured = [curve.at(threshold) for curve, threshold in zip(curves, thresholds, strict=True)]
+    return OperatingPoint(
+        epsilon=epsilon,
+        error=math.fsum(error for error, _ in measured),
+        mac_saved=math.fsum(saved for _, saved in measured) / math.fsum(curve.macs for curve in curves),
+        thresholds={curve.site: (threshold,) for curve, threshold in zip(curves, thresholds, strict=True)},
+    )
 
 
 def _source(fitted: SmoothCurve) -> dict[str, Any]:
@@ -88,10 +112,5 @@ def _source(fitted: SmoothCurve) -> dict[str, Any]:
 
 def _grid(curves: Sequence[Curve]) -> list[float]:
     """The paper's budgets, and coarser ones up to the error of computing the patterns only."""
-    coarse = np.arange(2 + _COARSE_STEP, math.fsum(float(curve.error[-1]) for curve in curves), _COARSE_STEP)
-    return [*_PAPER_EPSILONS, *map(float, coarse)]
-
-
-def _patterns_only(curves: Sequence[Curve]) -> OperatingPoint:
-    point = operating_point(curves, 0.0, [math.inf] * len(curves))
-    return replace(point, epsilon=max(_PAPER_EPSILONS[-1], point.error))
+    largest = math.fsum(float(curve.error[:, -1].sum()) for curve in curves)
+    return [*_PAPER_EPSILONS, *map(float, np.arange(2 + _COARSE_STEP, largest, _COARSE_STEP))]

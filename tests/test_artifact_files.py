@@ -53,15 +53,15 @@ def calibration() -> Calibration:
 @pytest.fixture
 def fit() -> Fit:
     points = (
-        OperatingPoint(0.0, 0.0, 0.0, {"relu1": -math.inf, "relu2": 0.1}),
-        OperatingPoint(0.5, 0.4, 0.3, {"relu1": 0.0, "relu2": 0.2}),
-        OperatingPoint(2.0, 1.5, 0.5, {"relu1": math.inf, "relu2": math.inf}),
+        OperatingPoint(0.0, 0.0, 0.0, {"relu1": (-math.inf,), "relu2": (0.1, math.inf)}),
+        OperatingPoint(0.5, 0.4, 0.3, {"relu1": (0.0,), "relu2": (0.2, -math.inf)}),
+        OperatingPoint(2.0, 1.5, 0.5, {"relu1": (math.inf,), "relu2": (math.inf, math.inf)}),
     )
     curves = {
         "relu1": {"curve": "sigmoid", "error": [1.0, 2.0, 3.0, 4.0], "macs": [0.0, 0.0, 0.0, 0.0]},
         "relu2": {"curve": "measured", "reason": "no convergence"},
     }
-    return Fit("f" * 64, "c" * 64, "sigmoid", points, curves)
+    return Fit("f" * 64, "c" * 64, "exact", "channel", points, curves)
 
 
 def test_calibration_round_trip(calibration: Calibration, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_fit_round_trip(fit: Fit, tmp_path: Path) -> None:
     path = tmp_path / "model.zapfit.json"
     save_fit(fit, path)
     assert load_fit(path) == fit
-    assert json.loads(path.read_text())["points"][0]["thresholds"]["relu1"] == "-inf"
+    assert json.loads(path.read_text())["points"][0]["thresholds"] == {"relu1": ["-inf"], "relu2": [0.1, "inf"]}
 
 
 def test_the_same_artifact_is_the_same_file(calibration: Calibration, fit: Fit, tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_unsound_calibrations_are_not_written(calibration: Calibration, tmp_path
 
 FIT_DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
     "format": lambda document: document.update(format="other"),
-    "version": lambda document: document.update(version=2),
+    "version": lambda document: document.update(version=1),
     "unknown key": lambda document: document.update(extra=1),
     "missing key": lambda document: document.pop("method"),
     "method": lambda document: document.update(method="guess"),
@@ -245,14 +245,18 @@ FIT_DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
     "infinite epsilon": lambda document: document["points"][2].update(epsilon="inf"),
     "saving above one": lambda document: document["points"][2].update(mac_saved=1.1),
     "boolean error": lambda document: document["points"][2].update(error=True),
-    "nan threshold": lambda document: document["points"][1]["thresholds"].update(relu1="nan"),
-    "threshold type": lambda document: document["points"][1]["thresholds"].update(relu1=[0.1]),
+    "nan threshold": lambda document: document["points"][1]["thresholds"].update(relu1=["nan"]),
+    "threshold type": lambda document: document["points"][1]["thresholds"].update(relu1=[True]),
+    "one threshold": lambda document: document["points"][1]["thresholds"].update(relu1=0.1),
+    "no thresholds": lambda document: document["points"][1]["thresholds"].update(relu1=[]),
+    "granularity": lambda document: document.update(granularity="pixel"),
+    "several thresholds per layer": lambda document: document.update(granularity="layer"),
     "calibration hash": lambda document: document.update(calibration_sha256="abc"),
     "no calibration hash": lambda document: document.pop("calibration_sha256"),
-    "threshold beyond float32": lambda document: document["points"][1]["thresholds"].update(relu1=1e39),
-    "huge threshold": lambda document: document["points"][1]["thresholds"].update(relu1=10**400),
+    "threshold beyond float32": lambda document: document["points"][1]["thresholds"].update(relu1=[1e39]),
+    "huge threshold": lambda document: document["points"][1]["thresholds"].update(relu1=[10**400]),
     "missing threshold": lambda document: document["points"][1]["thresholds"].pop("relu1"),
-    "unknown threshold": lambda document: document["points"][1]["thresholds"].update(relu3=0.1),
+    "unknown threshold": lambda document: document["points"][1]["thresholds"].update(relu3=[0.1]),
     "curve": lambda document: document["curves"]["relu1"].update(curve="line"),
     "curve key": lambda document: document["curves"]["relu1"].update(extra=1),
     "curve coefficients": lambda document: document["curves"]["relu1"].update(error=[1.0, 2.0, 3.0]),
@@ -290,7 +294,7 @@ def test_repeated_keys_are_refused(fit: Fit, tmp_path: Path) -> None:
 
 
 def test_unsound_fits_are_not_written(fit: Fit, tmp_path: Path) -> None:
-    point = replace(fit.points[1], thresholds={"relu1": math.nan, "relu2": 0.0})
+    point = replace(fit.points[1], thresholds={"relu1": (math.nan,), "relu2": (0.0, 0.0)})
     for unsound in (replace(fit, points=(point,)), replace(fit, points=()), replace(fit, method="guess")):
         with pytest.raises(ArtifactError):
             save_fit(unsound, tmp_path / "model.zapfit.json")

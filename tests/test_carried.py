@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -74,7 +75,7 @@ def with_external_tensor(parts: onnx.GraphProto) -> None:
 @pytest.mark.parametrize(
     ("edit", "problem"),
     [
-        (setting("version", 2), "'version' is 2, and this zaponnx reads version 1"),
+        (setting("version", 1), "'version' is 1, and this zaponnx reads version 2"),
         (setting("more", 1), "'more' is unknown"),
         (removing("parts"), "'parts' is missing"),
         (setting("parts", 7), "'parts' is no string"),
@@ -98,9 +99,16 @@ def in_calibration(name: str, value: Any) -> Edit:
 
 def with_tensors(change: Callable[[dict[str, Any]], Any]) -> Edit:
     def edit(document: Document) -> None:
-        arrays = load(base64.b64decode(document["tensors"]))
+        arrays = load(zlib.decompress(base64.b64decode(document["tensors"])))
         change(arrays)
-        document["tensors"] = base64.b64encode(save(arrays)).decode()
+        document["tensors"] = base64.b64encode(zlib.compress(save(arrays))).decode()
+
+    return edit
+
+
+def with_packed(change: Callable[[bytes], bytes]) -> Edit:
+    def edit(document: Document) -> None:
+        document["tensors"] = base64.b64encode(change(base64.b64decode(document["tensors"]))).decode()
 
     return edit
 
@@ -112,7 +120,7 @@ def tensor(name: str, change: Callable[[Any], Any]) -> Edit:
 @pytest.mark.parametrize(
     ("edit", "problem"),
     [
-        (setting("version", 2), "'version' is 2, and this zaponnx reads version 1"),
+        (setting("version", 1), "'version' is 1, and this zaponnx reads version 2"),
         (setting("more", 1), "'more' is unknown"),
         (removing("method"), "'method' is missing"),
         (setting("method", "guess"), "'method' is neither"),
@@ -126,12 +134,30 @@ def tensor(name: str, change: Callable[[Any], Any]) -> Edit:
         (with_tensors(lambda arrays: arrays.pop("epsilon")), "'tensors' are damaged"),
         (with_tensors(lambda arrays: arrays.pop("sites.0.P1")), r"'calibration.sites\[0\].P1' is missing"),
         (tensor("sites.0.p2", lambda values: values * np.nan), "has values that are not finite"),
-        (tensor("sites.0.counts", lambda values: values - 10**6), "are fewer than its histogram counts"),
-        (tensor("sites.0.counts", lambda values: values.repeat(2, axis=0)), r"not int64 \(1, "),
+        (
+            with_tensors(lambda arrays: arrays.update({"sites.0.counts": np.ones((1, 347), np.int64)})),
+            r"not int64 \(0, ",
+        ),
+        (setting("granularity", "pixel"), "'tensors' are damaged"),
+        (setting("granularity", "layer"), "'tensors' are damaged"),
+        (with_tensors(lambda arrays: arrays.pop("sites.0.hull.rows")), "'tensors' are damaged"),
+        (tensor("sites.0.hull.rows", lambda values: np.zeros_like(values)), "'tensors' are damaged"),
+        (tensor("sites.0.hull.rows", lambda values: values.astype(np.int64)), "'tensors' are damaged"),
+        (tensor("sites.0.hull.error", lambda values: values * np.nan), "'tensors' are damaged"),
+        (
+            with_tensors(lambda arrays: arrays.update({"sites.1.hull.rows": np.zeros(1, np.int32)})),
+            "'tensors' are damaged",
+        ),
+        (with_packed(lambda packed: packed[:-1]), "'tensors' are damaged"),
+        (with_packed(lambda packed: packed + b"more"), "'tensors' are damaged"),
+        (with_packed(lambda packed: zlib.compress(bytes(2**30 + 1))), "'tensors' are damaged"),
         (tensor("thresholds", lambda values: values[:-1]), "'tensors' are damaged"),
         (tensor("thresholds", lambda values: values.repeat(2, axis=1)), "'tensors' are damaged"),
         (tensor("thresholds", lambda values: values[:, 0]), "'tensors' are damaged"),
-        (tensor("thresholds", lambda values: values * np.nan), r"'points\[0\].thresholds.active' is no finite number"),
+        (
+            tensor("thresholds", lambda values: values * np.nan),
+            r"'points\[0\].thresholds.active' has not one or more numbers",
+        ),
         (tensor("epsilon", lambda values: values[::-1]), "'points' are not in the order of epsilon"),
         (tensor("mac_saved", lambda values: values + 2), r"'points\[0\].mac_saved' is no finite number"),
         (tensor("error", lambda values: values + np.inf), r"'points\[0\].error' is no finite number"),

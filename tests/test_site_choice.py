@@ -10,6 +10,7 @@ import onnx
 import pytest
 
 from zaponnx.artifacts import Calibration, OperatingPoint, Predictor, SiteCalibration
+from zaponnx.calib.hulls import hulls
 from zaponnx.patterns import Pattern
 from zaponnx.progress import silent
 from zaponnx.site_choice import Choice, Form, choose, redistribute
@@ -21,7 +22,7 @@ def times(gain: float, noise: float = 0.0) -> PairedTimes:
 
 
 def operating_point(thresholds: Mapping[str, float]) -> OperatingPoint:
-    return OperatingPoint(1.0, 1.0, 0.5, thresholds)
+    return OperatingPoint(1.0, 1.0, 0.5, {site: (threshold,) for site, threshold in thresholds.items()})
 
 
 class Tuner:
@@ -59,7 +60,7 @@ class Tuner:
         assert converted == self.build(self.point, self.in_full)
         assert set(outputs) <= self.zap_convs()
         self.measured.append(tuple(outputs))
-        thresholds = {site: -math.inf if site in self.in_full else self.point.thresholds[site] for site in outputs}
+        thresholds = {site: -math.inf if site in self.in_full else self.point.thresholds[site][0] for site in outputs}
         return {site: times(self.gain(site, threshold), self.noise) for site, threshold in thresholds.items()}
 
     def model(self, converted: onnx.ModelProto) -> PairedTimes:
@@ -67,7 +68,7 @@ class Tuner:
         return times(self.whole(len(self.zap_convs())), self.noise)
 
     def zap_convs(self) -> set[str]:
-        return {site for site, threshold in self.point.thresholds.items() if threshold > -math.inf} | set(self.in_full)
+        return {site for site in self.point.thresholds if self.point.skips(site)} | set(self.in_full)
 
     def choose(self) -> Choice:
         return choose(self.start, self.winograd, self.redistributed, self.build, self, silent)
@@ -76,7 +77,7 @@ class Tuner:
 def converted(choice: Choice) -> list[str]:
     """The sites that become ZapConvs which skip, by the report as by the thresholds."""
     found = [site.output for site in choice.sites if site.form == Form.SKIPPING]
-    assert found == [site for site, threshold in choice.point.thresholds.items() if threshold > -math.inf]
+    assert found == [site for site in choice.point.thresholds if choice.point.skips(site)]
     assert [site.output for site in choice.sites if site.form == Form.WINOGRAD] == sorted(choice.winograd)
     return found
 
@@ -97,7 +98,7 @@ def test_the_worse_half_of_those_that_do_not_pay_goes_dense_and_the_others_get_i
     choice = tuner.choose()
     assert tuner.measured == [("a", "b", "c", "d"), ("a", "b")]
     assert converted(choice) == ["a", "b"]
-    assert choice.point.thresholds == {"a": 6.0, "b": 6.0, "c": -math.inf, "d": -math.inf}
+    assert choice.point == operating_point({"a": 6.0, "b": 6.0, "c": -math.inf, "d": -math.inf})
     left = choice.sites[2]
     assert left.times.gain_ms == 3.0 - needs["c"]
     assert left.reason.startswith("it does not pay on this machine: 1.000 ms dense, 3.000 ms as ZapConv")
@@ -137,7 +138,7 @@ def test_what_is_fastest_in_full_skips_nothing_and_leaves_its_budget_to_the_othe
     assert tuner.measured == [("a", "b", "d"), ("a", "b"), ("a", "b", "c", "d")]
     assert choice.winograd == {"a"}
     assert converted(choice) == ["b", "c", "d"]
-    assert choice.point.thresholds == {"a": -math.inf, "b": 4.0, "c": 4.0, "d": 4.0}
+    assert choice.point == operating_point({"a": -math.inf, "b": 4.0, "c": 4.0, "d": 4.0})
     assert choice.sites[0].times.gain_ms == 0.5
 
 
@@ -235,7 +236,7 @@ CALIBRATION = Calibration(
     "0" * 64,
     Pattern.parse("B"),
     np.array([0.0, 1.0], np.float32),
-    (site("a", [0.01, 0.1, 0.3]), site("b", [0.02, 0.1, 0.3]), site("c", [0.0, 0.05, 0.3])),
+    (site("a", [0.01, 0.1, 0.3]), site("b", [0.02, 0.11, 0.3]), site("c", [0.0, 0.05, 0.3])),
 )
 
 
@@ -244,7 +245,7 @@ CALIBRATION = Calibration(
     [
         ((), {"a": 1.0, "b": 0.0, "c": 1.0}, 0.11 + 0.02 + 0.05, 100),
         (("c",), {"a": 1.0, "b": 0.0, "c": -math.inf}, 0.13, 60),
-        (("a", "c"), {"a": -math.inf, "b": 1.0, "c": -math.inf}, 0.12, 40),
+        (("a", "c"), {"a": -math.inf, "b": 1.0, "c": -math.inf}, 0.13, 40),
         (("a", "b", "c"), dict.fromkeys("abc", -math.inf), 0.0, 0),
     ],
 )
@@ -252,8 +253,8 @@ def test_a_budget_is_spent_on_the_sites_that_are_left(
     dense: tuple[str, ...], thresholds: dict[str, float], error: float, saved: float
 ) -> None:
     """The saving is a share of the 300 MACs of all sites, the dense ones included."""
-    found = redistribute(CALIBRATION, 0.2, dense)
-    assert found.thresholds == thresholds
+    found = redistribute(hulls(CALIBRATION, "layer"), 0.2, dense)
+    assert found.thresholds == {site: (threshold,) for site, threshold in thresholds.items()}
     assert found.error == pytest.approx(error)
     assert found.mac_saved == pytest.approx(saved / 300)
     assert found.epsilon == 0.2

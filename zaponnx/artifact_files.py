@@ -6,7 +6,6 @@ What is written passes the same checks as what is read: see `zaponnx.artifact_sc
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -20,7 +19,7 @@ from zaponnx.artifact_schema import FIT_FORMAT, calibration_of, calibration_part
 from zaponnx.artifacts import FIT_VERSION, Calibration, Fit
 from zaponnx.errors import ArtifactError
 from zaponnx.files import atomic_path
-from zaponnx.json_fields import parse_json
+from zaponnx.json_fields import json_thresholds, parse_json
 
 _CALIBRATION_KEY = "zaponnx.calibration"
 
@@ -83,13 +82,14 @@ def save_fit(fit: Fit, path: Path) -> None:
     points = [asdict(point) for point in fit.points]
     for point in points:
         thresholds = point["thresholds"].items()
-        point["thresholds"] = {output: str(value) if math.isinf(value) else value for output, value in thresholds}
+        point["thresholds"] = {output: json_thresholds(values) for output, values in thresholds}
     document = {
         "format": FIT_FORMAT,
         "version": FIT_VERSION,
         "model_sha256": fit.model_sha256,
         "calibration_sha256": fit.calibration_sha256,
         "method": fit.method,
+        "granularity": fit.granularity,
         "points": points,
         "curves": {output: dict(curve) for output, curve in fit.curves.items()},
     }

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from zaponnx.artifacts import (
     CALIBRATION_VERSION,
     FIT_VERSION,
+    GRANULARITIES,
     MAGNITUDES,
     Calibration,
     Fit,
@@ -65,13 +66,13 @@ def _sha256(fields: Fields, key: str) -> str:
     return text
 
 
-def calibration_of(fields: Fields, arrays: Arrays, *, summed: bool = False) -> Calibration:
+def calibration_of(fields: Fields, arrays: Arrays, *, histograms: bool = True) -> Calibration:
     """Builds a calibration from its JSON header and its arrays.
 
     Args:
         fields: The header; all of it is taken.
         arrays: By their names in the file; all are taken.
-        summed: Whether the histograms are sums over the channels, int64 and float64 (1, B+1), without magnitudes.
+        histograms: Whether there are any: else the counts and values are (0, B+1), and there are no magnitudes.
 
     Raises:
         ArtifactError: They are not sound or do not go together.
@@ -87,7 +88,8 @@ def calibration_of(fields: Fields, arrays: Arrays, *, summed: bool = False) -> C
     if edges.size == 0 or np.any(edges[1:] <= edges[:-1]):
         fields.refuse("edges", "are not ascending")
     sites = [
-        _site(site, arrays, f"sites.{index}.", edges.size, summed) for index, site in enumerate(fields.objects("sites"))
+        _site(site, arrays, f"sites.{index}.", edges.size, histograms)
+        for index, site in enumerate(fields.objects("sites"))
     ]
     if len({site.output for site in sites}) < len(sites):
         fields.refuse("sites", "name an output twice")
@@ -97,14 +99,16 @@ def calibration_of(fields: Fields, arrays: Arrays, *, summed: bool = False) -> C
     return Calibration(model_sha256, pattern, edges, tuple(sites), settings)
 
 
-def _site(fields: Fields, arrays: Arrays, prefix: str, edges: int, summed: bool) -> SiteCalibration:
+def _site(fields: Fields, arrays: Arrays, prefix: str, edges: int, histograms: bool) -> SiteCalibration:
     channels = fields.integer("channels")
-    histogram = (1 if summed else channels, edges + 1)
+    histogram = (channels if histograms else 0, edges + 1)
     shapes = {"P1": (channels, 1, 3, 3), "p1": (channels,), "P2": (channels, 1, 3, 3), "p2": (channels,)}
     weights = {name: _array(fields, arrays, prefix + name, np.float32, shape) for name, shape in shapes.items()}
     counts = _array(fields, arrays, f"{prefix}counts", np.int64, histogram)
     values = _array(fields, arrays, f"{prefix}values", np.float64, histogram)
-    magnitudes = None if summed else _array(fields, arrays, f"{prefix}magnitudes", np.int64, (MAGNITUDES, edges + 1))
+    magnitudes = (
+        _array(fields, arrays, f"{prefix}magnitudes", np.int64, (MAGNITUDES, edges + 1)) if histograms else None
+    )
     site = SiteCalibration(
         name=fields.text("name"),
         output=fields.text("output"),
@@ -157,12 +161,16 @@ def fit_of(fields: Fields) -> Fit:
         fields.refuse("format", f"is not '{FIT_FORMAT}'")
     _check_version(fields, FIT_VERSION)
     method = fields.text("method")
-    if method not in ("exact", "sigmoid"):
-        fields.refuse("method", "is neither 'exact' nor 'sigmoid'")
+    if method not in ("exact", "sigmoid", "imported"):
+        fields.refuse("method", "is neither 'exact' nor 'sigmoid' nor 'imported'")
+    granularity = fields.text("granularity")
+    if granularity not in GRANULARITIES:
+        fields.refuse("granularity", "is neither 'channel' nor 'layer'")
     fit = Fit(
         model_sha256=_sha256(fields, "model_sha256"),
         calibration_sha256=_sha256(fields, "calibration_sha256"),
         method=method,
+        granularity=granularity,
         points=tuple(_point(point) for point in fields.objects("points")),
         curves={output: _curve(curve) for output, curve in fields.object("curves").members()},
     )
@@ -172,7 +180,9 @@ def fit_of(fields: Fields) -> Fit:
     if any(first.epsilon > second.epsilon for first, second in zip(fit.points, fit.points[1:], strict=False)):
         fields.refuse("points", "are not in the order of epsilon")
     if any(point.thresholds.keys() != fit.curves.keys() for point in fit.points):
-        fields.refuse("points", "do not have a threshold for each of the curves' sites, and for no other")
+        fields.refuse("points", "do not have thresholds for each of the curves' sites, and for no other")
+    if granularity == "layer" and any(len(values) > 1 for point in fit.points for values in point.thresholds.values()):
+        fields.refuse("points", "have several thresholds for a site, which the granularity 'layer' does not")
     return fit
 
 
@@ -182,7 +192,7 @@ def _point(fields: Fields) -> OperatingPoint:
         epsilon=fields.number("epsilon", low=0),
         error=fields.number("error", low=0),
         mac_saved=fields.number("mac_saved", low=0, high=1),
-        thresholds={output: thresholds.threshold(output) for output in thresholds.names()},
+        thresholds={output: thresholds.thresholds(output) for output in thresholds.names()},
     )
     fields.done()
     return point

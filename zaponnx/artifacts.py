@@ -6,6 +6,7 @@ Both are versioned, checked when read, written atomically, and carry the SHA-256
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,10 @@ import numpy.typing as npt
 from zaponnx.patterns import Pattern
 
 CALIBRATION_VERSION = 2
-FIT_VERSION = 1
+FIT_VERSION = 2
+
+GRANULARITIES = ("channel", "layer")
+"""What has a threshold of its own."""
 
 MAGNITUDES = 33
 """Classes of true values: 0 is zero, k from 1 has 2^(k-17) up to 2^(k-16), the first and the last all beyond, too."""
@@ -115,13 +119,17 @@ class OperatingPoint:
         error: Σ over the sites of error(T), from the measured curves; with the method "sigmoid", whose budgets hold on
             the fitted curves, it may exceed epsilon.
         mac_saved: Share of all sites' MACs that is skipped, 0 to 1, gross of the predictors.
-        thresholds: Site output → one threshold; −∞ computes everything, +∞ the pattern only.
+        thresholds: Site output → one threshold, or one per channel; −∞ computes everything, +∞ the pattern only.
     """
 
     epsilon: float
     error: float
     mac_saved: float
-    thresholds: Mapping[str, float]
+    thresholds: Mapping[str, tuple[float, ...]]
+
+    def skips(self, site: str) -> bool:
+        """Whether a site, by its output, skips anything."""
+        return max(self.thresholds[site]) > -math.inf
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,8 @@ class Fit:
     Attributes:
         model_sha256: The model that it belongs to.
         calibration_sha256: The calibration file that it was computed from.
-        method: "exact" or "sigmoid".
+        method: "exact", "sigmoid" or, for thresholds that others found, "imported".
+        granularity: One of GRANULARITIES.
         points: By ascending epsilon, from 0 to where only the patterns are computed.
         curves: Site output → how its curves were obtained: {"curve": "measured" or "sigmoid", "reason": why a fit
             was given up, "error": [a, b, c, d], "macs": [a, b, c, d]}; coefficients of d + a/(1+exp(−b·x+c)).
@@ -140,6 +149,7 @@ class Fit:
     model_sha256: str
     calibration_sha256: str
     method: str
+    granularity: str
     points: tuple[OperatingPoint, ...]
     curves: Mapping[str, Mapping[str, Any]]
 
@@ -150,6 +160,7 @@ class Fit:
             "model_sha256": self.model_sha256,
             "calibration_sha256": self.calibration_sha256,
             "method": self.method,
+            "granularity": self.granularity,
             "points": [{name: getattr(point, name) for name in names} for point in self.points],
             "curves": {output: dict(curve) for output, curve in self.curves.items()},
         }

@@ -29,8 +29,9 @@ def check_provenance(
         if artifact.model_sha256 != model_hash:
             remedy = f"run zaponnx {command} for this model"
             raise ArtifactError("convert", "it belongs to another model", where=str(path), remedy=remedy)
-    outputs = {site.output for site in calibration.sites}
-    if fit.calibration_sha256 != sha256(calibration_path) or fit.curves.keys() != outputs:
+    sizes = {site.output: site.channels if fit.granularity == "channel" else 1 for site in calibration.sites}
+    fitted = ({output: len(values) for output, values in point.thresholds.items()} for point in fit.points)
+    if fit.calibration_sha256 != sha256(calibration_path) or any(found != sizes for found in fitted):
         remedy = f"run zaponnx fit {calibration_path}"
         raise ArtifactError("convert", "it was fitted to another calibration", where=str(fit_path), remedy=remedy)
 

@@ -1,15 +1,17 @@
 """What a converted model carries in its metadata, to be stripped and retuned: writes and reads it.
 
 `zaponnx.dense` holds the originals of what the passes took out of the graph; `zaponnx.retuning` the calibration and the
-fit as far as a model needs them: without what was recorded for people, and with histograms summed over the channels.
+fit as far as a model needs them: without what was recorded for people, and with hulls in place of histograms.
 `docs/artifacts.md` specifies both. The numbers are those of the artifacts; but thresholds are float32, as in a ZapConv.
 """
 
 from __future__ import annotations
 
 import base64
+import itertools
 import json
-import math
+import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,28 +22,32 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from zaponnx.artifact_files import written_by
-from zaponnx.artifact_schema import FIT_FORMAT, calibration_of, calibration_parts, fit_of
-from zaponnx.artifacts import FIT_VERSION, Calibration, Fit
+from zaponnx.artifact_schema import FIT_FORMAT, Arrays, calibration_of, calibration_parts, fit_of
+from zaponnx.artifacts import FIT_VERSION, Calibration, Fit, SiteCalibration
+from zaponnx.calib.hulls import Hull
 from zaponnx.errors import ModelError
 from zaponnx.graph.converted import is_converted, read_metadata
 from zaponnx.graph.originals import FIELDS, Originals
-from zaponnx.json_fields import Fields, parse_json
+from zaponnx.json_fields import Fields, json_thresholds, parse_json
 from zaponnx.provenance import recorded_settings
 
 CARRIED = (DENSE, RETUNING) = ("dense", "retuning")
 """The metadata's keys, without their prefix."""
 
-CARRIED_VERSION = 1
+CARRIED_VERSION = 2
 
 _POINT = ("epsilon", "error", "mac_saved")
+_HULL = ("rows", "thresholds", "error", "saved")
+_LARGEST_TENSORS = 2**30  # bytes, of what is unpacked
 
 
-def carried_metadata(removed: Originals, calibration: Calibration, fit: Fit) -> dict[str, str]:
+def carried_metadata(removed: Originals, calibration: Calibration, fit: Fit, hulls: Sequence[Hull]) -> dict[str, str]:
     """The metadata that let a converted model be stripped and retuned.
 
     Args:
         removed: What the model lacks of the dense one.
         calibration, fit: Its artifacts.
+        hulls: Those of the calibration's sites, in their order and with the fit's granularity.
     """
     dense = {
         "version": CARRIED_VERSION,
@@ -49,24 +55,21 @@ def carried_metadata(removed: Originals, calibration: Calibration, fit: Fit) -> 
         "parts": _base64(removed.parts.SerializeToString(deterministic=True)),
     }
     sites = tuple(
-        replace(
-            site,
-            counts=site.counts.sum(axis=0, keepdims=True),
-            values=site.values.sum(axis=0, keepdims=True),
-            magnitudes=None,
-        )
-        for site in calibration.sites
+        replace(site, counts=site.counts[:0], values=site.values[:0], magnitudes=None) for site in calibration.sites
     )
     header, arrays = calibration_parts(replace(calibration, sites=sites, settings=recorded_settings(calibration)))
-    thresholds = [[point.thresholds[site.output] for site in sites] for point in fit.points]
-    arrays["thresholds"] = np.array(thresholds, np.float32).reshape(len(fit.points), len(sites))
+    for index, hull in enumerate(hulls):
+        arrays |= {f"sites.{index}.hull.{name}": getattr(hull, name) for name in _HULL}
+    rows = [[value for site in sites for value in point.thresholds[site.output]] for point in fit.points]
+    arrays["thresholds"] = np.array(rows, np.float32)
     arrays |= {name: np.array([getattr(point, name) for point in fit.points], np.float64) for name in _POINT}
     retuning = {
         "version": CARRIED_VERSION,
         "calibration": header,
         "calibration_sha256": fit.calibration_sha256,
         "method": fit.method,
-        "tensors": _base64(save(arrays)),
+        "granularity": fit.granularity,
+        "tensors": _base64(zlib.compress(save(arrays))),
     }
     return {DENSE: json.dumps(dense), RETUNING: json.dumps(retuning)}
 
@@ -100,23 +103,28 @@ def read_originals(model: onnx.ModelProto, phase: str, where: str) -> Originals:
 
 
 @written_by("convert")
-def read_artifacts(model: onnx.ModelProto, phase: str, where: str) -> tuple[Calibration, Fit]:
-    """The calibration, its histograms summed over the channels, and the fit that a converted model carries.
+def read_artifacts(model: onnx.ModelProto, phase: str, where: str) -> tuple[Calibration, Fit, list[Hull]]:
+    """The calibration, without histograms, the fit and the hulls that a converted model carries.
 
     Arguments and errors as in `read_originals`.
     """
     fields = _fields(model, RETUNING, phase, where)
+    granularity = fields.text("granularity")
     try:
-        arrays = load(fields.bytes("tensors"))
+        arrays = load(_unpacked(fields.bytes("tensors")))
+        hull_arrays = {name: arrays.pop(name) for name in list(arrays) if ".hull." in name}
         columns = [arrays.pop(name).tolist() for name in (*_POINT, "thresholds")]
-        header = fields.object("calibration")
-        calibration = calibration_of(header, arrays, summed=True)
+        calibration = calibration_of(fields.object("calibration"), arrays, histograms=False)
         outputs = [site.output for site in calibration.sites]
+        hulls = [_hull(site, hull_arrays, index) for index, site in enumerate(calibration.sites)]
+        sizes = [site.channels if granularity == "channel" else 1 for site in calibration.sites]
+        if hull_arrays or [hull.size for hull in hulls] != sizes:
+            raise ValueError("the hulls are of other sites")
         points = [
-            dict(zip(_POINT, point, strict=True)) | {"thresholds": dict(zip(outputs, _json(row), strict=True))}
+            dict(zip(_POINT, point, strict=True)) | {"thresholds": dict(zip(outputs, _split(row, sizes), strict=True))}
             for *point, row in zip(*columns, strict=True)
         ]
-    except (SafetensorError, KeyError, TypeError, ValueError):
+    except (SafetensorError, zlib.error, KeyError, TypeError, ValueError):
         fields.refuse("tensors", "are damaged")
     document = {
         "format": FIT_FORMAT,
@@ -124,11 +132,33 @@ def read_artifacts(model: onnx.ModelProto, phase: str, where: str) -> tuple[Cali
         "model_sha256": calibration.model_sha256,
         "calibration_sha256": fields.text("calibration_sha256"),
         "method": fields.text("method"),
+        "granularity": granularity,
         "points": points,
         "curves": {output: {"curve": "measured"} for output in outputs},
     }
     fields.done()
-    return calibration, fit_of(Fields(document, phase, _place(where, RETUNING)))
+    return calibration, fit_of(Fields(document, phase, _place(where, RETUNING))), hulls
+
+
+def _unpacked(content: bytes) -> bytes:
+    unpacker = zlib.decompressobj()
+    unpacked = unpacker.decompress(content, _LARGEST_TENSORS)
+    if not unpacker.eof or unpacker.unused_data:
+        raise ValueError("the tensors do not end where they should")
+    return unpacked
+
+
+def _hull(site: SiteCalibration, arrays: Arrays, index: int) -> Hull:
+    """Takes a site's hull."""
+    return Hull(site.output, site.macs, **{name: arrays.pop(f"sites.{index}.hull.{name}") for name in _HULL})
+
+
+def _split(row: Sequence[float], sizes: Sequence[int]) -> list[list[float | str]]:
+    """A point's thresholds, by site, as JSON has them."""
+    ends = list(itertools.accumulate(sizes, initial=0))
+    if ends[-1] != len(row):
+        raise ValueError("the thresholds are of other sites")
+    return [json_thresholds(row[start:end]) for start, end in itertools.pairwise(ends)]
 
 
 def _fields(model: onnx.ModelProto, key: str, phase: str, where: str) -> Fields:
@@ -148,10 +178,6 @@ def _fields(model: onnx.ModelProto, key: str, phase: str, where: str) -> Fields:
 
 def _place(where: str, key: str) -> str:
     return f"{where}, zaponnx.{key}"
-
-
-def _json(thresholds: list[float]) -> list[float | str]:
-    return [str(value) if math.isinf(value) else value for value in thresholds]
 
 
 def _base64(content: bytes) -> str:

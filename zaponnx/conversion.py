@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from zaponnx.artifact_files import load_calibration, load_fit
+from zaponnx.calib.hulls import hulls
 from zaponnx.calibrated_sites import check_provenance
 from zaponnx.conversion_report import ConversionReport
 from zaponnx.dense_model import DenseModel
-from zaponnx.errors import ModelError
+from zaponnx.errors import ModelError, on_behalf_of
 from zaponnx.graph.converted import is_converted
 from zaponnx.models import check_model_output, external_files, load_model, model_sha256
 from zaponnx.operating_point import Request, write_operating_point
@@ -73,5 +74,6 @@ def convert(
         raise ModelError("convert", "it is already converted", where=str(model), remedy="convert the original model")
     calibrated, fitted = load_calibration(calibration, "convert"), load_fit(fit, "convert")
     check_provenance(model_sha256(model, "convert"), calibrated, calibration, fitted, fit)
-    dense = DenseModel.of(model, proto, calibrated, fitted, calibration)
+    with on_behalf_of("convert", str(model)):
+        dense = DenseModel.of(model, proto, calibrated, fitted, hulls(calibrated, fitted.granularity), calibration)
     return write_operating_point(dense, request, model, output, progress, external_data=bool(data_files))

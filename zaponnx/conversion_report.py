@@ -9,6 +9,7 @@ from typing import Any
 
 from zaponnx.graph.layouts import Layouts
 from zaponnx.graph.site import Refusal
+from zaponnx.json_fields import json_thresholds
 from zaponnx.tuning import Tuning
 from zaponnx.verification import Verification
 
@@ -20,14 +21,20 @@ class ConvertedSite:
     Attributes:
         name: The node's name, or its output's if it has none.
         output: The tensor that it writes.
-        threshold: Its threshold; −∞ if tuning found that computing all of its outputs, by Winograd's, is fastest.
+        thresholds: Its threshold, or one per channel; −∞ if tuning found that computing all of its outputs, by
+            Winograd's, is fastest.
         macs: Dense multiply-accumulates per sample.
     """
 
     name: str
     output: str
-    threshold: float
+    thresholds: tuple[float, ...]
     macs: float
+
+    @property
+    def in_full(self) -> bool:
+        """Whether it computes all of its outputs."""
+        return max(self.thresholds) == -math.inf
 
 
 @dataclass(frozen=True)
@@ -63,8 +70,8 @@ class ConversionReport:
     verification: Verification
 
     def to_json(self) -> dict[str, Any]:
-        """The report as JSON has it: paths as strings, an infinite threshold as "inf"."""
+        """The report as JSON has it: paths as strings, infinite thresholds as "-inf" and "inf"."""
         report = asdict(self) | {"model": str(self.model), "output": str(self.output)}
         for site in report["converted"]:
-            site["threshold"] = site["threshold"] if math.isfinite(site["threshold"]) else str(site["threshold"])
+            site["thresholds"] = json_thresholds(site["thresholds"])
         return report

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 
 from zaponnx.artifacts import Calibration, Fit, OperatingPoint
+from zaponnx.calib.hulls import Hull
 from zaponnx.calibrated_sites import CalibratedSite, calibrated_sites
 from zaponnx.graph.layouts import Layouts
 from zaponnx.graph.passes import to_dense, to_zap_convs
@@ -27,6 +28,7 @@ class DenseModel:
         model: The same, upgraded, and the calibrated sites folded.
         upgraded: What was upgraded, "" if nothing was.
         calibration, fit: Its artifacts.
+        hulls: What the thresholds of the fit's operating points, and of those between them, are chosen from.
         sites: The calibrated sites, in the model's order.
         refusals: The other Convs, and why they stay dense.
     """
@@ -36,16 +38,25 @@ class DenseModel:
     upgraded: str
     calibration: Calibration
     fit: Fit
+    hulls: Sequence[Hull]
     sites: list[CalibratedSite]
     refusals: list[Refusal]
 
     @classmethod
-    def of(cls, path: Path, model: onnx.ModelProto, calibration: Calibration, fit: Fit, artifact: Path) -> DenseModel:
+    def of(
+        cls,
+        path: Path,
+        model: onnx.ModelProto,
+        calibration: Calibration,
+        fit: Fit,
+        hulls: Sequence[Hull],
+        artifact: Path,
+    ) -> DenseModel:
         """Brings a model and its artifacts together.
 
         Args:
             path, model: The model as a file and in memory, where it may be changed.
-            calibration, fit: Artifacts that belong to it and to each other.
+            calibration, fit, hulls: Artifacts that belong to it and to each other.
             artifact: The file that the calibration is from, for error messages.
 
         Raises:
@@ -56,7 +67,7 @@ class DenseModel:
             model, lambda each: [match for match, _ in calibrated_sites(each, calibration, artifact)[0]]
         )
         sites, refusals = calibrated_sites(model, calibration, artifact)
-        return cls(path, model, upgraded, calibration, fit, sites, refusals)
+        return cls(path, model, upgraded, calibration, fit, hulls, sites, refusals)
 
     @property
     def tensors(self) -> dict[str, list[str]]:
@@ -74,7 +85,7 @@ class DenseModel:
         """A copy of the model in which sites are ZapConvs.
 
         Args:
-            point: The thresholds; −∞ leaves a site dense.
+            point: The thresholds; a site that skips nothing stays dense.
             layout: As for `zaponnx.graph.passes.to_zap_convs`.
             winograd: The outputs of sites whose ZapConv computes all outputs instead: all are in its pattern.
         """
@@ -82,9 +93,9 @@ class DenseModel:
         copy.CopyFrom(self.model)
         replacements = []
         for match, site in self.sites:
-            threshold = point.thresholds[match.output]
             if match.output in winograd:
                 replacements.append(Replacement(match, site.predictor, (-math.inf,), ALL_OUTPUTS))
-            elif threshold > -math.inf:
-                replacements.append(Replacement(match, site.predictor, (threshold,), self.calibration.pattern))
+            elif point.skips(match.output):
+                thresholds = point.thresholds[match.output]
+                replacements.append(Replacement(match, site.predictor, thresholds, self.calibration.pattern))
         return copy, to_zap_convs(copy, replacements, layout)

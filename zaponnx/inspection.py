@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Any
 import onnx
 
 from zaponnx.carried import CARRIED, RETUNING, read_artifacts
+from zaponnx.errors import on_behalf_of
 from zaponnx.graph.converted import attributes, is_converted, read_metadata, zap_conv_name, zap_convs
 from zaponnx.graph.finding import find_matches
 from zaponnx.graph.surgery import display_name
 from zaponnx.graph.upgrading import opset_version
+from zaponnx.json_fields import json_thresholds
 from zaponnx.macs import Work, conv_work
 from zaponnx.models import load_model
 from zaponnx.operator import NHWC_OPERATORS, RESIDUAL_OPERATORS
@@ -92,7 +93,7 @@ class Inspection:
         """The inspection as JSON has it: the path as a string, infinite thresholds as "-inf" and "inf"."""
         result = asdict(self) | {"model": str(self.model)}
         for layer in result["layers"]:
-            layer["thresholds"] = [value if math.isfinite(value) else str(value) for value in layer["thresholds"]]
+            layer["thresholds"] = json_thresholds(layer["thresholds"])
         return result
 
 
@@ -105,9 +106,9 @@ def inspect(model: Path | str) -> Inspection:
     """
     model = Path(model)
     proto = load_model(model, "inspect")
-    opset = opset_version(proto, "inspect")
+    with on_behalf_of("inspect", str(model)):
+        opset, layers = opset_version(proto, "inspect"), _layers(proto)
     converted = is_converted(proto)
-    layers = _layers(proto)
     total = _sum(layer.macs for layer in layers)
     part = _sum(layer.macs for layer in layers if layer.status == ("converted" if converted else "site"))
     return Inspection(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -26,6 +26,11 @@ def parse_json(text: str | bytes, phase: str, where: str) -> Fields:
     except (ValueError, RecursionError) as error:
         raise ArtifactError(phase, f"not valid JSON: {error}", where=where) from error
     return Fields(data, phase, where)
+
+
+def json_thresholds(values: Iterable[float]) -> list[float | str]:
+    """Thresholds as JSON has them: infinite ones as the strings "-inf" and "inf"."""
+    return [str(value) if math.isinf(value) else value for value in values]
 
 
 class Fields:
@@ -80,11 +85,12 @@ class Fields:
             self.refuse(key, f"is no finite number from {low} to {high}")
         return number
 
-    def threshold(self, key: str) -> float:
-        """A finite float32, or one of the strings "-inf" and "inf"."""
-        if self._data.get(key) in ("-inf", "inf"):
-            return float(self.take(key))
-        return self.number(key, -_FLOAT32_MAX, _FLOAT32_MAX)
+    def thresholds(self, key: str) -> tuple[float, ...]:
+        """A member that is an array, not empty, of finite float32 numbers and of the strings "-inf" and "inf"."""
+        values = self._array(key)
+        if not values or not all(map(_is_threshold, values)):
+            self.refuse(key, "has not one or more numbers, or the strings '-inf' and 'inf'")
+        return tuple(map(float, values))
 
     def object(self, key: str) -> Fields:
         """An object member."""
@@ -145,6 +151,12 @@ class Fields:
         """Refuses members that nobody took."""
         if self._data:
             self.refuse(next(iter(self._data)), "is unknown")
+
+
+def _is_threshold(value: Any) -> bool:
+    if isinstance(value, str):
+        return value in ("-inf", "inf")
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _FLOAT32_MAX
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

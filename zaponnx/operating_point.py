@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +101,7 @@ def write_operating_point(
             lambda chosen, in_full: dense.converted(chosen, request.layout, in_full)[0],
             point,
             budget.for_tuning(point),
-            dense.calibration,
+            dense.hulls,
             request.tuning,
             progress,
         )
@@ -112,7 +111,7 @@ def write_operating_point(
     result, layouts = dense.converted(point, request.layout, winograd)
     write_metadata(result, provenance(dense.calibration, dense.fit, point, tuning))
     removed = originals(dense.model.graph, result.graph)
-    write_metadata(result, carried_metadata(removed, dense.calibration, dense.fit))
+    write_metadata(result, carried_metadata(removed, dense.calibration, dense.fit, dense.hulls))
     with staged_model(result, output, "convert", external_data=external_data) as staged:
         verification = verify(dense.path, staged)
     return ConversionReport(
@@ -127,7 +126,7 @@ def write_operating_point(
         converted=tuple(
             ConvertedSite(site.name, match.output, point.thresholds[match.output], site.macs)
             for match, site in dense.sites
-            if point.thresholds[match.output] > -math.inf or match.output in winograd
+            if point.skips(match.output) or match.output in winograd
         ),
         dense=(*dense.refusals, *_left_dense(dense, point, winograd, tuning)),
         layouts=layouts,
@@ -147,5 +146,5 @@ def _left_dense(
             measured[match.output].reason if match.output in measured else "nothing to skip at this operating point",
         )
         for match, site in dense.sites
-        if point.thresholds[match.output] == -math.inf and match.output not in winograd
+        if not point.skips(match.output) and match.output not in winograd
     ]

@@ -8,9 +8,11 @@ from zaponnx.carried import read_artifacts
 from zaponnx.conversion_report import ConversionReport
 from zaponnx.dense_model import DenseModel
 from zaponnx.errors import on_behalf_of
+from zaponnx.graph.converted import read_metadata, write_metadata
 from zaponnx.models import check_model_output, external_files, load_model, temporary_model
 from zaponnx.operating_point import Request, write_operating_point
 from zaponnx.progress import Progress, silent
+from zaponnx.provenance import FINETUNED
 from zaponnx.stripping import back_to_dense, check_dense
 
 
@@ -32,7 +34,8 @@ def retune(
     """Writes a converted model at another operating point.
 
     It takes the model back to the dense one, as `zaponnx.strip` does, and converts that: the result is what `convert`
-    would have written. It is checked in the same way, against the dense model.
+    would have written; if the model was fine-tuned since, with its new weights, at thresholds from curves that were
+    measured with the old ones. It is checked in the same way, against the dense model.
 
     Args:
         model: What `convert` or `retune` wrote.
@@ -52,9 +55,12 @@ def retune(
     data_files = external_files(model, "retune")
     check_model_output(output, "retune", [model, *data_files, *request.files])
     proto = load_model(model, "retune")
-    calibration, fit = read_artifacts(proto, "retune", str(model))
+    calibration, fit, hulls = read_artifacts(proto, "retune", str(model))
+    finetuned = {name: value for name, value in read_metadata(proto).items() if name == FINETUNED}
     back_to_dense(proto, str(model))
-    with temporary_model(proto) as path:
+    write_metadata(proto, finetuned)
+    with temporary_model(proto, f"the dense model of {model}") as path:
         check_dense(path, str(model))
-        dense = DenseModel.of(path, proto, calibration, fit, model)
+        with on_behalf_of("retune", str(model)):
+            dense = DenseModel.of(path, proto, calibration, fit, hulls, model)
         return write_operating_point(dense, request, model, output, progress, external_data=bool(data_files))

@@ -20,9 +20,9 @@ from typing import Protocol
 
 import onnx
 
-from zaponnx.artifacts import Calibration, OperatingPoint
-from zaponnx.calib.curves import measured_curve, operating_point
+from zaponnx.artifacts import OperatingPoint
 from zaponnx.calib.exact import LagrangianPath
+from zaponnx.calib.hulls import Hull
 from zaponnx.progress import Progress
 from zaponnx.stopwatch import PairedTimes
 
@@ -76,7 +76,7 @@ class Choice:
     """What was chosen.
 
     Attributes:
-        point: The operating point; a threshold of −∞ for each site that does not skip.
+        point: The operating point; thresholds of −∞ for each site that does not skip.
         winograd: The outputs of the sites that are computed in full.
         sites: Those that were measured, in the order of the point's thresholds.
         model: The times of the whole models; None if nothing pays.
@@ -163,7 +163,7 @@ def choose(
 
 def _skipping(point: OperatingPoint) -> list[str]:
     """The sites that skip at an operating point."""
-    return [output for output, threshold in point.thresholds.items() if threshold > -math.inf]
+    return [output for output in point.thresholds if point.skips(output)]
 
 
 def _faster(one: PairedTimes | None, other: PairedTimes) -> bool:
@@ -173,16 +173,12 @@ def _faster(one: PairedTimes | None, other: PairedTimes) -> bool:
     return one.gain_ms - other.gain_ms > 2 * math.hypot(one.noise_ms, other.noise_ms)
 
 
-def redistribute(calibration: Calibration, epsilon: float, others: Collection[str]) -> OperatingPoint:
+def redistribute(hulls: Sequence[Hull], epsilon: float, others: Collection[str]) -> OperatingPoint:
     """The operating point that spends a budget on the sites that may skip, by the measured curves.
 
     Args:
-        calibration: With the curves of all sites.
+        hulls: Those of all sites.
         epsilon: The budget.
         others: The outputs of the sites that do not skip, whose threshold is −∞.
     """
-    curves = [measured_curve(site, calibration.edges) for site in calibration.sites]
-    skipping = [curve for curve in curves if curve.site not in others]
-    thresholds = dict.fromkeys((curve.site for curve in curves), -math.inf)
-    thresholds |= zip((curve.site for curve in skipping), LagrangianPath(skipping).thresholds(epsilon), strict=True)
-    return operating_point(curves, epsilon, list(thresholds.values()))
+    return LagrangianPath(hulls, others).point(epsilon)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zaponnx.artifacts import Calibration, Fit
     from zaponnx.benchmark import Benchmark
+    from zaponnx.calib.analysis import Analysis
     from zaponnx.calib.demo import Demo
     from zaponnx.calib.exporting import ExportReport
+    from zaponnx.calib.finetuning import FinetuneReport
+    from zaponnx.calib.paper.reproduction import Reproduction
     from zaponnx.conversion_report import ConversionReport
     from zaponnx.evaluation import Evaluation
     from zaponnx.inspection import Inspection
@@ -62,10 +64,20 @@ def calibrate(calibration: Calibration) -> str:
     return f"{table(header, rows)}\n\npattern {calibration.pattern.spec}: up to {skipped} of these MACs can be skipped"
 
 
+def analyze(result: Analysis) -> str:
+    """Each layer's zeros, and the rates at the threshold where 1 % of its sum is lost."""
+    header = ["layer", "zeros", "ROC area", "threshold", "true zeros", "false zeros", "error", "MACs computed"]
+    rows = []
+    for site in result.sites:
+        rates = [percent(rate) for rate in site.rates(site.shown).values()]
+        rows.append([site.name, percent(site.zeros), f"{site.area:.3f}", f"{site.thresholds[site.shown]:.2f}", *rates])
+    return "\n".join([table(header, rows), "", *result.files])
+
+
 def fit(result: Fit) -> str:
     """Some of the operating points, and the layers whose curve could not be fitted."""
-    shown = [[point for point in result.points if point.epsilon <= epsilon][-1] for epsilon in _SHOWN_EPSILONS]
-    points = {id(point): point for point in [*shown, result.points[-1]]}.values()
+    within = [[point for point in result.points if point.epsilon <= epsilon] for epsilon in _SHOWN_EPSILONS]
+    points = {id(point): point for shown in [*within, result.points] for point in shown[-1:]}.values()
     rows = [[f"{point.epsilon:.3g}", f"{point.error:.3g}", percent(point.mac_saved)] for point in points]
     lines = [table(["epsilon", "error", "MACs saved"], rows), "", f"{len(result.points)} operating points in all"]
     for site, curve in result.curves.items():
@@ -78,7 +90,7 @@ def convert(report: ConversionReport) -> str:
     """The operating point, the layers with their thresholds and, if tuned, their times, and what stays dense."""
     header = ["layer", "MACs", "threshold"]
     rows = [
-        [site.name, mega(site.macs), "all outputs" if site.threshold == -math.inf else f"{site.threshold:.4f}"]
+        [site.name, mega(site.macs), "all outputs" if site.in_full else _thresholds(site.thresholds)]
         for site in report.converted
     ]
     if report.tuning is not None:
@@ -87,7 +99,7 @@ def convert(report: ConversionReport) -> str:
         for row, site in zip(rows, report.converted, strict=True):
             row += [f"{times[site.output].dense_ms:.3f}", f"{times[site.output].converted_ms:.3f}"]
     lines = [table(header, rows), ""]
-    if in_full := sum(site.threshold == -math.inf for site in report.converted):
+    if in_full := sum(site.in_full for site in report.converted):
         lines.append(f"{in_full} layers compute all outputs, by Winograd's minimal filtering")
     lines += [f"{refusal.name} stays dense: {refusal.reason}" for refusal in report.dense]
     if report.layouts.nhwc:
@@ -102,6 +114,28 @@ def convert(report: ConversionReport) -> str:
     ]
     if report.budget_missed:
         lines.append(f"BUDGET MISSED: {report.budget_missed}")
+    return "\n".join(lines)
+
+
+def _thresholds(thresholds: Sequence[float]) -> str:
+    """The one threshold, or how many different ones there are; "" without any."""
+    shown = {f"{value:.4f}" for value in thresholds}
+    return f"{len(shown)} values" if len(shown) > 1 else "".join(shown)
+
+
+def finetune(report: FinetuneReport) -> str:
+    """The losses, and what to do next."""
+    descent = report.descent
+    lines = [f"epoch {number}: {report.loss} loss {loss:.5f}" for number, loss in enumerate(report.losses, start=1)]
+    split = f" ({report.split})" if report.split else ""
+    lines.append(f"statistics of {report.reestimated} layers re-estimated")
+    lines.append(
+        f"{report.weights} initializers trained for {descent.epochs} epochs of {report.samples} samples of "
+        f"{report.data}{split}, {report.batch_size} a step, learning rate {descent.lr:g}, momentum "
+        f"{descent.momentum:g}, weight decay {descent.weight_decay:g}"
+    )
+    lines.append(f"torch and ONNX Runtime differ by {report.difference:.1e} of the largest output")
+    lines.append(f"{report.output}: see with zaponnx eval, on other data, what became of the accuracy")
     return "\n".join(lines)
 
 
@@ -170,8 +204,7 @@ def inspect(inspection: Inspection) -> str:
     """The convolutions, and why some stay dense."""
     rows = []
     for layer in inspection.layers:
-        thresholds = sorted({f"{value:.4f}" for value in layer.thresholds})
-        shown = thresholds[0] if len(thresholds) == 1 else f"{len(thresholds)} values" if thresholds else ""
+        shown = _thresholds(layer.thresholds)
         rows.append([layer.name, layer.status, mega(layer.macs), layer.layout, layer.pattern, shown])
     lines = [table(["layer", "is", "MACs", "layout", "pattern", "threshold"], rows), ""]
     lines += [f"{layer.name} stays dense: {layer.reason}" for layer in inspection.layers if layer.reason]
@@ -229,3 +262,23 @@ def demo(result: Demo) -> str:
         f"Files are in {result.output}: {', '.join(path.name for path in result.files)}",
     ]
     return "\n".join(lines)
+
+
+def reproduce(reproduction: Reproduction) -> str:
+    """What was published, and in parentheses what was measured: MACs saved, and drops in percentage points."""
+    header = ["operating point", "MACs saved", "top-1 drop", "fine-tuned", "top-5 drop", "fine-tuned"]
+    rows = []
+    for point in reproduction.points:
+        published = point.published
+        expected = (
+            *(published.top1_drop, published.top1_drop_finetuned),
+            *(published.top5_drop, published.top5_drop_finetuned),
+        )
+        drops = [f"{theirs:.2f} ({ours:.2f})" for theirs, ours in zip(expected, point.drops, strict=True)]
+        saved = f"{published.mac_saved_percent:.1f} % ({100 * point.mac_saved:.1f} %)"
+        rows.append([published.name, saved, *drops])
+    weights = "torchvision's weights" if reproduction.weights == "DEFAULT" else "RANDOM WEIGHTS: no reproduction"
+    return (
+        f"{table(header, rows)}\n\npublished (measured on {reproduction.images} images of {reproduction.data}, "
+        f"{weights}); the files are in {reproduction.output}"
+    )

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import onnx
 
-from zaponnx.artifacts import Calibration, OperatingPoint
+from zaponnx.artifacts import OperatingPoint
+from zaponnx.calib.hulls import Hull
 from zaponnx.errors import InvalidArgument
 from zaponnx.machine import check_threads, cpu_cores, cpu_name, versions
 from zaponnx.progress import Progress
@@ -98,7 +99,7 @@ def tuned_point(
     build: Build,
     point: OperatingPoint,
     epsilon: float,
-    calibration: Calibration,
+    hulls: Sequence[Hull],
     settings: TuningSettings,
     progress: Progress,
 ) -> tuple[Choice, Tuning]:
@@ -112,7 +113,7 @@ def tuned_point(
         build: Makes the converted model at an operating point.
         point: The operating point to begin with.
         epsilon: The budget that sites which do not skip leave to the others.
-        calibration: With the curves of all sites.
+        hulls: What the thresholds of all sites are chosen from.
         settings: What to measure with.
         progress: Told about every measurement.
 
@@ -127,7 +128,7 @@ def tuned_point(
     """
     feeds = read_feeds(settings.data, dense, settings.batch_size, settings.preprocess)
     stopwatch = Stopwatch(path, dense, tensors, feeds, settings.threads)
-    choice = choose(point, suiting_winograd, partial(redistribute, calibration, epsilon), build, stopwatch, progress)
+    choice = choose(point, suiting_winograd, partial(redistribute, hulls, epsilon), build, stopwatch, progress)
     return choice, Tuning(
         cpu=cpu_name(),
         cores=cpu_cores(),

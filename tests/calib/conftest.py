@@ -38,16 +38,16 @@ def model() -> onnx.ModelProto:
 
 
 @pytest.fixture
-def random_curve() -> Callable[[np.random.Generator, str], Curve]:
-    """Makes a curve of six thresholds with random steps, some of them without error or without saving."""
+def random_curve() -> Callable[[np.random.Generator, str, int], Curve]:
+    """Makes a site's curves of six thresholds with random steps, some of them without error or without saving."""
 
-    def make(generator: np.random.Generator, site: str) -> Curve:
-        def steps() -> np.ndarray:
-            return generator.integers(0, 4, 5) * generator.random(5)
+    def make(generator: np.random.Generator, site: str, rows: int) -> Curve:
+        def curves() -> np.ndarray:
+            steps = (generator.integers(0, 4, (rows, 5)) * generator.random((rows, 5))).astype(np.float32)
+            return np.pad(np.cumsum(steps, axis=1), ((0, 0), (1, 0))).astype(np.float64)
 
-        error = np.concatenate([[0.0], np.cumsum(steps())])
-        saved = np.concatenate([[0.0], np.cumsum(steps())])
+        error, saved = curves(), curves()
         thresholds = np.array([-np.inf, -1.0, 0.0, 0.5, 1.0, np.inf])
-        return Curve(site, site, thresholds, error, saved, macs=float(saved[-1]) + 1)
+        return Curve(site, site, thresholds, error, saved, macs=float(saved[:, -1].sum()) + 1)
 
     return make

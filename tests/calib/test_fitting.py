@@ -10,7 +10,7 @@ import pytest
 
 from zaponnx.artifact_files import load_fit, save_calibration
 from zaponnx.artifacts import MAGNITUDES, Calibration, Fit, Predictor, SiteCalibration
-from zaponnx.calib.curves import measured_curve
+from zaponnx.calib.curves import layer_curve
 from zaponnx.calib.fitting import fit
 from zaponnx.calib.histograms import bin_edges
 from zaponnx.errors import ArtifactError, InvalidArgument
@@ -18,26 +18,32 @@ from zaponnx.patterns import Pattern
 
 
 def site(output: str, *, middle: float, seed: int) -> SiteCalibration:
-    """A site with 200,000 outputs, half predicted: the larger the prediction, the larger the value."""
+    """A site of three channels with 199,998 outputs, half predicted: the larger the prediction, the larger the value.
+
+    The channels' values follow their predictions by other offsets.
+    """
     generator = np.random.default_rng(seed)
     edges = bin_edges()
-    predicted = generator.normal(middle, 0.5, 100_000).astype(np.float32)
-    true = np.maximum(predicted + generator.normal(-0.3, 0.2, predicted.shape), 0)
+    predicted = generator.normal(middle, 0.5, (3, 100_000 // 3)).astype(np.float32)
+    offset = np.array([[-0.7], [-0.3], [0.1]])
+    true = np.maximum(predicted + generator.normal(offset, 0.2, predicted.shape), 0)
     bins = np.searchsorted(edges, predicted)
-    counts = np.bincount(bins, minlength=len(edges) + 1)[None].astype(np.int64)
-    weights = np.zeros((1, 1, 3, 3), np.float32)
+    size = len(edges) + 1
+    counts = np.stack([np.bincount(row, minlength=size) for row in bins]).astype(np.int64)
+    values = np.stack([np.bincount(row, weights, size) for row, weights in zip(bins, true, strict=True)])
+    shapes = ((3, 1, 3, 3), (3,), (3, 1, 3, 3), (3,))
     return SiteCalibration(
         name=output,
         output=output,
-        channels=1,
+        channels=3,
         macs_per_output=9,
-        predictor=Predictor(weights, np.zeros(1, np.float32), weights, np.zeros(1, np.float32)),
+        predictor=Predictor(*(np.zeros(shape, np.float32) for shape in shapes)),
         counts=counts,
-        values=np.bincount(bins, true, minlength=len(edges) + 1)[None],
+        values=values,
         total_value=float(2 * true.sum()),
-        outputs=200_000,
+        outputs=2 * true.size,
         samples=10,
-        magnitudes=np.concatenate([counts, np.zeros((MAGNITUDES - 1, len(edges) + 1), np.int64)]),
+        magnitudes=np.concatenate([counts.sum(axis=0)[None], np.zeros((MAGNITUDES - 1, size), np.int64)]),
     )
 
 
@@ -51,49 +57,74 @@ def calibration(tmp_path_factory: pytest.TempPathFactory) -> tuple[Calibration, 
     return made, path
 
 
-@pytest.fixture(scope="module", params=["exact", "sigmoid"])
-def fitted(request: pytest.FixtureRequest, calibration: tuple[Calibration, Path]) -> Fit:
-    """The fit by each method."""
-    return fit(calibration[1], calibration[1].with_suffix(f".{request.param}.json"), method=request.param)
+@pytest.fixture(scope="module")
+def fits(calibration: tuple[Calibration, Path]) -> dict[str, Fit]:
+    """The fits of each kind."""
+    path = calibration[1].with_suffix(".json")
+    return {
+        "channel": fit(calibration[1], path),
+        "layer": fit(calibration[1], path, granularity="layer"),
+        "sigmoid": fit(calibration[1], path, method="sigmoid"),
+    }
 
 
-def test_the_points_cover_the_papers_budgets_and_end_with_the_patterns_only(fitted: Fit) -> None:
+@pytest.fixture(params=["channel", "layer", "sigmoid"])
+def fitted(request: pytest.FixtureRequest, fits: dict[str, Fit]) -> Fit:
+    """One of them."""
+    return fits[request.param]
+
+
+def test_the_points_end_with_the_patterns_only(fitted: Fit) -> None:
     epsilons = [point.epsilon for point in fitted.points]
-    assert set(np.arange(201) / 100) <= set(epsilons)
     assert epsilons == sorted(epsilons)
-    assert set(fitted.points[-1].thresholds.values()) == {math.inf}
+    assert {value for values in fitted.points[-1].thresholds.values() for value in values} == {math.inf}
     assert fitted.points[-1].mac_saved == pytest.approx(0.5)
 
 
-def test_no_budget_means_no_measured_error(fitted: Fit) -> None:
+def test_the_sigmoids_budgets_are_the_papers(fits: dict[str, Fit]) -> None:
+    assert set(np.arange(201) / 100) <= {point.epsilon for point in fits["sigmoid"].points}
+
+
+def test_no_budget_means_no_error(fitted: Fit) -> None:
     assert fitted.points[0].epsilon == 0
     assert fitted.points[0].error == 0
-    assert fitted.points[0].mac_saved > 0
 
 
-def test_error_and_saving_are_those_of_the_measured_curves(fitted: Fit, calibration: tuple[Calibration, Path]) -> None:
-    curves = [measured_curve(found, calibration[0].edges) for found in calibration[0].sites]
-    for point in fitted.points[:: len(fitted.points) // 10]:
-        at = [curve.at(point.thresholds[curve.site]) for curve in curves]
-        assert point.error == pytest.approx(sum(error for error, _ in at))
+@pytest.mark.parametrize("kind", ["layer", "sigmoid"])
+def test_error_and_saving_are_those_of_the_measured_curves(
+    kind: str, fits: dict[str, Fit], calibration: tuple[Calibration, Path]
+) -> None:
+    curves = [layer_curve(found, calibration[0].edges) for found in calibration[0].sites]
+    for point in fits[kind].points[:: len(fits[kind].points) // 10]:
+        at = [curve.at(*point.thresholds[curve.site]) for curve in curves]
+        assert point.error == pytest.approx(sum(error for error, _ in at), rel=1e-5)
         assert point.mac_saved == pytest.approx(sum(saved for _, saved in at) / sum(curve.macs for curve in curves))
-        assert all(threshold == np.float32(threshold) for threshold in point.thresholds.values())
+        assert all(value == np.float32(value) for values in point.thresholds.values() for value in values)
 
 
-def test_the_exact_points_keep_their_budgets_and_lie_close_together(calibration: tuple[Calibration, Path]) -> None:
-    exact = fit(calibration[1], calibration[1].with_suffix(".json"))
-    saved = [point.mac_saved for point in exact.points]
-    assert all(point.error <= point.epsilon for point in exact.points)
+@pytest.mark.parametrize("kind", ["channel", "layer"])
+def test_the_exact_points_keep_their_budgets_and_lie_close_together(kind: str, fits: dict[str, Fit]) -> None:
+    saved = [point.mac_saved for point in fits[kind].points]
+    assert all(point.error <= point.epsilon for point in fits[kind].points)
     assert saved == sorted(saved)
-    assert max(np.diff(saved)) < 0.01  # 0.0025 plus the share of one bin of one site
-    assert {curve["curve"] for curve in exact.curves.values()} == {"measured"}
+    assert max(np.diff(saved)) < 0.01  # 0.004 plus the share of a step of one channel or layer
+    assert {curve["curve"] for curve in fits[kind].curves.values()} == {"measured"}
 
 
-def test_exact_saves_at_least_what_the_sigmoids_save(calibration: tuple[Calibration, Path]) -> None:
-    exact = fit(calibration[1], calibration[1].with_suffix(".json"))
-    for point in fit(calibration[1], calibration[1].with_suffix(".sigmoid"), method="sigmoid").points:
-        rival = max(found.mac_saved for found in exact.points if found.error <= point.error + 1e-3)
-        assert rival >= point.mac_saved - 0.003
+def test_channels_save_more_than_layers_and_layers_more_than_sigmoids(fits: dict[str, Fit]) -> None:
+    """At equal error; the channels differ, and each site's sum is the same."""
+
+    def saved(kind: str, error: float) -> float:
+        return max(point.mac_saved for point in fits[kind].points if point.error <= error)
+
+    for error in (0.1, 0.3, 0.5):
+        assert saved("channel", error) > saved("layer", error) + 0.01
+        assert saved("layer", error) > saved("sigmoid", error) - 0.004
+
+
+def test_as_many_thresholds_as_channels(fits: dict[str, Fit]) -> None:
+    sizes = {kind: {len(v) for p in found.points for v in p.thresholds.values()} for kind, found in fits.items()}
+    assert sizes == {"channel": {3}, "layer": {1}, "sigmoid": {1}}
 
 
 def test_what_is_written_is_what_is_returned(calibration: tuple[Calibration, Path], tmp_path: Path) -> None:
@@ -102,9 +133,13 @@ def test_what_is_written_is_what_is_returned(calibration: tuple[Calibration, Pat
     assert all(curve["curve"] == "sigmoid" or curve["reason"] for curve in result.curves.values())
 
 
-def test_an_unknown_method_and_a_foreign_file_are_refused(tmp_path: Path) -> None:
+def test_unknown_options_and_a_foreign_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="unknown method 'best'; use one of exact, sigmoid"):
         fit(tmp_path / "model.zapcal", tmp_path / "fit.json", method="best")
+    with pytest.raises(InvalidArgument, match="unknown granularity 'pixel'; use one of channel, layer"):
+        fit(tmp_path / "model.zapcal", tmp_path / "fit.json", granularity="pixel")
+    with pytest.raises(InvalidArgument, match="'sigmoid' has one threshold per layer; use the granularity 'layer'"):
+        fit(tmp_path / "model.zapcal", tmp_path / "fit.json", method="sigmoid", granularity="channel")
     (tmp_path / "model.zapcal").write_bytes(b"foreign")
     with pytest.raises(ArtifactError, match=r"model\.zapcal"):
         fit(tmp_path / "model.zapcal", tmp_path / "fit.json")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from zaponnx.artifacts import Predictor
-from zaponnx.calib.curves import measured_curve
+from zaponnx.calib.curves import layer_curve
 from zaponnx.calib.histograms import SiteHistogram, bin_edges, magnitude_classes
 from zaponnx.graph.site import Site
 from zaponnx.patterns import Pattern
@@ -43,7 +43,7 @@ def test_curves_are_the_sums_over_what_a_threshold_skips(batches: list[tuple[tor
     histogram = SiteHistogram(SITE, bin_edges())
     for output, predictions in batches:
         histogram.add(output, predictions, MASK)
-    curve = measured_curve(histogram.result(PREDICTOR), bin_edges())
+    curve = layer_curve(histogram.result(PREDICTOR), bin_edges())
     outputs = torch.cat([output for output, _ in batches]).double()
     predictions = torch.cat([predicted for _, predicted in batches])
     assert curve.macs == 3 * 5 * 7 * 18
@@ -65,7 +65,7 @@ def test_a_prediction_that_is_no_number_is_never_skipped() -> None:
 def test_a_site_whose_outputs_are_all_zero_loses_nothing() -> None:
     histogram = SiteHistogram(SITE, bin_edges())
     histogram.add(torch.zeros(1, 3, 5, 7), torch.zeros(1, 3, 5, 7), MASK)
-    assert measured_curve(histogram.result(PREDICTOR), bin_edges()).at(math.inf) == (0.0, 51 * 18)
+    assert layer_curve(histogram.result(PREDICTOR), bin_edges()).at(math.inf) == (0.0, 51 * 18)
 
 
 def test_outputs_are_classed_by_their_magnitude(batches: list[tuple[torch.Tensor, torch.Tensor]]) -> None:

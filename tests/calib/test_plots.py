@@ -19,7 +19,8 @@ FIT = Fit(
     "0" * 64,
     "1" * 64,
     "exact",
-    (OperatingPoint(0.0, 0.0, 0.1, {"relu": 0.0}), OperatingPoint(2.0, 0.5, 0.5, {"relu": np.inf})),
+    "layer",
+    (OperatingPoint(0.0, 0.0, 0.1, {"relu": (0.0,)}), OperatingPoint(2.0, 0.5, 0.5, {"relu": (np.inf,)})),
     {"relu": {"curve": "measured"}},
 )
 
@@ -65,7 +66,7 @@ def test_the_curves_figures_follow_the_calibration_and_the_frontier_the_fit(
     before = [pixels(path) for path in plot_curves(calibration, FIT, tmp_path)]
     site = calibration.sites[0]
     moved = replace(site, counts=np.roll(site.counts, 20), values=np.roll(site.values, 20))
-    other = replace(FIT, points=(*FIT.points[:1], OperatingPoint(2.0, 0.7, 0.4, {"relu": np.inf})))
+    other = replace(FIT, points=(*FIT.points[:1], OperatingPoint(2.0, 0.7, 0.4, {"relu": (np.inf,)})))
 
     def changed(calibration: Calibration, fit: Fit) -> list[bool]:
         after = [pixels(path) for path in plot_curves(calibration, fit, tmp_path)]

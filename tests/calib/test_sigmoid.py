@@ -17,8 +17,8 @@ def curve(error: np.ndarray, saved: np.ndarray, macs: float = 100.0) -> Curve:
         "site",
         "site",
         thresholds,
-        np.concatenate([[0.0], error, error[-1:]]),
-        np.concatenate([[0.0], saved, saved[-1:]]),
+        np.concatenate([[0.0], error, error[-1:]])[None],
+        np.concatenate([[0.0], saved, saved[-1:]])[None],
         macs,
     )
 

@@ -99,7 +99,7 @@ def site_calibration(name: str, output: str, macs_per_output: int) -> SiteCalibr
 
 
 def point(epsilon: float, mac_saved: float, first: float, second: float) -> OperatingPoint:
-    return OperatingPoint(epsilon, epsilon * 0.9, mac_saved, {"r1": first, "r2": second})
+    return OperatingPoint(epsilon, epsilon * 0.9, mac_saved, {"r1": (first,), "r2": (second,)})
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def make_files(tmp_path: Path) -> Callable[..., Files]:
             point(2.0, 0.6, math.inf, math.inf),
         )
         curves = {output: {"curve": "measured"} for output in ("r1", "r2")}
-        save_fit(Fit(model_hash, sha256(files.calibration), "exact", points, curves), files.fit)
+        save_fit(Fit(model_hash, sha256(files.calibration), "exact", "layer", points, curves), files.fit)
         return files
 
     return make

@@ -39,9 +39,9 @@ def test_conversion(files) -> None:
     assert settings == ["images:pictures", "64", "7"]
     assert (metadata["pattern"], metadata["method"]) == ("D", "exact")
     assert [json.loads(metadata[name]) for name in ("epsilon", "error", "mac_saved")] == [1.0, 0.9, 0.3]
-    assert [(site.name, site.output, site.threshold, site.macs) for site in report.converted] == [
-        ("first", "r1", 0.5, 72 * 8 * 144),
-        ("second", "r2", 0.125, 72 * 8 * 144),
+    assert [(site.name, site.output, site.thresholds, site.macs) for site in report.converted] == [
+        ("first", "r1", (0.5,), 72 * 8 * 144),
+        ("second", "r2", (0.125,), 72 * 8 * 144),
     ]
     assert {refusal.name: refusal.reason for refusal in report.dense} == {
         "stem": "it is the first convolution of the network",
@@ -137,7 +137,7 @@ def test_sites_that_were_not_calibrated_stay_dense(files) -> None:
 def test_a_calibrated_first_convolution_is_converted(files) -> None:
     calibration, fit = load_calibration(files.calibration), load_fit(files.fit)
     stem = replace(calibration.sites[0], name="stem", output="s", macs_per_output=36)
-    points = tuple(replace(p, thresholds={"s": 0.1, **p.thresholds}) for p in fit.points)
+    points = tuple(replace(p, thresholds={"s": (0.1,), **p.thresholds}) for p in fit.points)
     save_fit(replace(fit, points=points, curves={"s": {"curve": "measured"}, **fit.curves}), files.fit)
     files.calibrate_again(sites=(stem, *calibration.sites))
     assert [site.name for site in files.convert(epsilon=1.0).converted] == ["stem", "first", "second"]
@@ -177,6 +177,6 @@ def test_the_same_conversion_gives_the_same_file(files) -> None:
 
 def test_a_model_that_grows_beyond_what_a_protobuf_can_hold(files, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one of almost 2 GB does."""
-    monkeypatch.setattr("zaponnx.models._PROTOBUF_LIMIT", files.model.stat().st_size)
+    monkeypatch.setattr("zaponnx.models.PROTOBUF_LIMIT", files.model.stat().st_size)
     assert len(files.convert(epsilon=1.0).converted) == 2
     assert external_files(files.output) == [files.output.with_name("m.zap.onnx.data")]

@@ -52,7 +52,7 @@ def test_sites_that_the_model_does_not_have_are_refused(files) -> None:
     files.calibrate_again(sites=sites)
     files.assert_refused(ArtifactError, "site 'first' is another one")
     sites = (replace(calibration.sites[0], output="gone"), calibration.sites[1])
-    points = tuple(replace(p, thresholds={"gone": 0.0, "r2": 0.0}) for p in fit.points)
+    points = tuple(replace(p, thresholds={"gone": (0.0,), "r2": (0.0,)}) for p in fit.points)
     curves: dict[str, Any] = {output: {"curve": "measured"} for output in ("gone", "r2")}
     save_fit(replace(fit, points=points, curves=curves), files.fit)
     files.calibrate_again(sites=sites)
@@ -88,8 +88,9 @@ def test_unknown_layouts_are_refused(files) -> None:
 
 
 def test_a_budget_is_required(files) -> None:
-    with pytest.raises(InvalidArgument, match="either an epsilon or a MAC saving"):
+    with pytest.raises(InvalidArgument, match="no budget is given; give an epsilon or a MAC saving"):
         files.convert()
+    files.assert_refused(InvalidArgument, "both given; give one of them", epsilon=1.0, mac_saving=0.5)
 
 
 def test_the_output_directory_must_exist(files) -> None:

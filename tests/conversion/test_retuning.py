@@ -13,6 +13,7 @@ import pytest
 
 import zaponnx
 from zaponnx.artifact_files import load_calibration, load_fit
+from zaponnx.calib.hulls import hulls
 from zaponnx.carried import read_artifacts
 from zaponnx.errors import DataError, InvalidArgument, ModelError
 from zaponnx.models import external_files, load_model, save_model
@@ -80,14 +81,14 @@ def test_a_missed_budget(files) -> None:
     retuned = files.output.with_name("retuned.onnx")
     report = zaponnx.retune(files.output, retuned, mac_saving=0.61)
     assert report.budget_missed == "no operating point saves 61.00% of the MACs; the best saves 60.00%"
-    assert {site.threshold for site in report.converted} == {math.inf}
+    assert {site.thresholds for site in report.converted} == {(math.inf,)}
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 1.0])
 def test_it_carries_what_was_calibrated(files, epsilon: float) -> None:
     """All that conversions, with tuning or without, make of the artifacts."""
     files.convert(epsilon=epsilon)
-    calibration, fit = read_artifacts(load_model(files.output, "test"), "test", "there")
+    calibration, fit, carried_hulls = read_artifacts(load_model(files.output, "test"), "test", "there")
     original, original_fit = load_calibration(files.calibration), load_fit(files.fit)
     assert (calibration.model_sha256, calibration.pattern) == (original.model_sha256, original.pattern)
     assert dict(calibration.settings) == {name: original.settings[name] for name in ("data", "samples", "seed")}
@@ -96,15 +97,16 @@ def test_it_carries_what_was_calibrated(files, epsilon: float) -> None:
         for name, values in vars(expected.predictor).items():
             np.testing.assert_array_equal(getattr(site.predictor, name), values)
         assert site.macs == expected.macs
+    original_hulls = hulls(original, original_fit.granularity)
     for budget in (0.1, 0.7, 1.4):
         for dense in ((), ("r1",)):
-            assert redistribute(calibration, budget, dense) == redistribute(original, budget, dense)
+            assert redistribute(carried_hulls, budget, dense) == redistribute(original_hulls, budget, dense)
 
 
 @pytest.mark.parametrize(
     ("options", "error", "problem"),
     [
-        ({}, InvalidArgument, "give either an epsilon or a MAC saving, and not both"),
+        ({}, InvalidArgument, "no budget is given; give an epsilon or a MAC saving"),
         ({"epsilon": -1.0}, InvalidArgument, "epsilon is -1.0"),
         ({"epsilon": 1.0, "layout": "nhwc"}, InvalidArgument, "the layout is 'nhwc'"),
         ({"epsilon": 1.0, "threads": 1}, InvalidArgument, "--threads is for tuning only"),

@@ -16,6 +16,7 @@ import pytest
 import zaponnx.tuning
 from zaponnx import tables
 from zaponnx.artifact_files import load_calibration, load_fit, save_fit
+from zaponnx.calib.hulls import hulls
 from zaponnx.conversion_report import ConversionReport
 from zaponnx.errors import DataError, InvalidArgument
 from zaponnx.graph.converted import attributes, dense_output, read_metadata, zap_convs
@@ -92,9 +93,9 @@ def test_where_all_pays_only_the_record_differs(files, gains) -> None:
 def test_what_does_not_pay_stays_dense_and_leaves_its_budget_to_the_others(files, gains) -> None:
     gains(r1=0.5, r2=-0.25)
     report = files.convert(epsilon=1.0, **TUNE)
-    point = redistribute(load_calibration(files.calibration), 1.0, ["r2"])
-    assert thresholds(files) == {"first": point.thresholds["r1"]}
-    assert point.thresholds["r1"] > 0.5
+    point = redistribute(hulls(load_calibration(files.calibration), "layer"), 1.0, ["r2"])
+    assert thresholds(files) == {"first": point.thresholds["r1"][0]}
+    assert point.thresholds["r1"] > (0.5,)
     assert [site.name for site in report.converted] == ["first"]
     reason = "it does not pay on this machine: 2.000 ms dense, 2.250 ms as ZapConv, the difference ± 0.010 ms"
     assert reasons(report)["second"] == reason
@@ -119,12 +120,12 @@ def test_a_site_in_full_skips_nothing_and_keeps_its_predictor(files, gains) -> N
     report = files.convert(epsilon=1.0, **TUNE)
     first, second = (attributes(node) for node in zap_convs(load_model(files.output, "test")))
     assert (first["pattern"], first["pattern_shape"], first["threshold"]) == ([1], [1, 1], [-math.inf])
-    point = redistribute(load_calibration(files.calibration), 1.0, ["r1"])
-    assert second["threshold"] == [point.thresholds["r2"]]
+    point = redistribute(hulls(load_calibration(files.calibration), "layer"), 1.0, ["r1"])
+    assert second["threshold"] == list(point.thresholds["r2"])
     assert (report.error, report.mac_saved) == (point.error, point.mac_saved)
     assert reasons(report).keys() == {"stem", "head"}
     assert [row.split()[2:4] for row in tables.convert(report).splitlines()[2:3]] == [["M", "all"]]
-    assert json.loads(json.dumps(report.to_json(), allow_nan=False))["converted"][0]["threshold"] == "-inf"
+    assert json.loads(json.dumps(report.to_json(), allow_nan=False))["converted"][0]["thresholds"] == ["-inf"]
     back = files.output.with_name("back.onnx")
     retune(files.output, back, epsilon=1.0)
     assert back.read_bytes() == plain
@@ -170,7 +171,7 @@ def test_a_goal_that_the_paying_sites_do_not_reach_is_missed(files, gains) -> No
     """The budget is that of the point that reaches it with all sites, where the second has nothing to skip."""
     gains(r1=-0.5, r2=0.5)
     report = files.convert(mac_saving=0.2, **TUNE)
-    point = redistribute(load_calibration(files.calibration), 0.5, ["r1"])
+    point = redistribute(hulls(load_calibration(files.calibration), "layer"), 0.5, ["r1"])
     assert (report.epsilon, report.error, report.mac_saved) == (0.5, point.error, point.mac_saved)
     assert thresholds(files) == {"second": math.inf}
     assert report.budget_missed.startswith(
