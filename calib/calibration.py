@@ -23,7 +23,7 @@ from zaponnx.calib.passes import Passes
 from zaponnx.calib.predictors import PredictorTrainer
 from zaponnx.calib.selection import selected_sites
 from zaponnx.calib.sharing import HOLD_OUT, Plan
-from zaponnx.errors import InvalidArgument
+from zaponnx.errors import InvalidArgument, on_behalf_of
 from zaponnx.files import check_output
 from zaponnx.models import external_files, load_model, model_sha256
 from zaponnx.patterns import Pattern
@@ -107,7 +107,8 @@ def calibrate(
     check_output(output, "calibrate", inputs)
     tile = Pattern.parse(pattern)
     dense = load_model(model, "calibrate")
-    sites = selected_sites(dense, include, exclude, include_first)
+    with on_behalf_of("calibrate", str(model)):
+        sites = selected_sites(dense, include, exclude, include_first)
     group = process_group()
     source = open_data(
         data,
