@@ -10,7 +10,7 @@ NATIVE_SOURCES := CMakeLists.txt $(shell find cmake custom_ops -type f)
 CXX_SOURCES := $(shell find custom_ops examples -name '*.cc' -o -name '*.cpp' -o -name '*.h')
 ORT := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
 
-.PHONY: demo test test-matrix bench coverage lint sanitize aarch64 build clean
+.PHONY: demo test test-matrix bench frontier coverage lint sanitize aarch64 build clean
 
 demo: $(VENV)/.package
 	$(BIN)/zaponnx demo --output demo
@@ -30,6 +30,10 @@ test-matrix: $(VENV)/.dev
 bench: $(VENV)/.bench
 	$(BIN)/cmake --build $(NATIVE_BUILD) --target zaponnx_kernel_benchmark
 	$(BIN)/python -m benchmarks $(BENCH)
+
+# Work saved at equal accuracy, beside the paper's method; takes an hour or more, and goes on after an interrupt.
+frontier: $(VENV)/.package
+	$(BIN)/python -m benchmarks.frontier $(FRONTIER)
 
 # Networks that others wrote, converted and checked. Less: make coverage COVERAGE='--networks light_ --output build'
 coverage: $(VENV)/.package

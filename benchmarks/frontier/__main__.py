@@ -1,0 +1,61 @@
+"""`python -m benchmarks.frontier`: measures frontiers, and writes results/frontier.json, frontier.md and frontier.png.
+
+What is measured is kept in the cache, also when it is interrupted; the report has all that is asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.environment import environment
+from benchmarks.frontier.measuring import Measuring
+from benchmarks.frontier.methods import DEFAULT, METHODS, PLAIN
+from benchmarks.frontier.networks import NETWORKS
+from benchmarks.frontier.report import write_report
+
+_ROOT = Path(__file__).parents[2]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measures what the arguments ask for."""
+    options = _parser().parse_args(arguments)
+    start = time.monotonic()
+
+    def say(step: str, done: int = 0, total: int | None = None) -> None:
+        if done == 0:
+            print(f"{time.monotonic() - start:5.0f} s  {step}", file=sys.stderr, flush=True)
+
+    frontiers = []
+    for network in options.networks:
+        for seed in range(options.seeds):
+            measuring = Measuring(NETWORKS[network], seed, options.cache, say)
+            frontiers += [measuring.frontier(method) for method in options.methods]
+            if seed < options.finetuned_seeds:
+                frontiers += [measuring.finetuned(method) for method in options.methods if method in (PLAIN, DEFAULT)]
+    titles = {name: NETWORKS[name].title for name in options.networks}
+    found = environment(arguments, "benchmarks.frontier")
+    for path in write_report(frontiers, titles, found, options.output):
+        print(path)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.frontier",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description=__doc__,
+    )
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="what to measure")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="in which ways")
+    parser.add_argument("--seeds", type=int, default=5, help="how many seeds")
+    parser.add_argument("--finetuned-seeds", type=int, default=5, help="with how many of them to fine-tune, too")
+    parser.add_argument("--cache", type=Path, default=_ROOT / "build" / "frontier", help="where files are kept")
+    parser.add_argument("--output", type=Path, default=_ROOT / "benchmarks" / "results", help="where results go")
+    return parser
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

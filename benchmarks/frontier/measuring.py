@@ -1,0 +1,181 @@
+"""Measures frontiers: a network, a method and a seed → operating points with what they save and score on test images.
+
+Every step writes a file to the cache and is not done again: calibrations, which methods share, fits and points.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import zaponnx
+from benchmarks.frontier.crossing import saving_at
+from benchmarks.frontier.methods import METHODS
+from benchmarks.frontier.networks import Network
+from zaponnx.artifact_files import load_calibration
+from zaponnx.evaluation import ModelEvaluation
+from zaponnx.files import atomic_path
+from zaponnx.progress import Progress, silent
+
+DROP = 0.01
+"""The top-1 that may be lost."""
+
+_GOALS = [step / 20 for step in range(1, 10)]  # of MACs saved
+_ENOUGH = 2.5 * DROP  # lost, to see the frontier beyond it
+_REFINED = 2  # more points, each where as much seems to be lost as may be
+_PHASE = "frontier"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A converted model on the test images.
+
+    Attributes:
+        goal: The share of the sites' MACs that was to be saved.
+        saved: The share that was, gross of the predictors.
+        top1: Accuracy, 0 to 1.
+    """
+
+    goal: float
+    saved: float
+    top1: float
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """What a method gives with one seed.
+
+    Attributes:
+        network, method: Their names.
+        seed: Of the predictors, and of the images for calibration and test.
+        finetuned: Whether the weights were fine-tuned at every point.
+        dense: Top-1 of the dense model.
+        points: By ascending goal.
+    """
+
+    network: str
+    method: str
+    seed: int
+    finetuned: bool
+    dense: float
+    points: tuple[Point, ...]
+
+    @property
+    def saving(self) -> float:
+        """The share of MACs saved where DROP is lost; infinity if no point loses as much."""
+        return saving_at(DROP, [point.saved for point in self.points], self.lost)
+
+    @property
+    def lost(self) -> list[float]:
+        """Top-1 lost at the points."""
+        return [self.dense - point.top1 for point in self.points]
+
+    @property
+    def goal(self) -> float:
+        """What to ask `zaponnx.convert` for, to lose DROP; the largest goal if no point loses as much."""
+        saved = [point.saved for point in self.points]
+        return float(np.interp(self.saving, saved, [point.goal for point in self.points]))
+
+
+class Measuring:
+    """One network with one seed.
+
+    Args:
+        network: The network.
+        seed: Of everything.
+        cache: Where files are kept.
+        progress: Told about every step.
+    """
+
+    def __init__(self, network: Network, seed: int, cache: Path, progress: Progress = silent) -> None:
+        self._network = network
+        self._seed = seed
+        self._cache = cache
+        self._progress = progress
+        self._model = network.model(cache, progress)
+
+    def frontier(self, method: str) -> Frontier:
+        """That of a method without fine-tuning, until clearly more than DROP is lost, and closest where DROP is."""
+        for goal in _GOALS:
+            result = self._with_point(method, goal, finetuned=False)
+            if max(result.lost) > _ENOUGH:
+                break
+        for number in range(_REFINED):
+            if len(result.points) <= len(_GOALS) + number and math.isfinite(result.saving):
+                result = self._with_point(method, round(result.goal, 4), finetuned=False)
+        return result
+
+    def finetuned(self, method: str) -> Frontier:
+        """That with fine-tuning, of points that lose more than DROP without, until they do so with it."""
+        start = self.frontier(method).goal
+        for goal in (start, *(goal for goal in _GOALS if goal > start + _GOALS[0] / 2)):
+            result = self._with_point(method, goal, finetuned=True)
+            if max(result.lost) > DROP:
+                break
+        return result
+
+    def _with_point(self, method: str, goal: float, finetuned: bool) -> Frontier:
+        """What has been measured of a frontier, with this point."""
+        record = self._file(f"{method}{'-finetuned' * finetuned}", ".points.json")
+        points = [Point(**entry) for entry in json.loads(record.read_text(encoding="utf-8"))] if record.exists() else []
+        if goal not in [point.goal for point in points]:
+            self._say(f"{method}, {goal:.0%} to be saved{', fine-tuned' * finetuned}")
+            points.append(self._point(method, goal, finetuned))
+            points.sort(key=lambda point: point.goal)
+            _write(record, [asdict(point) for point in points])
+        return Frontier(self._network.name, method, self._seed, finetuned, self._dense(), tuple(points))
+
+    def _point(self, method: str, goal: float, finetuned: bool) -> Point:
+        calibration, fit = self._fitted(method)
+        with tempfile.TemporaryDirectory() as directory:
+            converted = Path(directory) / "model.zap.onnx"
+            zaponnx.convert(self._model, calibration, fit, converted, mac_saving=goal)
+            if finetuned:
+                data = self._network.data("train", self._seed, self._cache)
+                zaponnx.finetune(converted, data, converted, seed=self._seed, **self._network.finetuning)
+            found = self._evaluated(converted)
+        assert found.top1 is not None
+        sites = load_calibration(calibration, _PHASE).sites
+        # Sites that skip nothing have stayed dense, and count.
+        skipped = math.fsum(layer.macs * layer.mac_saved for layer in found.layers)
+        return Point(goal, skipped / math.fsum(site.macs for site in sites), found.top1)
+
+    def _fitted(self, name: str) -> tuple[Path, Path]:
+        """The calibration, which methods share, and the fit, both made if they are missing."""
+        method = METHODS[name]
+        calibration, fit = self._file(method.training, ".zapcal"), self._file(name, ".zapfit.json")
+        if not calibration.exists():
+            self._say(f"calibration, {method.training}")
+            data = self._network.data("calibration", self._seed, self._cache)
+            zaponnx.calibrate(self._model, data, calibration, training=method.training, seed=self._seed)
+        if not fit.exists():
+            zaponnx.fit(calibration, fit, **method.fit)
+        return calibration, fit
+
+    def _dense(self) -> float:
+        """Top-1 of the dense model."""
+        record = self._file("dense", ".json")
+        if not record.exists():
+            _write(record, self._evaluated(self._model).top1)
+        top1: float = json.loads(record.read_text(encoding="utf-8"))
+        return top1
+
+    def _evaluated(self, model: Path) -> ModelEvaluation:
+        return zaponnx.eval([model], self._network.data("test", self._seed, self._cache)).models[0]
+
+    def _file(self, name: str, suffix: str) -> Path:
+        return self._model.with_name(f"{name}-{self._seed}{suffix}")
+
+    def _say(self, step: str) -> None:
+        self._progress(f"{self._network.name}, seed {self._seed}, {step}", 0, None)
+
+
+def _write(path: Path, value: Any) -> None:
+    with atomic_path(path, _PHASE) as temporary:
+        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")

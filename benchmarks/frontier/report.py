@@ -1,0 +1,155 @@
+"""Writes frontiers as JSON, as a Markdown table with the savings where DROP is lost, and as a plot."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.environment import Environment
+from benchmarks.frontier.measuring import DROP, Frontier
+from benchmarks.frontier.methods import METHODS, PLAIN
+from zaponnx.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NAME = "frontier"
+_PHASE = "frontier"
+
+
+def write_report(
+    frontiers: Sequence[Frontier], titles: Mapping[str, str], found: Environment, directory: Path
+) -> list[Path]:
+    """Writes frontier.json, frontier.md and frontier.png.
+
+    Args:
+        frontiers: What was measured.
+        titles: Network → what it is.
+        found: On what, and when.
+        directory: Where to.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = [directory / f"{NAME}{suffix}" for suffix in (".json", ".md", ".png")]
+    measured = [asdict(frontier) | {"saving": _finite(frontier.saving)} for frontier in frontiers]
+    results = {"environment": asdict(found), "drop": DROP, "frontiers": measured}
+    texts = [json.dumps(results, indent=1), markdown(frontiers, titles, found)]
+    for path, text in zip(paths, texts, strict=False):
+        with atomic_path(path, _PHASE) as temporary:
+            temporary.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+    _plot(frontiers, titles, paths[-1])
+    return paths
+
+
+def markdown(frontiers: Sequence[Frontier], titles: Mapping[str, str], found: Environment) -> str:
+    """The report for people."""
+    lines = [
+        "# Frontiers",
+        f"Share of the predicted layers' MACs that is saved where {DROP:.0%} of top-1 is lost on test images: the mean "
+        "over the seeds, the standard deviation, and the smallest and the largest. × plain: by what the plain method "
+        "saves with the same seed, likewise. A seed is that of the predictors, and of the images "
+        "for calibration and test.",
+        f"{', '.join(f'{name} {version}' for name, version in found.versions.items())}.",
+        f"`{found.command}`, {found.date}, commit {found.commit}.",
+        f"![Top-1 against MACs saved]({NAME}.png)",
+    ]
+    for network, title in titles.items():
+        of_network = [frontier for frontier in frontiers if frontier.network == network]
+        if of_network:
+            dense = statistics.fmean(frontier.dense for frontier in of_network)
+            lines += [
+                f"## {title[0].upper()}{title[1:]}",
+                f"Top-1 of the dense network: {dense:.1%}.",
+                _table(of_network),
+            ]
+    return "\n\n".join(lines) + "\n"
+
+
+def _table(frontiers: Sequence[Frontier]) -> str:
+    """A row per method, without and with fine-tuning."""
+    plain = _by_seed(frontiers, PLAIN, finetuned=False)
+    rows = [
+        "| method | fine-tuned | seeds | saved | × plain |",
+        "| --- | --- | --: | --: | --: |",
+    ]
+    for finetuned in (False, True):
+        for name, method in METHODS.items():
+            savings = _by_seed(frontiers, name, finetuned)
+            if savings:
+                ratios = [saving / plain[seed] for seed, saving in savings.items() if plain.get(seed)]
+                cells = [
+                    method.title,
+                    "yes" if finetuned else "no",
+                    str(len(savings)),
+                    _spread([100 * saving for saving in savings.values()], " %", 1),
+                    _spread(ratios, "", 2),
+                ]
+                rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def _by_seed(frontiers: Sequence[Frontier], method: str, finetuned: bool) -> dict[int, float]:
+    """Seed → saving."""
+    return {
+        frontier.seed: frontier.saving
+        for frontier in frontiers
+        if frontier.method == method and frontier.finetuned == finetuned
+    }
+
+
+def _spread(values: Sequence[float], unit: str, digits: int) -> str:
+    """Mean, standard deviation and range of what is finite; "more than" it where something is not."""
+    finite = [value for value in values if math.isfinite(value)]
+    if len(finite) < len(values) or not finite:
+        return "not reached" if values else ""
+    mean = f"{statistics.fmean(finite):.{digits}f}"
+    if len(finite) == 1:
+        return mean + unit
+    deviation = f"{statistics.stdev(finite):.{digits}f}"
+    return f"{mean}{unit} ± {deviation} ({min(finite):.{digits}f} to {max(finite):.{digits}f})"
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _plot(frontiers: Sequence[Frontier], titles: Mapping[str, str], path: Path) -> None:
+    """Axes per network; a line per seed, a colour per method, dashed with fine-tuning."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    networks = [name for name in titles if any(frontier.network == name for frontier in frontiers)]
+    figure = Figure(figsize=(7 * len(networks), 5))
+    FigureCanvasAgg(figure)
+    for axes, network in zip(figure.subplots(1, len(networks), squeeze=False)[0], networks, strict=True):
+        _draw(axes, [frontier for frontier in frontiers if frontier.network == network], titles[network])
+    with atomic_path(path, _PHASE) as temporary:
+        figure.savefig(temporary, format="png", dpi=110, bbox_inches="tight")
+
+
+def _draw(axes: Axes, frontiers: Sequence[Frontier], title: str) -> None:
+    colors = {name: f"C{index}" for index, name in enumerate(METHODS)}
+    labelled: set[str] = set()
+    for frontier in frontiers:
+        label = METHODS[frontier.method].title + ", fine-tuned" * frontier.finetuned
+        axes.plot(
+            [100 * point.saved for point in frontier.points],
+            [-100 * lost for lost in frontier.lost],
+            color=colors[frontier.method],
+            linestyle="--" if frontier.finetuned else "-",
+            linewidth=1,
+            marker=".",
+            markersize=3,
+            label=None if label in labelled else label,
+        )
+        labelled.add(label)
+    axes.axhline(-100 * DROP, color="gray", linewidth=0.8)
+    axes.set(title=title, xlabel="MACs saved (% of the predicted layers')", ylabel="Change of top-1 (points)")
+    axes.set_ylim(-600 * DROP, 150 * DROP)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize="small", loc="lower left")

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.environment import Environment
+from benchmarks.frontier.measuring import Frontier, Point
+from benchmarks.frontier.report import markdown, write_report
+
+TITLES = {"net": "a network", "unmeasured": "another one"}
+
+
+@pytest.fixture
+def found() -> Environment:
+    return Environment("Abacus", 10, ["beads"], "wood", {"python": "3"}, {}, "python -m x", "2020-08-23", "abc")
+
+
+def frontier(method: str, seed: int, saving: float, finetuned: bool = False) -> Frontier:
+    """A straight one, which loses 0.01 where so much is saved."""
+    points = tuple(Point(share, share, 0.9 - 0.01 * share / saving) for share in (0.1, 0.3, 0.5))
+    return Frontier("net", method, seed, finetuned, 0.9, points)
+
+
+def rows(text: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_savings_are_set_beside_the_plain_methods_of_the_same_seed(found: Environment) -> None:
+    frontiers = [frontier("plain", 0, 0.2), frontier("plain", 1, 0.1)]
+    frontiers += [frontier("default", 0, 0.3), frontier("default", 1, 0.2), frontier("default", 0, 0.4, finetuned=True)]
+    plain, default, finetuned = rows(markdown(frontiers, TITLES, found))
+    assert plain[1:] == ["no", "2", "15.0 % ± 7.1 (10.0 to 20.0)", "1.00 ± 0.00 (1.00 to 1.00)"]
+    assert default[1:] == ["no", "2", "25.0 % ± 7.1 (20.0 to 30.0)", "1.75 ± 0.35 (1.50 to 2.00)"]
+    assert finetuned[1:] == ["yes", "1", "40.0 %", "2.00"]
+
+
+def test_what_is_not_reached_is_not_averaged(found: Environment) -> None:
+    frontiers = [frontier("plain", 0, 0.2), frontier("plain", 1, 0.8)]
+    assert rows(markdown(frontiers, TITLES, found))[0][3] == "not reached"
+
+
+def test_networks_that_were_not_measured_are_not_reported(found: Environment) -> None:
+    text = markdown([frontier("plain", 0, 0.2)], TITLES, found)
+    assert "## A network" in text
+    assert "nother" not in text
+
+
+def test_writes_json_markdown_and_a_plot(found: Environment, tmp_path: Path) -> None:
+    paths = write_report([frontier("plain", 0, 0.2), frontier("default", 0, 0.8)], TITLES, found, tmp_path)
+    assert [path.name for path in paths] == ["frontier.json", "frontier.md", "frontier.png"]
+    results = json.loads(paths[0].read_text())
+    assert [entry["saving"] for entry in results["frontiers"]] == [pytest.approx(0.2), None]
+    assert results["frontiers"][0]["points"][1] == {"goal": 0.3, "saved": 0.3, "top1": pytest.approx(0.885)}
+    assert paths[1].read_text().endswith("|\n")
+    assert paths[2].read_bytes().startswith(b"\x89PNG")
