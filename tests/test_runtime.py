@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
@@ -173,3 +174,15 @@ def test_a_converted_model_is_not_calibrated(small, tmp_path: Path) -> None:
 def test_what_is_no_model_is_refused(model: Any) -> None:
     with pytest.raises(InvalidArgument, match=rf"run: a model is a path or bytes, not a {type(model).__name__}; give"):
         zaponnx.InferenceSession(model)
+
+
+def test_an_operator_of_another_domain_needs_a_function(tmp_path: Path) -> None:
+    """zaponnx registers no other libraries; the message says what to do, and that helps."""
+    model = onnx.parser.parse_model("""<ir_version: 8, opset_import: ["": 17, "com.user": 1]>
+        net (float[3] x) => (float[3] y) { y = com.user.Twice(x) }""")
+    with pytest.raises(ModelError, match=r"com\.user:Twice.*; give the model the operator as a model-local function"):
+        zaponnx.InferenceSession(model.SerializeToString())
+    function = '<domain: "com.user", opset_import: ["": 17]> Twice (a) => (b) { b = Add(a, a) }'
+    model.functions.append(onnx.parser.parse_function(function))
+    (y,) = zaponnx.InferenceSession(model.SerializeToString()).run(None, {"x": np.ones(3, np.float32)})
+    assert y.tolist() == [2, 2, 2]

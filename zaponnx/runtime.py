@@ -17,6 +17,11 @@ _LIBRARY = "libzaponnx_ops.so"
 _LOAD_FAILURE = "Failed to load library"
 """What ORT's message begins with if the system's loader refuses the file."""
 
+_UNKNOWN_OPERATOR = "is not a registered function/op"
+"""What ORT says of an operator that it does not have; it loads no libraries that nobody registered."""
+
+_OPERATOR_REMEDY = "give the model the operator as a model-local function, of ONNX operators"
+
 _PROVIDER_REMEDY = "check the driver, and that the provider's libraries are installed"
 _LOG_ERRORS_ONLY = 3
 
@@ -187,4 +192,6 @@ def ort_errors(phase: str, where: str) -> Iterator[None]:
     except ZapError:
         raise
     except Exception as error:  # ORT's exceptions have no base class of their own
-        raise ModelError(phase, f"ONNX Runtime refuses it: {' '.join(str(error).split())}", where=where) from error
+        remedy = _OPERATOR_REMEDY if _UNKNOWN_OPERATOR in str(error) else ""
+        problem = f"ONNX Runtime refuses it: {' '.join(str(error).split())}"
+        raise ModelError(phase, problem, where=where, remedy=remedy) from error

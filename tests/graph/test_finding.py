@@ -114,6 +114,10 @@ REFUSED = {
     "no lower bound": (f'{CONV} y = Clip(c, "", high)', "clips to [-inf, 6]"),
     "computed bound": (f"{CONV} h = Exp(high) y = Clip(c, low, h)", "are no constants"),
     "computed weights": ("V = Exp(W) [conv] c = Conv<pads=[1,1,1,1]>(s, V) y = Relu(c)", "weights are computed"),
+    "quantized weights": (
+        "q = DequantizeLinear(Q, v) V = Transpose(q) [conv] c = Conv<pads=[1,1,1,1]>(s, V) y = Relu(c)",
+        "its weights are quantized, see DequantizeLinear 'q': give the float32 model",
+    ),
     "computed bias": ("u = Exp(v) [conv] c = Conv<pads=[1,1,1,1]>(s, W, u) y = Relu(c)", "bias is computed"),
     "depthwise": ("[conv] c = Conv<pads=[1,1,1,1], group=8>(s, D) y = Relu(c)", "9 MACs per output are too few"),
     "broadcast map": (f"{CONV} g = GlobalAveragePool(s) a = Add(c, g) y = Relu(a)", "must not broadcast"),
@@ -126,6 +130,7 @@ REFUSED = {
 def test_refusals(build_model: ModelBuilder, nodes: str, reason: str) -> None:
     shapes = {"v": (8,), "U": (8, 8, 3, 3), "D": (8, 1, 3, 3)}
     model = with_scalars(build_model(f"(int64[r] e, {STEM} {nodes} }}", W0=W0, W=W, **shapes), low=0, high=6)
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((8, 8, 3, 3), np.int8), "Q"))
     sites, refusals = find_sites(model)
     assert sites == []
     assert [refusal.name for refusal in refusals] == ["stem", "conv"]
