@@ -18,7 +18,7 @@ from zaponnx.calib.finetuning.statistics import reestimate_statistics
 from zaponnx.calib.finetuning.torch_model import TorchModel, import_model
 from zaponnx.calib.finetuning.training import Descent, train
 from zaponnx.calib.finetuning.writing import put_weights, record
-from zaponnx.calib.paper.points import paper_point
+from zaponnx.calib.paper.points import PaperPoint, paper_point
 from zaponnx.errors import InvalidArgument, ModelError, RuntimeUnavailable, on_behalf_of
 from zaponnx.graph.converted import zap_convs
 from zaponnx.models import check_model_output, external_files, first_line, load_model, model_sha256, staged_model
@@ -98,16 +98,10 @@ def finetune(
     model, output = Path(model), Path(output)
     if loss not in (None, *LOSSES):
         raise InvalidArgument("finetune", f"unknown loss '{loss}'", remedy=f"use {' or '.join(LOSSES)}")
-    published = None if preset is None else paper_point(preset)
-    wanted = DEFAULTS if published is None else Descent(1, published.lr, published.weight_decay, momentum)
-    descent = Descent(
-        epochs=wanted.epochs if epochs is None else epochs,
-        lr=wanted.lr if lr is None else lr,
-        weight_decay=wanted.weight_decay if weight_decay is None else weight_decay,
-        momentum=momentum,
-    )
+    point = None if preset is None else paper_point(preset)
+    descent = _descent(point, epochs, lr, weight_decay, momentum)
     if batch_size is None:
-        batch_size = _BATCH_SIZE if published is None else published.batch_size
+        batch_size = _BATCH_SIZE if point is None else point.batch_size
     argument = data.partition(":")[2]  # a file, or a script's file and its function
     external = external_files(model, "finetune")
     inputs = [model, *external, Path(argument), Path(argument.rpartition(":")[0])]
@@ -137,7 +131,7 @@ def finetune(
     settings = {"data": data, "split": source.split, "samples": passes.samples, "batch_size": source.batch_size}
     settings |= {"loss": loss, **asdict(descent), "reestimated": reestimated, "seed": seed}
     record(proto, {"model_sha256": model_sha256(model, "finetune"), **settings})
-    with staged_model(proto, output, "finetune", external_data=len(external) > 0) as staged:
+    with staged_model(proto, output, "finetune", external_data=bool(external)) as staged:
         after = check_equal(load_model(staged, "finetune"), module, compared, str(output))
     return FinetuneReport(
         model=model,
@@ -152,6 +146,19 @@ def finetune(
         reestimated=reestimated,
         weights=len(module.weights),
         difference=max(before, after),
+    )
+
+
+def _descent(
+    point: PaperPoint | None, epochs: int | None, lr: float | None, weight_decay: float | None, momentum: float
+) -> Descent:
+    """What is asked for, and of a published point or the defaults what is not."""
+    base = DEFAULTS if point is None else Descent(1, point.lr, point.weight_decay, momentum)
+    return Descent(
+        epochs=base.epochs if epochs is None else epochs,
+        lr=base.lr if lr is None else lr,
+        weight_decay=base.weight_decay if weight_decay is None else weight_decay,
+        momentum=momentum,
     )
 
 

@@ -54,7 +54,7 @@ class TorchModel:
     def __call__(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Tensor:
         """The model's first output, for a batch of its inputs."""
         device = next(self.module.parameters()).device
-        outputs = self.module(*(torch.from_numpy(inputs[name]).to(device) for name in self.inputs))
+        outputs = self.module(*(torch.tensor(inputs[name], device=device) for name in self.inputs))
         first: Tensor = outputs if isinstance(outputs, Tensor) else outputs[0]
         return first
 
