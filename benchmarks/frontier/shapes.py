@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Maps = npt.NDArray[np.float32]
+Maps = npt.NDArray[np.float32]  # numpy's types lose the float32 on the way: what computes one is annotated by Any
 Labels = npt.NDArray[np.int64]
 Random = np.random.Generator
 
@@ -158,7 +158,7 @@ def _grid(random: Random, scale: Maps, reach: float) -> tuple[Any, Any]:
     return (x + slant * y) / (scale * stretch), y / scale * stretch
 
 
-def _posed(random: Random, kinds: Labels, scale: tuple[float, float], reach: float) -> Maps:
+def _posed(random: Random, kinds: Labels, scale: tuple[float, float], reach: float) -> Any:
     """How much of every pixel figures of these kinds cover, (BLOCK, SIZE, SIZE)."""
     sizes = _uniform(random, *scale)
     x, y = _grid(random, sizes, reach)
@@ -169,7 +169,7 @@ def _posed(random: Random, kinds: Labels, scale: tuple[float, float], reach: flo
     return np.clip(level * sizes * SIZE / 2 + 0.5, 0, 1)
 
 
-def _bars(random: Random) -> Maps:
+def _bars(random: Random) -> Any:
     """What bars of any direction cover, none in half of the images."""
     width = _uniform(random, 0.02, 0.14) * (_uniform(random, 0, 1) < 0.5)
     across, _ = _grid(random, np.ones((BLOCK, 1, 1), np.float32), reach=0.5)
@@ -202,7 +202,7 @@ def _paint(canvas: Maps, cover: Maps, color: Maps) -> None:
     canvas += cover[:, None] * (color - canvas)
 
 
-def _photographed(canvas: Maps, random: Random) -> Maps:
+def _photographed(canvas: Maps, random: Random) -> Any:
     """The canvas in uneven light, with the camera's noise, black -2 and white 2."""
     x, _ = _grid(random, np.ones((BLOCK, 1, 1), np.float32), reach=0)
     light = _uniform(random, 0.7, 1.1) * (1 + _uniform(random, 0, 0.3) * x)
