@@ -168,7 +168,7 @@ class _Run:
             shape = (1, 3, self.input_size, self.input_size)
             export(point.network, dense, weights=weights, input_shape=shape, **common)
         if not calibration.exists():
-            settings = {"pattern": point.pattern, "training": "paper", "providers": self.providers}
+            settings: dict[str, Any] = {"pattern": point.pattern, "training": "paper", "providers": self.providers}
             calibrate(dense, train, calibration, **settings, **images)
         if not fitted.exists():
             fit(calibration, fitted, method="sigmoid")
