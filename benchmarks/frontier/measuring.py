@@ -106,8 +106,9 @@ class Measuring:
             result = self._with_point(method, goal, finetuned=False)
             if max(result.lost) > _ENOUGH:
                 break
-        for number in range(_REFINED):
-            if len(result.points) <= len(_GOALS) + number and math.isfinite(result.saving):
+        refined = sum(point.goal not in _GOALS for point in result.points)
+        for _ in range(refined, _REFINED):
+            if math.isfinite(result.saving):
                 result = self._with_point(method, round(result.goal, 4), finetuned=False)
         return result
 
@@ -134,12 +135,13 @@ class Measuring:
     def _point(self, method: str, goal: float, finetuned: bool) -> Point:
         calibration, fit = self._fitted(method)
         with tempfile.TemporaryDirectory() as directory:
-            converted = Path(directory) / "model.zap.onnx"
-            zaponnx.convert(self._model, calibration, fit, converted, mac_saving=goal)
+            model = Path(directory) / "model.zap.onnx"
+            zaponnx.convert(self._model, calibration, fit, model, mac_saving=goal)
             if finetuned:
+                converted, model = model, model.with_name("tuned.zap.onnx")
                 data = self._network.data("train", self._seed, self._cache)
-                zaponnx.finetune(converted, data, converted, seed=self._seed, **self._network.finetuning)
-            found = self._evaluated(converted)
+                zaponnx.finetune(converted, data, model, seed=self._seed, **self._network.finetuning)
+            found = self._evaluated(model)
         assert found.top1 is not None
         sites = load_calibration(calibration, _PHASE).sites
         # Sites that skip nothing have stayed dense, and count.

@@ -24,6 +24,8 @@ from zaponnx.progress import Progress, silent
 
 _PHASE = "frontier"
 _REACH = 4  # pixels that a digit is moved by, at most
+_COPIES = {"train": 1, "calibration": 4, "test": 8}  # of every digit
+_COUNTS = {"train": 2400, "calibration": 1200, "test": 2400}  # of shapes
 
 Images = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 """Images, float32 (N, 3, H, W), and labels, int64 (N,)."""
@@ -67,19 +69,17 @@ class Network:
 
 def moved_digits(split: str, seed: int) -> Images:
     """Every digit of a split several times, each moved by up to four pixels; what is uncovered repeats the edge."""
-    copies = {"train": 1, "calibration": 4, "test": 8}[split]
     images, labels = digit_images(split)
-    images = np.tile(upsampled(images, 3, 32, 32), (copies, 1, 1, 1))
+    images = np.tile(upsampled(images, 3, 32, 32), (_COPIES[split], 1, 1, 1))
     padded = np.pad(images, ((0, 0), (0, 0), (_REACH, _REACH), (_REACH, _REACH)), mode="edge")
     offsets = np.random.default_rng(seed).integers(0, 2 * _REACH + 1, (len(images), 2))
     moved = [image[:, y : y + 32, x : x + 32] for image, (y, x) in zip(padded, offsets, strict=True)]
-    return np.stack(moved), np.tile(labels, copies)
+    return np.stack(moved), np.tile(labels, _COPIES[split])
 
 
 def drawn_shapes(split: str, seed: int) -> Images:
     """Shapes, others for every seed."""
-    count = {"train": 2400, "calibration": 1200, "test": 2400}[split]
-    images, labels = zip(*shape_images(split, count, draw=seed), strict=True)
+    images, labels = zip(*shape_images(split, _COUNTS[split], draw=seed), strict=True)
     return np.concatenate(images), np.concatenate(labels)
 
 

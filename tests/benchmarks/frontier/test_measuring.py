@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import zaponnx
+from benchmarks.frontier.measuring import DROP, Frontier, Measuring, Point
+from benchmarks.frontier.methods import METHODS, Method
+from benchmarks.frontier.networks import Images, Network
+from benchmarks.images import synthetic_images
+from zaponnx.progress import Progress
+from zaponnx.runtime import InferenceSession
+
+SOURCE = """
+import torch
+from torch import nn
+
+def build():
+    torch.manual_seed(1)
+    layers = [nn.Conv2d(3, 8, 3, padding=1), nn.ReLU()]
+    for _ in range(2):
+        layers += [nn.Conv2d(8, 8, 3, padding=1), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 4))
+"""
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty one, and a plain way to measure."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(METHODS, "default", Method("one threshold per layer", "paper", {"granularity": "layer"}))
+        yield tmp_path_factory.mktemp("frontier")
+
+
+@pytest.fixture(scope="module")
+def tiny(cache: Path) -> Network:
+    """A network that is right about all images, since it has named them itself."""
+    (cache / "frontier_network.py").write_text(SOURCE)
+
+    def export(path: Path, progress: Progress) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(cache)
+            zaponnx.export("frontier_network:build", path, input_shape=(1, 3, 16, 16))
+
+    def images(split: str, seed: int) -> Images:
+        drawn = synthetic_images(64, 16, seed=2 * seed + (split == "test"))
+        scores = InferenceSession(cache / "tiny" / "model.onnx").run(None, {"input": drawn})[0]
+        return drawn, scores.argmax(axis=1).astype(np.int64)
+
+    return Network("tiny", "a tiny one", export, images, {"epochs": 1})
+
+
+@pytest.fixture(scope="module")
+def found(tiny: Network, cache: Path) -> Frontier:
+    return Measuring(tiny, 0, cache).frontier("default")
+
+
+def test_measures_until_clearly_more_is_lost_and_then_where_the_drop_is(found: Frontier) -> None:
+    assert found.dense == 1
+    goals = [point.goal for point in found.points]
+    assert goals == sorted(set(goals))
+    assert max(found.lost) > 2.5 * DROP
+    assert sum(lost > 2.5 * DROP for lost in found.lost) <= 3  # the last of the grid, and what was measured between
+    assert 0 < found.saving < 0.5
+    assert any(point.goal not in np.arange(1, 10) / 20 for point in found.points)
+    for point in found.points:
+        assert point.saved == pytest.approx(point.goal, abs=0.1)  # other images than those of the calibration
+
+
+def test_what_was_measured_is_not_measured_again(
+    tiny: Network, cache: Path, found: Frontier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for function in ("export", "calibrate", "fit", "convert", "eval", "finetune"):
+        monkeypatch.setattr(zaponnx, function, None)
+    assert Measuring(tiny, 0, cache).frontier("default") == found
+    with pytest.raises(TypeError):
+        Measuring(tiny, 1, cache).frontier("default")
+
+
+def test_goes_on_where_it_was_interrupted(tiny: Network, cache: Path, found: Frontier) -> None:
+    record = cache / "tiny" / "default-0.points.json"
+    record.write_text(json.dumps(json.loads(record.read_text())[:1]))
+    assert Measuring(tiny, 0, cache).frontier("default") == found
+
+
+def test_fine_tuning_begins_where_the_drop_is_without(tiny: Network, cache: Path, found: Frontier) -> None:
+    tuned = Measuring(tiny, 0, cache).finetuned("default")
+    assert tuned.finetuned
+    assert tuned.points[0].goal == found.goal
+    assert max(tuned.lost) > DROP or tuned.points[-1].goal == 0.45
+    assert [path.name for path in cache.rglob("*finetuned*")] == ["default-finetuned-0.points.json"]
+
+
+def test_what_to_ask_for_is_read_off_the_points() -> None:
+    points = tuple(Point(goal, goal - 0.05, 1 - 0.1 * goal) for goal in (0.05, 0.1, 0.15))
+    found = Frontier("net", "plain", 0, False, 1.0, points)
+    assert found.saving == pytest.approx(0.05)
+    assert found.goal == pytest.approx(0.1)
