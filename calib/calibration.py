@@ -17,12 +17,15 @@ from zaponnx.artifacts import Calibration
 from zaponnx.calib.capture import Capture
 from zaponnx.calib.checkpoint import Checkpoint
 from zaponnx.calib.data import open_data
+from zaponnx.calib.devices import torch_device
 from zaponnx.calib.distributed import process_group
 from zaponnx.calib.histograms import Histograms, bin_edges
+from zaponnx.calib.losses import TRAININGS
+from zaponnx.calib.output_errors import held_out, with_weights
 from zaponnx.calib.passes import Passes
-from zaponnx.calib.predictors import PredictorTrainer
 from zaponnx.calib.selection import selected_sites
 from zaponnx.calib.sharing import HOLD_OUT, Plan
+from zaponnx.calib.training import PredictorTrainer
 from zaponnx.errors import InvalidArgument, on_behalf_of
 from zaponnx.files import check_output
 from zaponnx.models import external_files, load_model, model_sha256
@@ -58,6 +61,7 @@ def calibrate(
     exclude: str | Sequence[str] = (),
     seed: int = 0,
     preset: str = "default",
+    training: str = "default",
     preprocess: str | None = None,
     workers: int = 0,
     include_first: bool = False,
@@ -83,21 +87,27 @@ def calibrate(
         exclude: Regular expressions; sites whose name one of them finds are not.
         seed: Of the predictors' weights and of the order of the samples within each `batch_size` of them.
         preset: "default" (5 epochs, all samples) or "quick" (2 epochs, at most 256 samples).
+        training: "default", or "paper": the published loss and learning rate.
         preprocess: Normalisation of images, see `open_data`.
         workers: Processes that decode images, see `open_data`.
         include_first: Whether the network's first conv can be a site.
-        providers: ONNX Runtime's, which run the model, as in `zaponnx.InferenceSession`.
+        providers: ONNX Runtime's, which run the model, as in `zaponnx.InferenceSession`. The predictors are trained on
+            the first one's GPU, if torch has it.
         progress: Told about samples done, per pass.
 
     Raises:
-        InvalidArgument: An unknown pattern, preset, SPEC, provider or path; a regular expression that is none or finds
-            nothing.
+        InvalidArgument: An unknown pattern, preset, training, SPEC, provider or path; a regular expression that is none
+            or finds nothing.
         ModelError: The model cannot be read or run, or has no sites.
         DataError: The data do not suit the model, are fewer than four samples, or give NaN.
     """
     model, output = Path(model), Path(output)
     if preset not in PRESETS:
         raise InvalidArgument("calibrate", f"unknown preset '{preset}'", remedy=f"use one of {', '.join(PRESETS)}")
+    if training not in TRAININGS:
+        raise InvalidArgument(
+            "calibrate", f"unknown training '{training}'", remedy=f"use one of {', '.join(TRAININGS)}"
+        )
     epochs = PRESETS[preset].epochs if epochs is None else epochs
     samples = PRESETS[preset].samples if samples is None else samples
     if epochs < 1:
@@ -127,6 +137,7 @@ def calibrate(
         "hold_out": f"every {HOLD_OUT}th sample is measured and not trained on",
         "epochs": epochs,
         "preset": preset,
+        "training": training,
         "batch_size": batch_size,
         "step_samples": step_samples,
         "seed": seed,
@@ -134,8 +145,10 @@ def calibrate(
         "torch": torch.__version__,
     }
     sha256 = model_sha256(model, "calibrate")
-    trainer = PredictorTrainer([site.channels for site in sites], tile, seed, step_samples, group)
-    histograms = Histograms(sites, tile, group)
+    device = torch_device(providers)
+    channels = [site.channels for site in sites]
+    trainer = PredictorTrainer(channels, tile, seed, step_samples, group, training=TRAININGS[training], device=device)
+    histograms = Histograms(sites, tile, group, device)
     bound_to = {
         **settings,
         "model_sha256": sha256,
@@ -150,6 +163,7 @@ def calibrate(
         Capture(dense, sites, providers=providers, where=str(model)), source, batch_size, plan, checkpoint, progress
     )
     for epoch in range(checkpoint.place.number, epochs):
+        trainer.start_pass(epoch, epochs)
         for part in passes.training(epoch, f"training the predictors, epoch {epoch + 1}/{epochs}"):
             trainer.add(part.outputs, part.count)
         trainer.step()
@@ -165,6 +179,8 @@ def calibrate(
         settings={"samples": passes.samples, "samples_measured": measured[0].samples, **settings},
     )
     if group.rank == 0:
+        chosen = held_out(source, batch_size, Plan(seed, step_samples))
+        calibration = with_weights(calibration, dense, chosen, providers, progress, model)
         save_calibration(calibration, output)
     checkpoint.discard()
     return calibration

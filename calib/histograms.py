@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from zaponnx.artifacts import MAGNITUDES, Floats, Predictor, SiteCalibration
+from zaponnx.calib.devices import CPU
 from zaponnx.calib.distributed import ALONE, ProcessGroup
 from zaponnx.calib.predictors import pattern_mask, predict
 from zaponnx.graph.site import Site
@@ -119,17 +120,21 @@ class Histograms:
         sites: The sites.
         pattern: The computation pattern.
         group: The processes that share the samples.
+        device: Where to predict; what is counted stays on the CPU, where sums are the same every time.
     """
 
-    def __init__(self, sites: Sequence[Site], pattern: Pattern, group: ProcessGroup = ALONE) -> None:
+    def __init__(
+        self, sites: Sequence[Site], pattern: Pattern, group: ProcessGroup = ALONE, device: torch.device = CPU
+    ) -> None:
         self._histograms = [SiteHistogram(site, bin_edges(), group) for site in sites]
         self._pattern = pattern
+        self._device = device
 
     def add(self, outputs: Sequence[Tensor], predictors: Sequence[Predictor]) -> None:
         """Counts the sites' outputs, float32 (N, M, H, W) each, by what their predictors predict."""
         for histogram, output, predictor in zip(self._histograms, outputs, predictors, strict=True):
             mask = pattern_mask(self._pattern, output)
-            histogram.add(output, predict(predictor, output, mask), mask)
+            histogram.add(output, predict(predictor, output.to(self._device), mask).cpu(), mask)
 
     def state_dict(self) -> dict[str, Any]:
         """As a SiteHistogram's, by the position of the site."""
