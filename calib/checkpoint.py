@@ -101,7 +101,7 @@ class Checkpoint:
         content = self._group.from_first(self._read() if self._group.rank == 0 else b"")
         if not content:
             return Place()
-        found = torch.load(io.BytesIO(content), weights_only=True)
+        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         for name, state in self._states.items():
             state.load_state_dict(found["states"][name])
         place = Place(*found["place"])
@@ -121,7 +121,7 @@ class Checkpoint:
         if header + b"\n" != _header(content):
             _log.warning("%s is damaged, or another version's: starting anew", self.path)
             return b""
-        settings = json.loads(torch.load(io.BytesIO(content), weights_only=True)["settings"])
+        settings = json.loads(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)["settings"])
         wanted = json.loads(self._settings)
         if other := [name for name in sorted(settings.keys() | wanted) if settings.get(name) != wanted.get(name)]:
             _log.warning("%s is of another %s: starting anew", self.path, ", ".join(other))

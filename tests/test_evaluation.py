@@ -39,6 +39,16 @@ def test_top1_and_top5_count_ranks(scores_model: Path, tmp_path: Path) -> None:
     assert result.models[0].mac_saved == 0
 
 
+def test_of_fewer_than_five_classes_all_are_among_five(scores_model: Path, tmp_path: Path) -> None:
+    model = onnx.load_model(scores_model)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[1].dim_value = 3
+    onnx.save_model(model, scores_model)
+    data = npz(tmp_path, x=np.eye(3, dtype=np.float32), labels=np.array([0, 1, 1]))
+    result = zaponnx.eval([scores_model], data).models[0]
+    assert (result.top1, result.top5) == (2 / 3, 1)
+
+
 @pytest.mark.parametrize("value", [0.0, np.inf])
 def test_a_network_that_decides_nothing_is_not_right(scores_model: Path, tmp_path: Path, value: float) -> None:
     x = np.full((EIGHT_CLASSES, EIGHT_CLASSES), value, np.float32)
@@ -126,8 +136,8 @@ def test_only_data_with_splits_have_one(zap_model: Path, tmp_path: Path) -> None
     onnx.save_model(model, tmp_path / "fixed.onnx")
     random = zaponnx.eval([tmp_path / "fixed.onnx"], "random", samples=2)
     assert random.split == "test"
-    assert tables.evaluate(random).endswith("2 samples of random (test)")
-    assert tables.evaluate(replace(random, split=None)).endswith("2 samples of random")
+    assert tables.evaluate(random).endswith("2 samples of random (test), without labels")
+    assert tables.evaluate(replace(random, split=None)).endswith("2 samples of random, without labels")
 
 
 def test_models_must_get_the_same_samples(scores_model: Path, tmp_path: Path) -> None:

@@ -51,3 +51,18 @@ def test_quiet_shows_errors_only(capsys: pytest.CaptureFixture[str], monkeypatch
     terminal.error("broken")
     terminal.finish("failed")
     assert capsys.readouterr().err == "Error: broken\n"
+
+
+def test_own_warnings_are_shown_unless_quiet() -> None:
+    """Those of other packages are for a verbose command."""
+    logger = logging.getLogger("zaponnx")
+    before = logger.level
+    try:
+        logger.setLevel(logging.NOTSET)
+        Terminal("fit", "1", -1)
+        assert logger.level == logging.NOTSET
+        Terminal("fit", "1", 0)
+        assert logger.isEnabledFor(logging.WARNING)
+        assert not logger.isEnabledFor(logging.INFO)
+    finally:
+        logger.setLevel(before)

@@ -177,7 +177,8 @@ def evaluate(evaluation: Evaluation) -> str:
     ]
     header = ["model", "top-1", "top-5", "MACs saved", "net of predictors"]
     split = f" ({evaluation.split})" if evaluation.split else ""
-    return f"{table(header, rows)}\n\n{evaluation.samples} samples of {evaluation.data}{split}"
+    labels = ", without labels" if all(model.top1 is None for model in evaluation.models) else ""
+    return f"{table(header, rows)}\n\n{evaluation.samples} samples of {evaluation.data}{split}{labels}"
 
 
 def bench(benchmark: Benchmark) -> str:
