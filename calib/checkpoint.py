@@ -13,6 +13,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -64,7 +65,7 @@ class Checkpoint:
         self, output: Path, settings: Mapping[str, Any], states: Mapping[str, Stateful], group: ProcessGroup
     ) -> None:
         self.path = output.with_name(f"{output.name}.partial")
-        self._settings = json.dumps(settings)
+        self._settings = json.dumps({**settings, "zaponnx": version("zaponnx")})
         self._states = states
         self._group = group
         self._kept = time.monotonic()
