@@ -136,6 +136,13 @@ def export_command(**options: Any) -> Any:
     show_default=True,
     help="default: 5 epochs over all samples; quick: 2 epochs over at most 256.",
 )
+@click.option(
+    "--training",
+    type=click.Choice(["default", "paper"]),
+    default="default",
+    show_default=True,
+    help="default: the loss counts missed values, the learning rate falls; paper: as published.",
+)
 def calibrate_command(**options: Any) -> Any:
     """Train predictors and measure what thresholds cost and save."""
     return zaponnx.calibrate(**options)
@@ -160,6 +167,11 @@ def analyze_command(**options: Any) -> Any:
     default="exact",
     show_default=True,
     help="exact: the optimum on the measured curves; sigmoid: the paper's, on curves fitted to them.",
+)
+@click.option(
+    "--objective",
+    type=click.Choice(["output", "sum"]),
+    help="Least change of the model's outputs, or least sum of the layers' errors.  [default: output; sum for sigmoid]",
 )
 @click.option(
     "--granularity",

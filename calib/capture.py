@@ -1,9 +1,9 @@
-"""Runs the unmodified model and captures its sites' outputs, and says how many samples of them fit into memory."""
+"""Runs a model and captures tensors of it, as its sites' outputs, and says how many samples of them fit into memory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,6 @@ import onnx
 from zaponnx.calib.data import Batch
 from zaponnx.calib.data.inputs import fixed_batch_size, model_inputs
 from zaponnx.errors import DataError
-from zaponnx.graph.site import Site
 from zaponnx.models import temporary_model
 from zaponnx.processes import own_device, threads_per_process
 from zaponnx.providers import Provider
@@ -21,6 +20,18 @@ from zaponnx.runtime import open_session, ort_errors, session_options
 Outputs = list[npt.NDArray[np.float32]]
 
 _RUN_BYTES = 256 * 2**20  # of captured outputs
+
+
+class Captured(Protocol):
+    """A tensor to capture, as a site's output is."""
+
+    @property
+    def output(self) -> str:
+        """Its name in the model."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in error messages."""
 
 
 class Capture:
@@ -41,7 +52,7 @@ class Capture:
     def __init__(
         self,
         model: onnx.ModelProto,
-        sites: Sequence[Site],
+        sites: Sequence[Captured],
         *,
         providers: Sequence[Provider] | None = None,
         where: str = "",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from zaponnx.artifact_files import load_calibration, save_fit
-from zaponnx.artifacts import GRANULARITIES, Calibration, Fit, OperatingPoint
+from zaponnx.artifacts import GRANULARITIES, OBJECTIVES, Calibration, Fit, OperatingPoint
 from zaponnx.calib.curves import Curve, layer_curve
 from zaponnx.calib.exact import LagrangianPath
 from zaponnx.calib.hulls import Hull, hulls
@@ -26,7 +26,14 @@ _COARSE_STEP = 0.05  # of epsilon, beyond
 _SAVING_STEP = 0.004  # of the sites' MACs, between neighbouring points
 
 
-def fit(calibration: Path | str, output: Path | str, *, method: str = "exact", granularity: str | None = None) -> Fit:
+def fit(
+    calibration: Path | str,
+    output: Path | str,
+    *,
+    method: str = "exact",
+    granularity: str | None = None,
+    objective: str | None = None,
+) -> Fit:
     """Chooses thresholds for budgets from nothing lost to only the patterns computed.
 
     The exact method's budgets are those at which 0.4 % more of the sites' MACs are saved than at the one before, or
@@ -39,36 +46,47 @@ def fit(calibration: Path | str, output: Path | str, *, method: str = "exact", g
         method: "exact", the optimum on the measured curves; or "sigmoid", the paper's fits, minimised by scipy.
         granularity: "channel", a threshold for each output channel, or "layer", as in the paper. None is "channel" for
             the exact method; the other has thresholds per layer only.
+        objective: What the error of a point is: "output", what the sites' errors do to the model's outputs, as far as
+            calibration measured it, or "sum", as in the paper. None is "output" for the exact method; the other has
+            sums only.
 
     Raises:
-        InvalidArgument: An unknown method or granularity, or a directory that does not exist.
+        InvalidArgument: An unknown method, granularity or objective, or one that the method does not have; or a
+            directory that does not exist.
         ArtifactError: The calibration cannot be read.
     """
     calibration, output = Path(calibration), Path(output)
     if method not in METHODS:
         raise InvalidArgument("fit", f"unknown method '{method}'", remedy=f"use one of {', '.join(METHODS)}")
-    granularity = granularity or ("channel" if method == "exact" else "layer")
-    if granularity not in GRANULARITIES:
-        remedy = f"use one of {', '.join(GRANULARITIES)}"
-        raise InvalidArgument("fit", f"unknown granularity '{granularity}'", remedy=remedy)
-    if (method, granularity) == ("sigmoid", "channel"):
-        remedy = "use the granularity 'layer', or the method 'exact'"
-        raise InvalidArgument("fit", "the method 'sigmoid' has one threshold per layer", remedy=remedy)
+    granularity = _option("granularity", granularity, GRANULARITIES, method, "layer")
+    objective = _option("objective", objective, OBJECTIVES, method, "sum")
     check_output(output, "fit", [calibration])
     measured = load_calibration(calibration, "fit")
     if method == "exact":
-        points = exact_points(hulls(measured, granularity))
+        points = exact_points(hulls(measured, granularity), objective)
         sources: Mapping[str, Mapping[str, Any]] = {site.output: {"curve": "measured"} for site in measured.sites}
     else:
         points, sources = _sigmoid(measured)
-    result = Fit(measured.model_sha256, sha256(calibration), method, granularity, tuple(points), sources)
+    result = Fit(measured.model_sha256, sha256(calibration), method, granularity, objective, tuple(points), sources)
     save_fit(result, output)
     return result
 
 
-def exact_points(found: Sequence[Hull]) -> list[OperatingPoint]:
+def _option(name: str, value: str | None, values: Sequence[str], method: str, papers: str) -> str:
+    """An option's value, checked; the exact method's default is the first, the paper's method has one only."""
+    if value is None:
+        return values[0] if method == "exact" else papers
+    if value not in values:
+        raise InvalidArgument("fit", f"unknown {name} '{value}'", remedy=f"use one of {', '.join(values)}")
+    if method == "sigmoid" and value != papers:
+        remedy = f"use the {name} '{papers}', or the method 'exact'"
+        raise InvalidArgument("fit", f"the method 'sigmoid' does not have the {name} '{value}'", remedy=remedy)
+    return value
+
+
+def exact_points(found: Sequence[Hull], objective: str) -> list[OperatingPoint]:
     """The optima of a range of budgets, from nothing lost to only the patterns computed."""
-    path = LagrangianPath(found)
+    path = LagrangianPath(found, objective)
     levels = np.arange(path.saved[0], path.saved[-1], _SAVING_STEP)
     steps = np.unique(np.searchsorted(path.saved, levels))
     points = [path.point(float(budget)) for budget in path.budgets[steps]]
@@ -80,7 +98,7 @@ def _sigmoid(calibration: Calibration) -> tuple[list[OperatingPoint], Mapping[st
     """The paper's points, and how each site's curves were obtained."""
     curves = [layer_curve(site, calibration.edges) for site in calibration.sites]
     smooth = [smooth_curve(curve) for curve in curves]
-    lossless = LagrangianPath(hulls(calibration, "layer")).point(0)
+    lossless = LagrangianPath(hulls(calibration, "layer"), "sum").point(0)
     points = [lossless]
     epsilons = _grid(curves)[1:]
     for epsilon, solution in zip(epsilons, minimize_macs(smooth, epsilons), strict=True):

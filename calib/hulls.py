@@ -21,6 +21,7 @@ class Hull:
     Attributes:
         site: The site's output.
         macs: The site's dense MACs per sample.
+        weight: As in `zaponnx.artifacts.SiteCalibration`.
         rows: int32 (C,), ascending, 0 to R−1: which of the hulls the corner is of.
         thresholds: float32 (C,); −∞ and +∞ are possible.
         error, saved: float32 (C,), both ascending within a hull; the first error is 0.
@@ -31,6 +32,7 @@ class Hull:
 
     site: str
     macs: float
+    weight: float
     rows: npt.NDArray[np.int32]
     thresholds: Floats
     error: Floats
@@ -58,10 +60,10 @@ class Hull:
 def hulls(calibration: Calibration, granularity: str) -> list[Hull]:
     """The hulls of all sites, per channel or per layer."""
     curve = channel_curve if granularity == "channel" else layer_curve
-    return [hull(curve(site, calibration.edges)) for site in calibration.sites]
+    return [hull(curve(site, calibration.edges), site.weight) for site in calibration.sites]
 
 
-def hull(curve: Curve) -> Hull:
+def hull(curve: Curve, weight: float = 1.0) -> Hull:
     """The corners of a site's hulls."""
     # Rounded first, so that a corner's numbers differ from those of the one before it.
     error, saved = (array.astype(np.float32) for array in (curve.error, curve.saved))
@@ -76,6 +78,7 @@ def hull(curve: Curve) -> Hull:
     return Hull(
         site=curve.site,
         macs=curve.macs,
+        weight=weight,
         rows=rows[corners].astype(np.int32),
         thresholds=curve.thresholds[columns[corners]].astype(np.float32),
         error=error[corners],

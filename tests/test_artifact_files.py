@@ -61,7 +61,7 @@ def fit() -> Fit:
         "relu1": {"curve": "sigmoid", "error": [1.0, 2.0, 3.0, 4.0], "macs": [0.0, 0.0, 0.0, 0.0]},
         "relu2": {"curve": "measured", "reason": "no convergence"},
     }
-    return Fit("f" * 64, "c" * 64, "exact", "channel", points, curves)
+    return Fit("f" * 64, "c" * 64, "exact", "channel", "output", points, curves)
 
 
 def test_calibration_round_trip(calibration: Calibration, tmp_path: Path) -> None:
@@ -249,6 +249,7 @@ FIT_DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
     "threshold type": lambda document: document["points"][1]["thresholds"].update(relu1=[True]),
     "one threshold": lambda document: document["points"][1]["thresholds"].update(relu1=0.1),
     "no thresholds": lambda document: document["points"][1]["thresholds"].update(relu1=[]),
+    "objective": lambda document: document.update(objective="speed"),
     "granularity": lambda document: document.update(granularity="pixel"),
     "several thresholds per layer": lambda document: document.update(granularity="layer"),
     "calibration hash": lambda document: document.update(calibration_sha256="abc"),

@@ -90,6 +90,7 @@ def save_fit(fit: Fit, path: Path) -> None:
         "calibration_sha256": fit.calibration_sha256,
         "method": fit.method,
         "granularity": fit.granularity,
+        "objective": fit.objective,
         "points": points,
         "curves": {output: dict(curve) for output, curve in fit.curves.items()},
     }
@@ -112,7 +113,7 @@ def load_fit(path: Path, phase: str = "fit") -> Fit:
 
 def _json_text(document: Mapping[str, Any], phase: str, path: Path) -> str:
     try:
-        return json.dumps(document, allow_nan=False)
+        return json.dumps(document, allow_nan=False, separators=(",", ":"))
     except (ValueError, TypeError) as error:
         raise ArtifactError(phase, f"cannot be written: {error}", where=str(path)) from error
 

@@ -18,6 +18,7 @@ from zaponnx.artifacts import (
     FIT_VERSION,
     GRANULARITIES,
     MAGNITUDES,
+    OBJECTIVES,
     Calibration,
     Fit,
     OperatingPoint,
@@ -29,7 +30,8 @@ from zaponnx.json_fields import Fields
 from zaponnx.patterns import Pattern
 
 FIT_FORMAT = "zaponnx.fit"
-_SITE_SCALARS = ("name", "output", "channels", "macs_per_output", "total_value", "outputs", "samples")
+_LEAST_WEIGHT = 1e-6
+_SITE_SCALARS = ("name", "output", "channels", "macs_per_output", "total_value", "outputs", "samples", "weight")
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -121,6 +123,7 @@ def _site(fields: Fields, arrays: Arrays, prefix: str, edges: int, histograms: b
         outputs=fields.integer("outputs"),
         samples=fields.integer("samples"),
         magnitudes=magnitudes,
+        weight=fields.number("weight", low=_LEAST_WEIGHT) if "weight" in fields.names() else 1.0,
     )
     fields.done()
     if np.any(counts < 0) or counts.sum(dtype=np.float64) > site.outputs:
@@ -163,14 +166,17 @@ def fit_of(fields: Fields) -> Fit:
     method = fields.text("method")
     if method not in ("exact", "sigmoid", "imported"):
         fields.refuse("method", "is neither 'exact' nor 'sigmoid' nor 'imported'")
-    granularity = fields.text("granularity")
+    granularity, objective = fields.text("granularity"), fields.text("objective")
     if granularity not in GRANULARITIES:
         fields.refuse("granularity", "is neither 'channel' nor 'layer'")
+    if objective not in OBJECTIVES:
+        fields.refuse("objective", "is neither 'output' nor 'sum'")
     fit = Fit(
         model_sha256=_sha256(fields, "model_sha256"),
         calibration_sha256=_sha256(fields, "calibration_sha256"),
         method=method,
         granularity=granularity,
+        objective=objective,
         points=tuple(_point(point) for point in fields.objects("points")),
         curves={output: _curve(curve) for output, curve in fields.object("curves").members()},
     )

@@ -22,10 +22,19 @@ FIT_VERSION = 2
 GRANULARITIES = ("channel", "layer")
 """What has a threshold of its own."""
 
+OBJECTIVES = ("output", "sum")
+"""What is minimised, see `zaponnx.calib.exact`: the errors' effect on the model's outputs, or their plain sum."""
+
 MAGNITUDES = 33
 """Classes of true values: 0 is zero, k from 1 has 2^(k-17) up to 2^(k-16), the first and the last all beyond, too."""
 
 Floats = npt.NDArray[np.float32]
+
+
+def decimals(values: Floats) -> npt.NDArray[np.float64]:
+    """The numbers of the fewest decimal digits that round to float32 values: 0.1, and not 0.10000000149."""
+    unique, places = np.unique(values, return_inverse=True)
+    return np.array([float(str(value)) for value in unique], np.float64)[places].reshape(values.shape)
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,8 @@ class SiteCalibration:
         samples: Number of samples they were measured on.
         magnitudes: int64 (MAGNITUDES, B+1), those outputs of all channels by the class of their true value and by
             predicted value. None in a converted model, which does not carry them.
+        weight: What the square of its error costs the model's outputs, in relation to the mean of all sites; 1 where
+            that was not measured.
     """
 
     name: str
@@ -74,6 +85,7 @@ class SiteCalibration:
     outputs: int
     samples: int
     magnitudes: npt.NDArray[np.int64] | None = None
+    weight: float = 1.0
 
     @property
     def macs(self) -> float:
@@ -116,8 +128,8 @@ class OperatingPoint:
 
     Attributes:
         epsilon: The budget that the thresholds were computed for.
-        error: Σ over the sites of error(T), from the measured curves; with the method "sigmoid", whose budgets hold on
-            the fitted curves, it may exceed epsilon.
+        error: That of all sites, by the fit's objective, from the measured curves; with the method "sigmoid", whose
+            budgets hold on the fitted curves, it may exceed epsilon.
         mac_saved: Share of all sites' MACs that is skipped, 0 to 1, gross of the predictors.
         thresholds: Site output → one threshold, or one per channel; −∞ computes everything, +∞ the pattern only.
     """
@@ -141,6 +153,7 @@ class Fit:
         calibration_sha256: The calibration file that it was computed from.
         method: "exact", "sigmoid" or, for thresholds that others found, "imported".
         granularity: One of GRANULARITIES.
+        objective: One of OBJECTIVES: what the points' errors are.
         points: By ascending epsilon, from 0 to where only the patterns are computed.
         curves: Site output → how its curves were obtained: {"curve": "measured" or "sigmoid", "reason": why a fit
             was given up, "error": [a, b, c, d], "macs": [a, b, c, d]}; coefficients of d + a/(1+exp(−b·x+c)).
@@ -150,6 +163,7 @@ class Fit:
     calibration_sha256: str
     method: str
     granularity: str
+    objective: str
     points: tuple[OperatingPoint, ...]
     curves: Mapping[str, Mapping[str, Any]]
 
@@ -161,6 +175,7 @@ class Fit:
             "calibration_sha256": self.calibration_sha256,
             "method": self.method,
             "granularity": self.granularity,
+            "objective": self.objective,
             "points": [{name: getattr(point, name) for name in names} for point in self.points],
             "curves": {output: dict(curve) for output, curve in self.curves.items()},
         }

@@ -23,7 +23,7 @@ from safetensors.numpy import load, save
 
 from zaponnx.artifact_files import written_by
 from zaponnx.artifact_schema import FIT_FORMAT, Arrays, calibration_of, calibration_parts, fit_of
-from zaponnx.artifacts import FIT_VERSION, Calibration, Fit, SiteCalibration
+from zaponnx.artifacts import FIT_VERSION, Calibration, Fit, SiteCalibration, decimals
 from zaponnx.calib.hulls import Hull
 from zaponnx.errors import ModelError
 from zaponnx.graph.converted import is_converted, read_metadata
@@ -69,6 +69,7 @@ def carried_metadata(removed: Originals, calibration: Calibration, fit: Fit, hul
         "calibration_sha256": fit.calibration_sha256,
         "method": fit.method,
         "granularity": fit.granularity,
+        "objective": fit.objective,
         "tensors": _base64(zlib.compress(save(arrays))),
     }
     return {DENSE: json.dumps(dense), RETUNING: json.dumps(retuning)}
@@ -113,7 +114,7 @@ def read_artifacts(model: onnx.ModelProto, phase: str, where: str) -> tuple[Cali
     try:
         arrays = load(_unpacked(fields.bytes("tensors")))
         hull_arrays = {name: arrays.pop(name) for name in list(arrays) if ".hull." in name}
-        columns = [arrays.pop(name).tolist() for name in (*_POINT, "thresholds")]
+        columns = [arrays.pop(name).tolist() for name in _POINT] + [decimals(arrays.pop("thresholds")).tolist()]
         calibration = calibration_of(fields.object("calibration"), arrays, histograms=False)
         outputs = [site.output for site in calibration.sites]
         hulls = [_hull(site, hull_arrays, index) for index, site in enumerate(calibration.sites)]
@@ -133,6 +134,7 @@ def read_artifacts(model: onnx.ModelProto, phase: str, where: str) -> tuple[Cali
         "calibration_sha256": fields.text("calibration_sha256"),
         "method": fields.text("method"),
         "granularity": granularity,
+        "objective": fields.text("objective"),
         "points": points,
         "curves": {output: {"curve": "measured"} for output in outputs},
     }
@@ -150,7 +152,9 @@ def _unpacked(content: bytes) -> bytes:
 
 def _hull(site: SiteCalibration, arrays: Arrays, index: int) -> Hull:
     """Takes a site's hull."""
-    return Hull(site.output, site.macs, **{name: arrays.pop(f"sites.{index}.hull.{name}") for name in _HULL})
+    return Hull(
+        site.output, site.macs, site.weight, **{name: arrays.pop(f"sites.{index}.hull.{name}") for name in _HULL}
+    )
 
 
 def _split(row: Sequence[float], sizes: Sequence[int]) -> list[list[float | str]]:

@@ -102,6 +102,7 @@ def write_operating_point(
             point,
             budget.for_tuning(point),
             dense.hulls,
+            dense.fit.objective,
             request.tuning,
             progress,
         )

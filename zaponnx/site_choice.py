@@ -45,6 +45,9 @@ class Form(StrEnum):
     DENSE = "dense"
 
 
+_DOING = {Form.SKIPPING: "skipping", Form.WINOGRAD: "in full by Winograd's"}
+
+
 @dataclass(frozen=True)
 class TunedSite:
     """A site that was measured.
@@ -52,23 +55,25 @@ class TunedSite:
     Attributes:
         output: The tensor that it writes.
         form: What it became.
-        times: Of its dense nodes and of its ZapConv, each with the conversions of layout beside it, when that was
-            decided.
+        times: By the form of its ZapConv, the times of its dense nodes and of that, each with the conversions of
+            layout beside it, when they were measured last.
     """
 
     output: str
     form: Form
-    times: PairedTimes
+    times: Mapping[Form, PairedTimes]
 
     @property
     def reason(self) -> str:
         """Why it stays dense."""
-        problem = "the model is not faster with it" if self.times.pays else "it does not pay on this machine"
-        times = self.times
-        return (
-            f"{problem}: {times.dense_ms:.3f} ms dense, {times.converted_ms:.3f} ms as ZapConv, "
+        pays = any(times.pays for times in self.times.values())
+        problem = "the model is not faster with it" if pays else "it does not pay on this machine"
+        measured = (
+            f"{times.dense_ms:.3f} ms dense, {times.converted_ms:.3f} ms {_DOING[form]}, "
             f"the difference ± {times.noise_ms:.3f} ms"
+            for form, times in self.times.items()
         )
+        return f"{problem}: {'; '.join(measured)}"
 
 
 @dataclass(frozen=True)
@@ -110,27 +115,33 @@ def choose(
         timer: Measures.
         progress: Told about every measurement, with the number of sites that were decided to stay dense.
     """
-    measured: dict[str, PairedTimes] = {}
+    measured: dict[str, dict[Form, PairedTimes]] = {output: {} for output in point.thresholds}
     dense: set[str] = set()
     whole = None
 
-    def time_sites(model: onnx.ModelProto, outputs: Sequence[str], form: str) -> Mapping[str, PairedTimes]:
-        if outputs:
-            progress(f"timing the layers, {len(outputs)} {form}", len(dense), len(point.thresholds))
-        return timer.sites(model, outputs) if outputs else {}
+    def time_sites(model: onnx.ModelProto, outputs: Sequence[str], in_full: Collection[str]) -> dict[str, PairedTimes]:
+        if not outputs:
+            return {}
+        skipping = len(set(outputs) - set(in_full))
+        forms = f"{skipping} skipping, {len(outputs) - skipping} by Winograd"
+        progress(f"timing the layers, {forms}", len(dense), len(point.thresholds))
+        found = dict(timer.sites(model, outputs))
+        for output, times in found.items():
+            measured[output][Form.WINOGRAD if output in in_full else Form.SKIPPING] = times
+        return found
 
-    in_full = time_sites(build(point, suiting_winograd), list(suiting_winograd), "by Winograd")
-    in_full = {output: times for output, times in in_full.items() if times.pays}
+    suiting = time_sites(build(point, suiting_winograd), list(suiting_winograd), suiting_winograd)
+    in_full = {output: times for output, times in suiting.items() if times.pays}
     rivals = [output for output in _skipping(point) if output in in_full]
-    skipping = time_sites(build(point, ()), rivals, "skipping")
+    skipping = time_sites(build(point, ()), rivals, ())
     winograd = {output for output, times in in_full.items() if not _faster(skipping.get(output), times)}
     if winograd:
         point = redistributed(winograd)
     while outputs := [output for output in point.thresholds if output in {*_skipping(point), *winograd}]:
         model = build(point, winograd)
-        measured |= time_sites(model, outputs, "as ZapConv")
-        by_gain = sorted(outputs, key=lambda output: measured[output].gain_ms)
-        losing = [output for output in by_gain if not measured[output].pays]
+        times = time_sites(model, outputs, winograd)
+        by_gain = sorted(outputs, key=lambda output: times[output].gain_ms)
+        losing = [output for output in by_gain if not times[output].pays]
         if not losing:
             progress(f"timing the model, {len(outputs)} layers as ZapConv", len(dense), len(point.thresholds))
             whole = timer.model(model)
@@ -147,17 +158,14 @@ def choose(
     if in_full and (in_full.keys() != winograd or _skipping(point)):
         progress(f"timing the model, {len(in_full)} layers by Winograd", len(dense), len(point.thresholds))
         nothing_skipped = redistributed(point.thresholds.keys())
-        times = timer.model(build(nothing_skipped, in_full.keys()))
-        if times.pays and not (outputs and _faster(whole, times)):
-            point, winograd, outputs, whole = nothing_skipped, set(in_full), list(in_full), times
-            measured |= in_full
+        without_skipping = timer.model(build(nothing_skipped, in_full.keys()))
+        if without_skipping.pays and not (outputs and _faster(whole, without_skipping)):
+            point, winograd, outputs, whole = nothing_skipped, set(in_full), list(in_full), without_skipping
 
     def form(output: str) -> Form:
         return Form.WINOGRAD if output in winograd else Form.SKIPPING if output in outputs else Form.DENSE
 
-    sites = tuple(
-        TunedSite(output, form(output), measured[output]) for output in point.thresholds if output in measured
-    )
+    sites = tuple(TunedSite(output, form(output), times) for output, times in measured.items() if times)
     return Choice(point, frozenset(winograd), sites, whole if outputs else None)
 
 
@@ -173,12 +181,13 @@ def _faster(one: PairedTimes | None, other: PairedTimes) -> bool:
     return one.gain_ms - other.gain_ms > 2 * math.hypot(one.noise_ms, other.noise_ms)
 
 
-def redistribute(hulls: Sequence[Hull], epsilon: float, others: Collection[str]) -> OperatingPoint:
+def redistribute(hulls: Sequence[Hull], objective: str, epsilon: float, others: Collection[str]) -> OperatingPoint:
     """The operating point that spends a budget on the sites that may skip, by the measured curves.
 
     Args:
         hulls: Those of all sites.
+        objective: The fit's.
         epsilon: The budget.
         others: The outputs of the sites that do not skip, whose threshold is −∞.
     """
-    return LagrangianPath(hulls, others).point(epsilon)
+    return LagrangianPath(hulls, objective, others).point(epsilon)

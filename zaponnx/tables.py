@@ -95,7 +95,7 @@ def convert(report: ConversionReport) -> str:
     ]
     if report.tuning is not None:
         header += ["dense ms", "ZapConv ms"]
-        times = {site.output: site.times for site in report.tuning.sites}
+        times = {site.output: site.times[site.form] for site in report.tuning.sites if site.form in site.times}
         for row, site in zip(rows, report.converted, strict=True):
             row += [f"{times[site.output].dense_ms:.3f}", f"{times[site.output].converted_ms:.3f}"]
     lines = [table(header, rows), ""]

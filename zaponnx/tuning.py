@@ -100,6 +100,7 @@ def tuned_point(
     point: OperatingPoint,
     epsilon: float,
     hulls: Sequence[Hull],
+    objective: str,
     settings: TuningSettings,
     progress: Progress,
 ) -> tuple[Choice, Tuning]:
@@ -113,7 +114,7 @@ def tuned_point(
         build: Makes the converted model at an operating point.
         point: The operating point to begin with.
         epsilon: The budget that sites which do not skip leave to the others.
-        hulls: What the thresholds of all sites are chosen from.
+        hulls, objective: What the thresholds of all sites are chosen from, and by.
         settings: What to measure with.
         progress: Told about every measurement.
 
@@ -128,7 +129,9 @@ def tuned_point(
     """
     feeds = read_feeds(settings.data, dense, settings.batch_size, settings.preprocess)
     stopwatch = Stopwatch(path, dense, tensors, feeds, settings.threads)
-    choice = choose(point, suiting_winograd, partial(redistribute, hulls, epsilon), build, stopwatch, progress)
+    choice = choose(
+        point, suiting_winograd, partial(redistribute, hulls, objective, epsilon), build, stopwatch, progress
+    )
     return choice, Tuning(
         cpu=cpu_name(),
         cores=cpu_cores(),

@@ -46,9 +46,15 @@ def adopt(calibration: Path | str, thresholds: Path | str, output: Path | str) -
             remedy = "calibrate the layers that it is for, with --include and --exclude"
             raise DataError("adopt", problem, where=str(thresholds), remedy=remedy)
         points.append(measured_point(curves, epsilon, values))
-    sources: dict[str, dict[str, Any]] = {site.output: {"curve": "measured"} for site in measured.sites}
-    hashes = measured.model_sha256, sha256(calibration)
-    fit = Fit(*hashes, "imported", "layer", tuple(points), sources)
+    fit = Fit(
+        model_sha256=measured.model_sha256,
+        calibration_sha256=sha256(calibration),
+        method="imported",
+        granularity="layer",
+        objective="sum",
+        points=tuple(points),
+        curves={site.output: {"curve": "measured"} for site in measured.sites},
+    )
     save_fit(fit, output)
     return fit
 

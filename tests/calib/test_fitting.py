@@ -62,13 +62,14 @@ def fits(calibration: tuple[Calibration, Path]) -> dict[str, Fit]:
     """The fits of each kind."""
     path = calibration[1].with_suffix(".json")
     return {
-        "channel": fit(calibration[1], path),
-        "layer": fit(calibration[1], path, granularity="layer"),
+        "channel": fit(calibration[1], path, objective="sum"),
+        "layer": fit(calibration[1], path, granularity="layer", objective="sum"),
+        "output": fit(calibration[1], path),
         "sigmoid": fit(calibration[1], path, method="sigmoid"),
     }
 
 
-@pytest.fixture(params=["channel", "layer", "sigmoid"])
+@pytest.fixture(params=["output", "channel", "layer", "sigmoid"])
 def fitted(request: pytest.FixtureRequest, fits: dict[str, Fit]) -> Fit:
     """One of them."""
     return fits[request.param]
@@ -102,7 +103,7 @@ def test_error_and_saving_are_those_of_the_measured_curves(
         assert all(value == np.float32(value) for values in point.thresholds.values() for value in values)
 
 
-@pytest.mark.parametrize("kind", ["channel", "layer"])
+@pytest.mark.parametrize("kind", ["output", "channel", "layer"])
 def test_the_exact_points_keep_their_budgets_and_lie_close_together(kind: str, fits: dict[str, Fit]) -> None:
     saved = [point.mac_saved for point in fits[kind].points]
     assert all(point.error <= point.epsilon for point in fits[kind].points)
@@ -124,7 +125,7 @@ def test_channels_save_more_than_layers_and_layers_more_than_sigmoids(fits: dict
 
 def test_as_many_thresholds_as_channels(fits: dict[str, Fit]) -> None:
     sizes = {kind: {len(v) for p in found.points for v in p.thresholds.values()} for kind, found in fits.items()}
-    assert sizes == {"channel": {3}, "layer": {1}, "sigmoid": {1}}
+    assert sizes == {"output": {3}, "channel": {3}, "layer": {1}, "sigmoid": {1}}
 
 
 def test_what_is_written_is_what_is_returned(calibration: tuple[Calibration, Path], tmp_path: Path) -> None:
@@ -138,8 +139,12 @@ def test_unknown_options_and_a_foreign_file_are_refused(tmp_path: Path) -> None:
         fit(tmp_path / "model.zapcal", tmp_path / "fit.json", method="best")
     with pytest.raises(InvalidArgument, match="unknown granularity 'pixel'; use one of channel, layer"):
         fit(tmp_path / "model.zapcal", tmp_path / "fit.json", granularity="pixel")
-    with pytest.raises(InvalidArgument, match="'sigmoid' has one threshold per layer; use the granularity 'layer'"):
+    with pytest.raises(
+        InvalidArgument, match="'sigmoid' does not have the granularity 'channel'; use the granularity 'layer', or"
+    ):
         fit(tmp_path / "model.zapcal", tmp_path / "fit.json", method="sigmoid", granularity="channel")
+    with pytest.raises(InvalidArgument, match="unknown objective 'speed'; use one of output, sum"):
+        fit(tmp_path / "model.zapcal", tmp_path / "fit.json", objective="speed")
     (tmp_path / "model.zapcal").write_bytes(b"foreign")
     with pytest.raises(ArtifactError, match=r"model\.zapcal"):
         fit(tmp_path / "model.zapcal", tmp_path / "fit.json")

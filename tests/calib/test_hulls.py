@@ -91,7 +91,7 @@ def arrays() -> dict[str, np.ndarray]:
 
 
 def test_sound_arrays_are_a_hull() -> None:
-    assert Hull("site", 9.0, **arrays()).size == 2
+    assert Hull("site", 9.0, 1.0, **arrays()).size == 2
 
 
 @pytest.mark.parametrize(
@@ -114,11 +114,11 @@ def test_sound_arrays_are_a_hull() -> None:
 def test_unsound_arrays_are_none(name: str, values: list[float]) -> None:
     sound = arrays()
     with pytest.raises(ValueError, match="hull"):
-        Hull("site", 9.0, **sound | {name: np.array(values, sound[name].dtype)})
+        Hull("site", 9.0, 1.0, **sound | {name: np.array(values, sound[name].dtype)})
 
 
 def test_arrays_of_other_types_are_none() -> None:
     with pytest.raises(ValueError, match="types"):
-        Hull("site", 9.0, **arrays() | {"error": np.zeros(3)})
+        Hull("site", 9.0, 1.0, **arrays() | {"error": np.zeros(3)})
     with pytest.raises(ValueError, match="shapes"):
-        Hull("site", 9.0, **{name: values[:0] for name, values in arrays().items()})
+        Hull("site", 9.0, 1.0, **{name: values[:0] for name, values in arrays().items()})

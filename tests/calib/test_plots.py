@@ -20,6 +20,7 @@ FIT = Fit(
     "1" * 64,
     "exact",
     "layer",
+    "sum",
     (OperatingPoint(0.0, 0.0, 0.1, {"relu": (0.0,)}), OperatingPoint(2.0, 0.5, 0.5, {"relu": (np.inf,)})),
     {"relu": {"curve": "measured"}},
 )

@@ -125,7 +125,7 @@ def make_files(tmp_path: Path) -> Callable[..., Files]:
             point(2.0, 0.6, math.inf, math.inf),
         )
         curves = {output: {"curve": "measured"} for output in ("r1", "r2")}
-        save_fit(Fit(model_hash, sha256(files.calibration), "exact", "layer", points, curves), files.fit)
+        save_fit(Fit(model_hash, sha256(files.calibration), "exact", "layer", "sum", points, curves), files.fit)
         return files
 
     return make

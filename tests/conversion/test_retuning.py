@@ -100,7 +100,9 @@ def test_it_carries_what_was_calibrated(files, epsilon: float) -> None:
     original_hulls = hulls(original, original_fit.granularity)
     for budget in (0.1, 0.7, 1.4):
         for dense in ((), ("r1",)):
-            assert redistribute(carried_hulls, budget, dense) == redistribute(original_hulls, budget, dense)
+            assert redistribute(carried_hulls, "output", budget, dense) == redistribute(
+                original_hulls, "output", budget, dense
+            )
 
 
 @pytest.mark.parametrize(

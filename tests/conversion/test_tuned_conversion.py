@@ -93,7 +93,7 @@ def test_where_all_pays_only_the_record_differs(files, gains) -> None:
 def test_what_does_not_pay_stays_dense_and_leaves_its_budget_to_the_others(files, gains) -> None:
     gains(r1=0.5, r2=-0.25)
     report = files.convert(epsilon=1.0, **TUNE)
-    point = redistribute(hulls(load_calibration(files.calibration), "layer"), 1.0, ["r2"])
+    point = redistribute(hulls(load_calibration(files.calibration), "layer"), "sum", 1.0, ["r2"])
     assert thresholds(files) == {"first": point.thresholds["r1"][0]}
     assert point.thresholds["r1"] > (0.5,)
     assert [site.name for site in report.converted] == ["first"]
@@ -120,7 +120,7 @@ def test_a_site_in_full_skips_nothing_and_keeps_its_predictor(files, gains) -> N
     report = files.convert(epsilon=1.0, **TUNE)
     first, second = (attributes(node) for node in zap_convs(load_model(files.output, "test")))
     assert (first["pattern"], first["pattern_shape"], first["threshold"]) == ([1], [1, 1], [-math.inf])
-    point = redistribute(hulls(load_calibration(files.calibration), "layer"), 1.0, ["r1"])
+    point = redistribute(hulls(load_calibration(files.calibration), "layer"), "sum", 1.0, ["r1"])
     assert second["threshold"] == list(point.thresholds["r2"])
     assert (report.error, report.mac_saved) == (point.error, point.mac_saved)
     assert reasons(report).keys() == {"stem", "head"}
@@ -141,7 +141,7 @@ def test_the_report_has_the_measurement(files, gains) -> None:
         {
             "output": output,
             "form": "skipping" if gain > 0 else "dense",
-            "times": {"dense_ms": 2.0, "converted_ms": 2.0 - gain, "gain_ms": gain, "noise_ms": 0.01},
+            "times": {"skipping": {"dense_ms": 2.0, "converted_ms": 2.0 - gain, "gain_ms": gain, "noise_ms": 0.01}},
         }
         for output, gain in (("r1", 0.5), ("r2", -0.25))
     ]
@@ -171,7 +171,7 @@ def test_a_goal_that_the_paying_sites_do_not_reach_is_missed(files, gains) -> No
     """The budget is that of the point that reaches it with all sites, where the second has nothing to skip."""
     gains(r1=-0.5, r2=0.5)
     report = files.convert(mac_saving=0.2, **TUNE)
-    point = redistribute(hulls(load_calibration(files.calibration), "layer"), 0.5, ["r1"])
+    point = redistribute(hulls(load_calibration(files.calibration), "layer"), "sum", 0.5, ["r1"])
     assert (report.epsilon, report.error, report.mac_saved) == (0.5, point.error, point.mac_saved)
     assert thresholds(files) == {"second": math.inf}
     assert report.budget_missed.startswith(
@@ -249,12 +249,13 @@ def test_real_times_on_the_command_line(run, small, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
     (site,) = report["tuning"]["sites"]
-    assert min(site["times"]["dense_ms"], site["times"]["converted_ms"]) > 0
+    times = site["times"]["skipping"]
+    assert min(times["dense_ms"], times["converted_ms"]) > 0
     converted = site["form"] != "dense"
     assert converted == bool(report["converted"]) == (report["tuning"]["model"] is not None)
     assert converted == bool(zap_convs(load_model(output, "test")))
     assert any("ms dense" in refusal["reason"] for refusal in report["dense"]) != converted
-    assert "timing the layers, 1 as ZapConv" in result.stderr.splitlines()
+    assert "timing the layers, 1 skipping, 0 by Winograd" in result.stderr.splitlines()
     assert [path.name for path in output.parent.iterdir()] == ["m.zap.onnx"]
     left = {path.name for path in temporary.iterdir()}
     assert left <= {".ses"}, "which ONNX Runtime leaves whenever it is imported"
