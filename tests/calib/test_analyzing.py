@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from zaponnx.artifact_files import save_calibration
 from zaponnx.artifacts import Calibration, Predictor
 from zaponnx.calib.analysis import analysis
 from zaponnx.calib.analyzing import analyze
 from zaponnx.calib.histograms import SiteHistogram, bin_edges
+from zaponnx.cli import main
 from zaponnx.errors import ArtifactError, InvalidArgument
 from zaponnx.graph.site import Site
 from zaponnx.patterns import Pattern
@@ -92,6 +94,16 @@ def test_files_have_what_is_returned(calibration: Calibration, tmp_path: Path) -
         "3.0517578125e-05",
         "32768.0",
     )
+
+
+def test_the_command_shows_each_layer(calibration: Calibration, tmp_path: Path) -> None:
+    save_calibration(calibration, tmp_path / "model.zapcal")
+    result = CliRunner().invoke(main, ["analyze", str(tmp_path / "model.zapcal"), "-o", str(tmp_path / "analysis")])
+    assert result.exit_code == 0, result.stderr
+    (site,) = analysis(calibration).sites
+    (row,) = [line.split() for line in result.stdout.splitlines() if line.startswith("conv ")]
+    assert row[2:4] == [f"{site.area:.3f}", f"{site.thresholds[site.shown]:.2f}"]
+    assert str(tmp_path / "analysis" / "missed.csv") in result.stdout.splitlines()
 
 
 def test_a_layer_without_outputs_to_predict(calibration: Calibration, tmp_path: Path) -> None:

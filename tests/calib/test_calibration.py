@@ -98,6 +98,7 @@ def test_sites_are_chosen_by_name(
         ({"include": ["("]}, r"--include '\(' is no regular expression"),
         ({"exclude": ["."]}, "include and exclude leave no site"),
         ({"preset": "best"}, "unknown preset 'best'; use one of default, quick"),
+        ({"training": "best"}, "unknown training 'best'; use one of default, paper"),
         ({"epochs": 0}, "epochs is 0, and must be at least 1"),
         ({"pattern": "E"}, "unknown pattern 'E'"),
         ({"output": Path("nowhere") / "model.zapcal"}, "there is no directory 'nowhere'"),
