@@ -26,8 +26,9 @@ PLAIN, DEFAULT = "plain", "default"
 
 METHODS = {
     PLAIN: Method("paper's training, sigmoids", "paper", {"method": "sigmoid"}),
-    "layer": Method("paper's training, exact, a threshold per layer", "paper", {"granularity": "layer"}),
-    "channel": Method("paper's training, thresholds as by default", "paper"),
+    "layer": Method("paper's training, exact sum, per layer", "paper", {"granularity": "layer", "objective": "sum"}),
+    "channel": Method("paper's training, exact sum, per channel", "paper", {"objective": "sum"}),
+    "output": Method("paper's training, thresholds as by default", "paper"),
     "training": Method("default training, sigmoids", "default", {"method": "sigmoid"}),
     DEFAULT: Method("default", "default"),
 }
