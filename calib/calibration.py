@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from zaponnx.artifact_files import save_calibration
-from zaponnx.artifacts import Calibration
+from zaponnx.artifacts import Calibration, SiteCalibration
 from zaponnx.calib.capture import Capture
 from zaponnx.calib.checkpoint import Checkpoint
 from zaponnx.calib.data import open_data
@@ -102,16 +102,10 @@ def calibrate(
         DataError: The data do not suit the model, are fewer than four samples, or give NaN.
     """
     model, output = Path(model), Path(output)
-    if preset not in PRESETS:
-        raise InvalidArgument("calibrate", f"unknown preset '{preset}'", remedy=f"use one of {', '.join(PRESETS)}")
+    epochs, samples = _amount_of_work(preset, epochs, samples)
     if training not in TRAININGS:
-        raise InvalidArgument(
-            "calibrate", f"unknown training '{training}'", remedy=f"use one of {', '.join(TRAININGS)}"
-        )
-    epochs = PRESETS[preset].epochs if epochs is None else epochs
-    samples = PRESETS[preset].samples if samples is None else samples
-    if epochs < 1:
-        raise InvalidArgument("calibrate", f"epochs is {epochs}, and must be at least 1")
+        remedy = f"use one of {', '.join(TRAININGS)}"
+        raise InvalidArgument("calibrate", f"unknown training '{training}'", remedy=remedy)
     argument = data.partition(":")[2]  # a file, or a script's file and its function
     inputs = [model, *external_files(model, "calibrate"), Path(argument), Path(argument.rpartition(":")[0])]
     check_output(output, "calibrate", inputs)
@@ -159,18 +153,9 @@ def calibrate(
     }
     checkpoint = Checkpoint(output, bound_to, {"trainer": trainer, "histograms": histograms}, group)
     plan = Plan(seed, step_samples, group.rank, group.size)
-    passes = Passes(
-        Capture(dense, sites, providers=providers, where=str(model)), source, batch_size, plan, checkpoint, progress
-    )
-    for epoch in range(checkpoint.place.number, epochs):
-        trainer.start_pass(epoch, epochs)
-        for part in passes.training(epoch, f"training the predictors, epoch {epoch + 1}/{epochs}"):
-            trainer.add(part.outputs, part.count)
-        trainer.step()
-    predictors = trainer.predictors()
-    for part in passes.measuring(epochs, "measuring the curves"):
-        histograms.add(part.outputs, predictors)
-    measured = histograms.result(predictors)
+    capture = Capture(dense, sites, providers=providers, where=str(model))
+    passes = Passes(capture, source, batch_size, plan, checkpoint, progress)
+    measured = _trained_and_measured(passes, checkpoint.place.number, epochs, trainer, histograms)
     calibration = Calibration(
         model_sha256=sha256,
         pattern=tile,
@@ -178,12 +163,37 @@ def calibrate(
         sites=measured,
         settings={"samples": passes.samples, "samples_measured": measured[0].samples, **settings},
     )
-    if group.rank == 0:
+    if group.rank == 0:  # which alone measures what few samples suffice for
         chosen = held_out(source, batch_size, Plan(seed, step_samples))
         calibration = with_weights(calibration, dense, chosen, providers, progress, model)
         save_calibration(calibration, output)
     checkpoint.discard()
     return calibration
+
+
+def _amount_of_work(preset: str, epochs: int | None, samples: int | None) -> tuple[int, int | None]:
+    """Passes and samples: those that are asked for, else the preset's."""
+    if preset not in PRESETS:
+        raise InvalidArgument("calibrate", f"unknown preset '{preset}'", remedy=f"use one of {', '.join(PRESETS)}")
+    epochs = PRESETS[preset].epochs if epochs is None else epochs
+    if epochs < 1:
+        raise InvalidArgument("calibrate", f"epochs is {epochs}, and must be at least 1")
+    return epochs, PRESETS[preset].samples if samples is None else samples
+
+
+def _trained_and_measured(
+    passes: Passes, first: int, epochs: int, trainer: PredictorTrainer, histograms: Histograms
+) -> tuple[SiteCalibration, ...]:
+    """Trains the predictors in passes 0 to `epochs` - 1, of which those before `first` are done, and measures them."""
+    for epoch in range(first, epochs):
+        trainer.start_pass(epoch, epochs)
+        for part in passes.training(epoch, f"training the predictors, epoch {epoch + 1}/{epochs}"):
+            trainer.add(part.outputs, part.count)
+        trainer.step()
+    predictors = trainer.predictors()
+    for part in passes.measuring(epochs, "measuring the curves"):
+        histograms.add(part.outputs, predictors)
+    return histograms.result(predictors)
 
 
 def _step_samples(length: int | None, batch_size: int) -> int:

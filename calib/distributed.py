@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from zaponnx.processes import process_count, process_rank
 
@@ -79,7 +81,7 @@ def process_group() -> ProcessGroup:
         return ALONE
     if not distributed.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        store = distributed.PrefixStore("zaponnx/group", _store())
+        store = PrefixStore("zaponnx/group", _store())
         distributed.init_process_group(backend, store=store, rank=process_rank(), world_size=process_count())
         atexit.register(distributed.destroy_process_group)
     return ProcessGroup(distributed.get_rank(), distributed.get_world_size())
@@ -96,5 +98,5 @@ def first_to_fail() -> bool:
 @cache
 def _store() -> Any:
     """torchrun's key-value store, by which processes find each other."""
-    store, _, _ = next(distributed.rendezvous("env://"))  # type: ignore[no-untyped-call] # torch's
+    store, _, _ = next(rendezvous("env://"))
     return store

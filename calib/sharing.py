@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from zaponnx.calib.data.batch import Positions
 
@@ -69,5 +70,5 @@ class Plan:
             yield Share(own if len(own) else together[:1], len(own), len(together))
 
 
-def _held_out(start: int, size: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    return np.arange(start, start + size) % HOLD_OUT == HOLD_OUT - 1
+def _held_out(start: int, size: int) -> npt.NDArray[np.bool_]:
+    return np.isin(np.arange(start, start + size) % HOLD_OUT, HOLD_OUT - 1)

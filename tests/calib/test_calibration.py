@@ -192,4 +192,5 @@ def test_progress_counts_samples_per_pass(path: Path, images: str, tmp_path: Pat
         progress=lambda step, done, total: told.append((step, done, total)),
     )
     training, measuring = "training the predictors, epoch 1/1", "measuring the curves"
-    assert told == [(training, 16, 20), (training, 20, 20), (measuring, 16, 20), (measuring, 20, 20)]
+    assert told[:4] == [(training, 16, 20), (training, 20, 20), (measuring, 16, 20), (measuring, 20, 20)]
+    assert told[4:] == [("measuring what the layers' errors do", site, 2) for site in (1, 2)]
