@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from benchmarks.environment import Environment, environment
@@ -32,6 +34,8 @@ from zaponnx.graph.site import Site
 from zaponnx.models import load_model
 from zaponnx.patterns import Pattern
 from zaponnx.runtime import open_session, session_options
+
+Images = npt.NDArray[np.float32]
 
 TARGET = 3.5
 """What an epoch of all layers may take at most, by plain inference."""
@@ -63,25 +67,20 @@ class EpochTimes:
         return {name: value / self.seconds[_PLAIN] for name, value in self.seconds.items()}
 
 
-def epoch_times(source: str, size: int, images: int, threads: int, rounds: int) -> EpochTimes:
+def epoch_times(path: Path, images: Images, threads: int, rounds: int) -> EpochTimes:
     """Runs all in turn, some rounds of them, after one inference that is not counted.
 
     Args:
-        source: The network's, as in `zaponnx.export`; its weights are random.
-        size: Pixels of the images' sides.
-        images, threads, rounds: How many; threads of ONNX Runtime and of torch.
+        path: The model.
+        images: What it is fed with, (N, 3, H, W).
+        threads, rounds: How many; threads of ONNX Runtime and of torch.
     """
     torch.set_num_threads(threads)
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "model.onnx"
-        export(source, path, input_shape=(1, 3, size, size), seed=0)
-        model = load_model(path, _PHASE)
-        session = open_session(path, session_options(threads=threads), None, _PHASE)
+    model = load_model(path, _PHASE)
+    session = open_session(path, session_options(threads=threads), None, _PHASE)
     name = session.get_inputs()[0].name
-    pixels = synthetic_images(images, size, seed=0)
-    batches = [Batch({name: pixels[start : start + _BATCH]}, None) for start in range(0, images, _BATCH)]
+    batches = [Batch({name: images[start : start + _BATCH]}, None) for start in range(0, len(images), _BATCH)]
     sites, _ = find_sites(model)
-    batches = [Batch({session.get_inputs()[0].name: batch.inputs["input"]}, None) for batch in batches]
     together = Capture(model, sites)
     alone = [(Capture(model, [site]), [site]) for site in sites]
 
@@ -108,7 +107,7 @@ def epoch_times(source: str, size: int, images: int, threads: int, rounds: int) 
             run()
             times[contender].append(time.perf_counter() - start)
     seconds = {contender: statistics.median(each) for contender, each in times.items()}
-    return EpochTimes(len(sites), images, threads, rounds, seconds)
+    return EpochTimes(len(sites), len(images), threads, rounds, seconds)
 
 
 def _capture(capture: Capture, batches: Sequence[Batch]) -> None:
@@ -168,7 +167,11 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--name", help="of the results; 'calibration', the CPU and its instruction set if not given")
     options = parser.parse_args(arguments)
     found = environment(arguments, "benchmarks.calibration")
-    times = epoch_times(options.source, options.size, options.images, options.threads, options.rounds)
+    with tempfile.TemporaryDirectory() as directory:
+        model = Path(directory) / "model.onnx"
+        export(options.source, model, input_shape=(1, 3, options.size, options.size), seed=0)  # weights are random
+        images = synthetic_images(options.images, options.size, seed=0)
+        times = epoch_times(model, images, options.threads, options.rounds)
     name = options.name or f"calibration-{found.machine}"
     for path in write_report(found, options.source, times, options.output, name):
         print(path)
