@@ -92,6 +92,6 @@ def _below(rows: npt.NDArray[np.intp], error: Floats, saved: Floats) -> npt.NDAr
     None of these is a corner, also if a neighbour is none either. Points on the line stay, as smaller steps.
     """
     x, y = error.astype(np.float64), saved.astype(np.float64)
-    from_left = (y[1:-1] - y[:-2]) * (x[2:] - x[:-2])
-    below: npt.NDArray[np.bool_] = from_left < (y[2:] - y[:-2]) * (x[1:-1] - x[:-2])
-    return below & (rows[:-2] == rows[2:])
+    on_line = (y[2:] - y[:-2]) * (x[1:-1] - x[:-2])
+    below: npt.NDArray[np.bool_] = ((y[1:-1] - y[:-2]) * (x[2:] - x[:-2]) < on_line) & (rows[:-2] == rows[2:])
+    return below
