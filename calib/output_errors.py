@@ -113,9 +113,11 @@ def divergence(reference: Array, outputs: Array) -> float:
 def _log_probabilities(scores: Array) -> Array:
     """Of classes, (N, classes), from scores that are such probabilities already or that softmax makes them of."""
     if scores.min() >= 0 and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
-        return np.log(np.maximum(scores, 1e-12))
+        logarithms: Array = np.log(np.maximum(scores, 1e-12))
+        return logarithms
     shifted: Array = scores - scores.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    normalized: Array = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return normalized
 
 
 @dataclass(frozen=True)
