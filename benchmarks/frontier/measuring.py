@@ -79,8 +79,8 @@ class Frontier:
     @property
     def goal(self) -> float:
         """What to ask `zaponnx.convert` for, to lose DROP; the largest goal if no point loses as much."""
-        saved = [point.saved for point in self.points]
-        return float(np.interp(self.saving, saved, [point.goal for point in self.points]))
+        saved = [0.0, *(point.saved for point in self.points)]
+        return float(np.interp(self.saving, saved, [0.0, *(point.goal for point in self.points)]))
 
 
 class Measuring:
