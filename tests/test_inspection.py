@@ -121,6 +121,29 @@ def test_convs_in_subgraphs_are_listed_and_their_work_is_unknown(tmp_path: Path)
     assert (inspection.layers[-1].macs, inspection.macs) == (None, None)
 
 
+def test_other_convolutions_are_listed_in_their_place(tmp_path: Path) -> None:
+    """One whose work is known counts in the total; with one of another domain there is no total."""
+    path = network(tmp_path / "m.onnx", "N,4,16,12")
+    model = onnx.load_model(path)
+    up = onnx.helper.make_node("ConvTranspose", ["d", "W3"], ["u"], name="up", strides=[2, 2])
+    model.graph.node.insert(4, up)
+    onnx.save_model(model, path)
+    total = 6 * 192 * 36 + 8 * 48 * 54 + 10 * 192 * 6 + 8 * 48 * 36
+    inspection = inspect(path)
+    assert [layer.name for layer in inspection.layers] == ["stem", "down", "up", "point", "pair"]
+    assert inspection.layers[2].reason == "it is a ConvTranspose, and only Conv can become ZapConv"
+    assert inspection.layers[2].macs == 8 * 48 * 36
+    assert inspection.macs == total + 8 * 48 * 36
+
+    model.graph.node[4].domain, model.graph.node[4].op_type = "com.user", "MyConv"
+    model.opset_import.append(onnx.helper.make_opsetid("com.user", 1))
+    onnx.save_model(model, path)
+    inspection = inspect(path)
+    assert inspection.layers[2].reason == "it is MyConv of the domain 'com.user', not ONNX's Conv"
+    assert (inspection.layers[2].macs, inspection.macs, inspection.share) == (None, None, None)
+    assert [layer.status for layer in inspection.layers] == ["dense", "site", "dense", "dense", "site"]
+
+
 def test_damaged_models_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(b"foreign")

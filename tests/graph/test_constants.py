@@ -101,7 +101,6 @@ def test_constant_nodes(attribute: str, value: tuple[object, np.ndarray | None],
 
 REFUSED = {
     "arithmetic": "V = Exp(W)",
-    "quantized": "q = Cast<to=3>(W) V = DequantizeLinear(q, var0)",
     "a shape that is an input": "V = Reshape(W, e)",
     "a filling of an input's shape": "V = ConstantOfShape(e)",
     "shapes that do not fit": "n = Constant<value_ints=[7]>() V = Reshape(W, n)",
