@@ -35,5 +35,5 @@ def run_processes(count: int, *arguments: object) -> list[Ended]:
         )
         for rank in range(count)
     ]
-    outputs = [process.communicate(timeout=120) for process in started]
+    outputs = [process.communicate(timeout=600) for process in started]
     return [Ended(process.returncode, *output) for process, output in zip(started, outputs, strict=True)]

@@ -98,7 +98,7 @@ def test_the_result_is_that_of_an_uninterrupted_run(
     assert arguments["output"].read_bytes() == content
     assert "going on from" in caplog.text
     assert not partial.exists()
-    # Of five blocks in each of three passes that train, and four with samples to measure, which the last pass reads, too.
+    # Five blocks in each of three passes that train, and four with samples to measure, which the last pass reads again.
     assert len(blocks_read) == 3 * 5 + 4 - after + 4
 
 
