@@ -49,7 +49,7 @@ class PredictorTrainer:
     ) -> None:
         generator = torch.Generator().manual_seed(seed)
         self._modules = nn.ModuleList(PredictorModule(count, generator, group) for count in channels)
-        self._modules.to(device, memory_format=torch.channels_last).train()
+        self._modules.to(device).train()
         self._pattern = pattern
         self._step_samples = step_samples
         self._group = group
@@ -107,7 +107,7 @@ class PredictorTrainer:
         if self._group.size == 1 or not gradients:
             return
         total = self._group.sum(torch.cat([gradient.flatten() for gradient in gradients]))
-        for gradient, part in zip(gradients, total.split([each.numel() for each in gradients]), strict=True):
+        for gradient, part in zip(gradients, torch.split(total, [each.numel() for each in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
 
     def state_dict(self) -> dict[str, Any]:
