@@ -235,8 +235,8 @@ TEST(one_layer_serves_many_threads_and_shapes) {
           std::vector<float> mine(y.size());
           layer->run(c.geometry(), {c.x.data(), nullptr, mine.data()}, Serial(), heap);
           equal[t] += mine == y;
-          Case small = c;  // another shape in between: buffers kept by a thread
-                           // must not leak into results
+          // Another shape in between: buffers kept by a thread must not leak into results.
+          Case small = c;
           small.x_shape = {1, 33, 9, 11};
           std::vector<float> other(21 * 9 * 11);
           layer->run(small.geometry(), {c.x.data(), nullptr, other.data()}, Serial(), heap);

@@ -18,6 +18,9 @@ struct Bounded {
 
 constexpr double kEpsilon = std::numeric_limits<float>::epsilon();
 
+// What a sum may be off by; beside an infinite term nothing rounds: it is that infinity, or not a number.
+double rounding(double magnitude) { return std::isfinite(magnitude) ? kEpsilon * magnitude : 0; }
+
 // bias + Σ w · x over the taps of a 3 x 3 window with zero padding 1.
 Bounded depthwise(const std::vector<Bounded>& map, int64_t height, int64_t width, int64_t i, int64_t j,
                   const float* weights, float bias) {
@@ -34,7 +37,7 @@ Bounded depthwise(const std::vector<Bounded>& map, int64_t height, int64_t width
       error += std::fabs(w) * x.error;
     }
   }
-  return {sum, error + 10 * kEpsilon * magnitude};
+  return {sum, error + rounding(10 * magnitude)};
 }
 
 // [image][row][column] as [image][column][row].
@@ -105,7 +108,7 @@ Expected evaluate(const Case& c) {
           }
           const double value = relu(sum);
           // The worst case of any order of summation; sums of random terms stay far below it.
-          r[i * g.out_width + j] = {value > a.bound ? a.bound : value, c.rounding * terms * kEpsilon * magnitude};
+          r[i * g.out_width + j] = {value > a.bound ? a.bound : value, rounding(c.rounding * terms * magnitude)};
         }
       }
       std::vector<Bounded> known(outputs, {0, 0});

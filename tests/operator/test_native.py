@@ -36,6 +36,9 @@ CASES: dict[str, dict[str, Any]] = {
     "thresholds per channel": {"threshold": (-math.inf, math.inf, 0.0, 0.2, -0.2, 0.1)},
     "everything": {"threshold": (-math.inf,)},
     "pattern only": {"threshold": (math.inf,)},
+    "all outputs, by Winograd's": {"pattern": "1", "size": (13, 18)},
+    "all outputs, residual": {"pattern": "1", "residual": True, "bound": 0.4, "pads": (0, 1, 2, 0)},
+    "all outputs, strided": {"pattern": "1", "strides": (2, 1)},
     "NaN in X": {"poison": {"X": math.nan}},
     "infinity in X": {"poison": {"X": math.inf}},
 }
@@ -157,8 +160,11 @@ def test_weights_that_are_not_finite_are_refused(value: float, make_case: Callab
         open_session(make_case(poison={"W": value}).model(body=False))
 
 
-def test_sessions_and_threads_agree_bit_for_bit(isa: str, make_case: Callable[..., Any]) -> None:
-    case = make_case(batch=2, in_channels=40, channels=24, size=(30, 30), residual=True)
+@pytest.mark.parametrize(("pattern", "nhwc"), [("B", False), ("D", True), ("1", False), ("1", True)])
+def test_sessions_and_threads_agree_bit_for_bit(
+    pattern: str, nhwc: bool, isa: str, make_case: Callable[..., Any]
+) -> None:
+    case = make_case(batch=2, in_channels=40, channels=24, size=(30, 30), residual=True, pattern=pattern, nhwc=nhwc)
     model, inputs = case.model(), case.fed()
     expected = run(model, inputs, threads=1)
     sessions = [open_session(model, threads=threads) for threads in (1, 2, 3)] * 2

@@ -140,7 +140,7 @@ TEST(waves_threads_and_batch_do_not_change_a_bit) {
   }
 }
 
-// A NaN or infinity makes no output finite that reads it, and changes none of the tiles that do not.
+// A NaN reaches the outputs that read it, and neither it nor infinity changes a tile that does not.
 TEST(nan_and_infinity_stay_near) {
   std::mt19937 rng(5);
   for (float value : {std::numeric_limits<float>::quiet_NaN(), kInfinity}) {
