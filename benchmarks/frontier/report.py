@@ -38,7 +38,7 @@ def write_report(
     measured = [asdict(frontier) | {"saving": _finite(frontier.saving)} for frontier in frontiers]
     results = {"environment": asdict(found), "drop": DROP, "frontiers": measured}
     texts = [json.dumps(results, indent=1), markdown(frontiers, titles, found)]
-    for path, text in zip(paths, texts, strict=False):
+    for path, text in zip(paths[:2], texts, strict=True):
         with atomic_path(path, _PHASE) as temporary:
             temporary.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
     _plot(frontiers, titles, paths[-1])
@@ -102,15 +102,14 @@ def _by_seed(frontiers: Sequence[Frontier], method: str, finetuned: bool) -> dic
 
 
 def _spread(values: Sequence[float], unit: str, digits: int) -> str:
-    """Mean, standard deviation and range of what is finite; "more than" it where something is not."""
-    finite = [value for value in values if math.isfinite(value)]
-    if len(finite) < len(values) or not finite:
-        return "not reached" if values else ""
-    mean = f"{statistics.fmean(finite):.{digits}f}"
-    if len(finite) == 1:
-        return mean + unit
-    deviation = f"{statistics.stdev(finite):.{digits}f}"
-    return f"{mean}{unit} ± {deviation} ({min(finite):.{digits}f} to {max(finite):.{digits}f})"
+    """Mean, standard deviation and range; no numbers where one of the values is infinite."""
+    if not all(map(math.isfinite, values)):
+        return "not reached"
+    if len(values) < 2:
+        return "".join(f"{value:.{digits}f}{unit}" for value in values)
+    numbers = (statistics.fmean(values), statistics.stdev(values), min(values), max(values))
+    mean, deviation, least, most = (f"{number:.{digits}f}" for number in numbers)
+    return f"{mean}{unit} ± {deviation} ({least} to {most})"
 
 
 def _finite(value: float) -> float | None:
