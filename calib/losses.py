@@ -31,7 +31,9 @@ def missed_value(predictions: Tensor, outputs: Tensor, mean: Tensor) -> Tensor:
     lost if the output is skipped, and falls with the chance that there is none to lose.
     """
     logits = _STEEPNESS * (predictions - 0.5)
-    return outputs / mean * functional.softplus(-logits) + (outputs <= 0) * functional.softplus(logits)
+    zeros = (outputs <= 0).float()
+    # softplus(logits) is softplus(-logits) + logits: one is enough, and it is what takes the time.
+    return (outputs / mean + zeros) * functional.softplus(-logits) + zeros * logits
 
 
 @dataclass(frozen=True)
