@@ -31,7 +31,12 @@ CLASSES: Sequence[ReasonClass] = (
     ReasonClass(
         "cheap",
         r"its \d+ MACs per output are too few to win back the predictor's \d+",
-        "Depthwise convolutions, and 1×1 ones of few channels: the predictor would cost about as much as it saves.",
+        "Depthwise 3×3 convolutions, and 1×1 ones of few channels: the predictor would cost about as much as it saves.",
+    ),
+    ReasonClass(
+        "depthwise",
+        r"it is depthwise \(one input channel in each group\), which is faster dense",
+        "Larger depthwise convolutions: the library has no fast kernel for them.",
     ),
     ReasonClass(
         "residual",

@@ -14,6 +14,7 @@ from zoo.reasons import CLASSES, reason_class, without_names
     [
         ("it is the first convolution of the network", "first"),
         ("its 9 MACs per output are too few to win back the predictor's 9", "cheap"),
+        ("it is depthwise (one input channel in each group), which is faster dense", "depthwise"),
         ("it is the residual of '/layer1/conv', which has more MACs", "residual"),
         ("its output goes to Concat '/Concat_3', which is no ReLU", "no ReLU"),
         ("the output of Add 'a' goes to Conv 'b', which is no ReLU", "no ReLU"),
