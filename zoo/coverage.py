@@ -22,13 +22,12 @@ from zoo.networks import SEED, Network
 from zoo.normalizing import normalize
 from zoo.reasons import reason_class, without_names
 
-EPSILON = 1e-3
-"""How far a tensor may be from the original's at threshold −∞, relative to its largest value.
+FACTOR = 8
+"""How far a tensor may be from the original's at threshold −∞, in units of the network's own sensitivity.
 
 The products that are added up are the same, but for the batch norms that are folded into the weights, and their order
-is another. That changes less than 1e-6 in a layer; but a network of random weights enlarges a difference by up to a
-fifth from layer to layer, which makes a hundredfold of it in 25 layers. A row's sensitivity says what of it is the
-network's own. `agreement` compares layer by layer, far more narrowly.
+is another. That changes less than 1e-6 in a layer; but a network of random weights enlarges a difference from layer to
+layer, and its sensitivity says how much. `agreement` compares layer by layer, far more narrowly.
 """
 
 SKIPPED = 0.3
@@ -92,6 +91,7 @@ def _cover(network: Network, directory: Path) -> Row:
     macs = _conv_macs(prepared.model, feeds)
     refusals = Counter(without_names(refusal.reason) for refusal in prepared.refusals)
     found = differences(model, everywhere, by_winograd(prepared, SEED), feeds)
+    own = sensitivity(model, _compared(prepared), feeds)
     operating, problems = _operating_point(prepared, everywhere, feeds, directory)
     return Row(
         network=network.name,
@@ -107,12 +107,12 @@ def _cover(network: Network, directory: Path) -> Row:
         refusals=dict(refusals.most_common()),
         seconds=seconds,
         differences=found,
-        sensitivity=sensitivity(model, _compared(prepared), feeds),
+        sensitivity=own,
         positive=operating.positive,
         skipped=operating.skipped,
         problems=(
             *(f"unexplained: {reason}" for reason in refusals if reason_class(reason) is None),
-            *(f"{way}: differs by {found[way]:.1e}" for way in WAYS if not found[way] <= EPSILON),
+            *(f"{way}: differs by {found[way]:.1e}" for way in WAYS if not found[way] <= FACTOR * own),
             *problems,
         ),
     )

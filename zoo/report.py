@@ -11,11 +11,11 @@ from pathlib import Path
 from zaponnx.files import atomic_path
 from zoo.agreement import TOLERANCE
 from zoo.converting import PATTERN
-from zoo.coverage import EPSILON, SKIPPED, Row
+from zoo.coverage import FACTOR, SKIPPED, Row
 from zoo.networks import SIBLINGS
 from zoo.reasons import CLASSES, ReasonClass, reason_class
 
-_EPSILON, _TOLERANCE = (f"{value:.0e}".replace("e-0", "e-") for value in (EPSILON, TOLERANCE))
+_TOLERANCE = f"{TOLERANCE:.0e}".replace("e-0", "e-")
 
 _INTRODUCTION = f"""# Coverage
 
@@ -37,18 +37,19 @@ All of what follows holds for every network; a run in which anything does not, f
   below opset 13 are upgraded by these.
 - **Refusals** have one of the reasons at the end, each a fact of the network.
 - **Equality**: with all thresholds at −∞ the values behind every ZapConv and the outputs must be the original's, to
-  within {_EPSILON} of each tensor's largest value. The model is run by ONNX Runtime with zaponnx's library; with it and
-  all outputs in the pattern where that suits Winograd's filtering; without it; and without it after `onnx.inliner` has
-  put the bodies in place. Where nothing is folded and ONNX Runtime does all of it, the difference is zero. The library
-  adds up in another order, and folded batch norms round differently: by some 1e-6 in a layer, but each layer hands on,
-  and in networks of random weights enlarges, the differences of all layers before it.
-  The column *neighbours* is the yardstick: how far the original's own values move if each pixel becomes the float32
-  next to it. The epsilon was chosen after the first measurements, some three times the largest then. Inception v3
-  exceeds it on images of 128 × 128, and is measured on 224 × 224. There the pooling before two of its layers, with
-  kernels of 3 × 3 on maps of 2 × 2, leaves one value per channel and image, so that normalizing two images enlarges
-  what they differ by, up to a hundredfold in a layer: with the library the values behind the last of these differ by
-  0.20, but neighbouring pixels move ONNX Runtime's by 0.19, and those of float64 arithmetic by 0.10; from the latter,
-  ONNX Runtime's are 0.22 away and the library's 0.02.
+  within {FACTOR} times what neighbouring pixels change: how far the original's own values move, relative to each
+  tensor's largest, if each pixel becomes the float32 next to it. The model is run by ONNX Runtime with zaponnx's
+  library; with it and all outputs in the pattern where that suits Winograd's filtering; without it; and without it
+  after `onnx.inliner` has put the bodies in place. Where nothing is folded and ONNX Runtime does all of it, the
+  difference is zero. The
+  library adds up in another order, and folded batch norms round differently: by some 1e-6 in a layer, but each layer
+  hands on, and in networks of random weights enlarges, the differences of all layers before it. The factor was chosen
+  after the first measurements, some two and a half times the largest ratio then.
+  How much a network may enlarge, Inception v3 shows on images of 128 × 128 (it is covered on 224 × 224): pooling with
+  kernels of 3 × 3 on maps of 2 × 2 leaves one value per channel and image, so that normalizing two images enlarges what
+  they differ by, up to a hundredfold in a layer. With the library the values behind its last ZapConv differ by 0.20,
+  but neighbouring pixels move ONNX Runtime's by 0.19, and those of float64 arithmetic by 0.10; from the latter, ONNX
+  Runtime's are 0.22 away and the library's 0.02.
 - **Operating point**: the thresholds are quantiles of the predicted values, so that {100 * SKIPPED:.0f} % of the sites'
   outputs are skipped. Every output of every ZapConv must be its function body's on the same inputs, to within
   {_TOLERANCE} of the layer's largest value. Only where the predicted value is that near to the threshold, it may be the
@@ -66,7 +67,7 @@ def write_report(rows: Sequence[Row], versions: Mapping[str, str], directory: Pa
         directory: Where to.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    document = {"epsilon": EPSILON, "versions": dict(versions), "networks": [asdict(row) for row in rows]}
+    document = {"factor": FACTOR, "versions": dict(versions), "networks": [asdict(row) for row in rows]}
     texts = {"coverage.json": json.dumps(document, indent=1) + "\n", "coverage.md": markdown(rows, versions)}
     for name, text in texts.items():
         with atomic_path(directory / name, "coverage") as temporary:

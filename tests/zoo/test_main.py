@@ -28,7 +28,7 @@ def test_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_is_wrong_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(coverage, "EPSILON", 0.0)
+    monkeypatch.setattr(coverage, "FACTOR", 0)
     assert main(["--networks", "light_squeezenet", "--jobs", "1", "--output", str(tmp_path)]) == 1
     assert "WRONG: library: differs by" in capsys.readouterr().err
     assert "- light_squeezenet (onnx): library: differs by" in (tmp_path / "coverage.md").read_text()
