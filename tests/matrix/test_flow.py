@@ -68,7 +68,15 @@ def files(tmp_path: Path) -> Callable[[bool], Files]:
             for epsilon, threshold in ((1.0, 0.0), (2.0, math.inf))
         )
         curves = {output: {"curve": "measured"} for output in SITES}
-        fit = Fit(model_hash, sha256(result.calibration), "exact", granularity="layer", objective="sum", points=points, curves=curves)
+        fit = Fit(
+            model_hash,
+            sha256(result.calibration),
+            "exact",
+            granularity="layer",
+            objective="sum",
+            points=points,
+            curves=curves,
+        )
         save_fit(fit, result.fit)
         return result
 
