@@ -48,7 +48,15 @@ def test_bench_says_plainly_what_is_not_faster() -> None:
 def test_fit_shows_points_and_failed_curves() -> None:
     points = tuple(OperatingPoint(e, e, e / 10, {"relu": (e,)}) for e in (0.0, 0.015, 0.5, 4.0))
     text = tables.fit(
-        Fit("0" * 64, "1" * 64, "sigmoid", "layer", "sum", points, {"relu": {"curve": "measured", "reason": "it is flat"}})
+        Fit(
+            "0" * 64,
+            "1" * 64,
+            "sigmoid",
+            "layer",
+            "sum",
+            points,
+            {"relu": {"curve": "measured", "reason": "it is flat"}},
+        )
     )
     assert [line.split()[0] for line in text.splitlines()[2:6]] == ["0", "0.015", "0.5", "4"]
     assert "relu: no sigmoid fits (it is flat)" in text
