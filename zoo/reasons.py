@@ -39,11 +39,6 @@ CLASSES: Sequence[ReasonClass] = (
         "Larger depthwise convolutions: the library has no fast kernel for them.",
     ),
     ReasonClass(
-        "depthwise",
-        r"it is depthwise \(one input channel in each group\), which is faster dense",
-        "Depthwise convolutions of larger kernels: they have more to win, but the kernels gain nothing on them.",
-    ),
-    ReasonClass(
         "residual",
         "it is the residual of, which has more MACs",
         "Two convolutions are added before one ReLU: the larger one is the site, the other one its residual.",
