@@ -122,9 +122,9 @@ def test_unknown_source(invoke, tmp_path: Path) -> None:
 
 def test_budget_and_goal_exclude_each_other(invoke, small, tmp_path: Path) -> None:
     output = tmp_path / "written"
-    assert_fails(invoke("convert", *conversion(small, output)), 2, "either", output)
+    assert_fails(invoke("convert", *conversion(small, output)), 2, "no budget is given", output)
     both = conversion(small, output, "--epsilon", 0.1, "--mac-saving", 0.1)
-    assert_fails(invoke("convert", *both), 2, "either", output)
+    assert_fails(invoke("convert", *both), 2, "are both given", output)
 
 
 @pytest.mark.parametrize(
