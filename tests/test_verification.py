@@ -94,6 +94,9 @@ def test_invalid_models_are_refused(dense_model: Path, zap_model: Path, change: 
     with pytest.raises(ModelError, match="the converted model is not valid") as caught:
         verify(dense_model, change(zap_model, contradict))
     assert "\n" not in str(caught.value)
+    original = change(dense_model, contradict)
+    with pytest.raises(ModelError, match=rf"{original.name}: it is not valid: .*; mend the model, or export it again"):
+        verify(original, change(zap_model, contradict))
 
 
 def test_without_the_library_the_bodies_are_checked(
@@ -118,6 +121,20 @@ def test_sizes_are_tried_until_the_original_runs(dense_model: Path, zap_model: P
         model.graph.output[0].CopyFrom(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 3]))
 
     verify(change(dense_model, add_classifier), change(zap_model, add_classifier))
+
+
+def test_a_batch_of_one_is_tried(dense_model: Path, zap_model: Path, change: Change) -> None:
+    """What comes behind the convolution takes one image, of 32 × 32 pixels, as one row."""
+
+    def demand_one(model: onnx.ModelProto) -> None:
+        channels = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+        model.graph.initializer.append(numpy_helper.from_array(np.array([1, -1], np.int64), "one"))
+        model.graph.initializer.append(numpy_helper.from_array(np.ones(channels * 32 * 32, np.float32), "weights"))
+        model.graph.node.append(helper.make_node("Reshape", ["Y", "one"], ["flat"]))
+        model.graph.node.append(helper.make_node("Mul", ["flat", "weights"], ["sums"]))
+        model.graph.output[0].CopyFrom(helper.make_tensor_value_info("sums", TensorProto.FLOAT, [1, "K"]))
+
+    verify(change(dense_model, demand_one), change(zap_model, demand_one))
 
 
 def test_inputs_that_cannot_be_made_up_are_refused(dense_model: Path, zap_model: Path, change: Change) -> None:

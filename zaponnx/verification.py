@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,16 +15,21 @@ import onnx
 
 from zaponnx.errors import ModelError, RuntimeUnavailable
 from zaponnx.graph.converted import dense_output, set_thresholds, zap_conv_name, zap_convs
-from zaponnx.models import PROTOBUF_LIMIT, first_line, read_model, tensor_bytes
+from zaponnx.models import MEND, PROTOBUF_LIMIT, first_line, read_model, tensor_bytes
 from zaponnx.operator import NHWC_OPERATORS, TO_NCHW
 from zaponnx.operator.schema import register_schemas
 from zaponnx.runtime import library_path, onnxruntime, open_session, ort_errors, register, session_options
 from zaponnx.tolerances import tolerances
 from zaponnx.weights import extent, hold, refer
 
-_BATCH = 2
-_SIZES = (32, 64, 128, 224, 1)
-"""What dynamic dims other than the batch are tried with, until the original model runs."""
+_BATCHES = (2, 1)
+"""What dynamic first dims are tried with, until the original model runs."""
+
+_SIZES = (32, 64, 128, 224, 28, 96, 160, 256, 299, 320, 384, 416, 512, 640, 1)
+"""What other dynamic dims are tried with."""
+
+_FATAL = 4
+"""ONNX Runtime's level of log messages above its errors, which also arrive as exceptions."""
 
 _FOLDER_SINCE = (1, 21)
 """The first version of ONNX Runtime that finds the external data of a model in memory."""
@@ -65,6 +71,7 @@ def verify(original: Path, converted: Path) -> Verification:
     try:
         onnx.checker.check_model(str(converted), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        _check_original(original)
         raise ModelError("convert", f"the converted model is not valid: {first_line(error)}") from error
     model = read_model(converted, "convert")
     nodes = {node.output[0]: node for node in zap_convs(model)}
@@ -80,6 +87,14 @@ def verify(original: Path, converted: Path) -> Verification:
     ]
     nearest = max(found, key=lambda pair: pair[0] / pair[1], default=(0.0, 0.0))
     return Verification(runners, *nearest)
+
+
+def _check_original(path: Path) -> None:
+    """Refuses an original that is not valid itself."""
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ModelError("convert", f"it is not valid: {first_line(error)}", where=str(path), remedy=MEND) from error
 
 
 def _differences(
@@ -179,12 +194,14 @@ def _session(path: Path, tensors: Sequence[str], options: Any) -> Any:
 
 def _run_original(path: Path, tensors: Sequence[str]) -> tuple[Arrays, Arrays]:
     """Random inputs that the original model runs with, and its inner tensors and float outputs, in this order."""
-    session = _session(path, tensors, session_options())
+    options = session_options()
+    options.log_severity_level = _FATAL  # a size that does not suit the model is no news
+    session = _session(path, tensors, options)
     floats = [value.name for value in session.get_outputs() if value.type in ("tensor(float)", "tensor(double)")]
     names = [*tensors, *(name for name in floats if name not in tensors)]
     problem: ModelError | None = None
-    for size in _SIZES:
-        inputs = _random_inputs(session, size)
+    for size, batch in itertools.product(_SIZES, _BATCHES):
+        inputs = _random_inputs(session, batch, size)
         try:
             with ort_errors("convert", str(path)):
                 outputs = session.run(names or None, inputs)  # all of them, if none is to be compared
@@ -195,16 +212,18 @@ def _run_original(path: Path, tensors: Sequence[str]) -> tuple[Arrays, Arrays]:
     raise problem
 
 
-def _random_inputs(session: Any, size: int) -> Arrays:
-    """Standard normal values for float inputs, ones for others; `size` for dynamic dims behind the first."""
+def _random_inputs(session: Any, batch: int, size: int) -> Arrays:
+    """Standard normal values for float inputs, ones for others; dims that are first, or named so, are the batch."""
     rng = np.random.default_rng(0)
+    batches = {value.shape[0] for value in session.get_inputs() if value.shape}
     inputs: dict[str, npt.NDArray[Any]] = {}
     for value in session.get_inputs():
         dtype = _DTYPES.get(value.type.removeprefix("tensor(").removesuffix(")"))
         if dtype is None:
             raise ModelError("convert", f"its type {value.type} cannot be checked", where=f"input '{value.name}'")
         shape = [
-            dim if isinstance(dim, int) else (_BATCH if axis == 0 else size) for axis, dim in enumerate(value.shape)
+            dim if isinstance(dim, int) else batch if axis == 0 or (dim and dim in batches) else size
+            for axis, dim in enumerate(value.shape)
         ]
         try:
             random = rng.normal(size=shape) if np.issubdtype(dtype, np.floating) else np.ones(shape)

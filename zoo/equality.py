@@ -6,7 +6,7 @@ largest value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -94,7 +94,7 @@ def differences(
         tensors = [str(nodes[name].output[0]) if name in nodes else name for name in names]
         runnable = inliner.inline_local_functions(model) if way == "inlined" else model
         actual = run(runnable, tensors, feeds, library=way in ("library", "Winograd"))
-        result[way] = max(
+        result[way] = _largest(
             _difference(
                 expected[name],
                 values.transpose(TO_NCHW) if name in nodes and nodes[name].op_type in NHWC_OPERATORS else values,
@@ -111,7 +111,12 @@ def sensitivity(model: onnx.ModelProto, tensors: Sequence[str], feeds: Feeds) ->
     """
     moved = {name: _neighbours(values) for name, values in feeds.items()}
     pairs = zip(run(model, tensors, feeds), run(model, tensors, moved), strict=True)
-    return max(_difference(expected, values) for expected, values in pairs)
+    return _largest(_difference(expected, values) for expected, values in pairs)
+
+
+def _largest(differences: Iterable[float]) -> float:
+    """The largest, NaN if there is one, wherever it is; `max` would pass over it."""
+    return float(np.max(list(differences)))
 
 
 def _neighbours(values: Array) -> Array:

@@ -60,6 +60,20 @@ EQUAL = {
 }
 
 
+@pytest.mark.parametrize(("between", "shapes"), [("", SHAPES), (f"n = {BATCH_NORM}", SHAPES | STATISTICS)])
+def test_a_name_that_another_node_has_is_not_given_again(
+    between: str, shapes: dict[str, tuple[int, ...]], build_model: ModelBuilder, convert: Converter, run: Runner
+) -> None:
+    """A Conv without a name is listed by its output's, which another node may have for its own."""
+    relu = f"y = Relu({'n' if between else 'c'})"
+    model = build_model(f"({STEM} [c] t = Sigmoid(s) c = Conv<pads=[1,1,1,1]>(t, W) {between} {relu} }}", **shapes)
+    converted = convert(model)
+    names = [node.name for node in converted.graph.node if node.name]
+    assert "c" in names
+    assert len(set(names)) == len(names)
+    np.testing.assert_allclose(run(converted)[0], run(model)[0], rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(("nodes", "shapes"), EQUAL.values(), ids=EQUAL.keys())
 def test_equal_at_threshold_minus_infinity(
     build_model: ModelBuilder, nodes: str, shapes: dict[str, tuple[int, ...]], convert: Converter, run: Runner

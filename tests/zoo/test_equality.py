@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from zaponnx.graph.converted import zap_convs
 from zaponnx.models import load_model, save_model
 from zoo.converting import at_minus_infinity, at_operating_point, by_winograd, dense
-from zoo.equality import WAYS, differences, sensitivity
+from zoo.equality import WAYS, _largest, differences, sensitivity
 from zoo.normalizing import normalize
 
 
@@ -66,3 +67,8 @@ def test_sensitivity_is_that_of_the_model(offset: float, least: float, most: flo
         <float offset = {{{offset}}}> {{ above = Add (x, offset) y = Sub (above, offset) }}""")
     assert 3 < abs(feeds["x"]).max() < 4.5
     assert least < sensitivity(model, ["y"], feeds) < most
+
+
+def test_a_nan_in_any_tensor_is_the_largest_difference() -> None:
+    assert math.isnan(_largest(iter([0.0, math.nan, 1.0])))
+    assert _largest([0.0, 2.0, 1.0]) == 2.0

@@ -31,7 +31,7 @@ def fold(model: onnx.ModelProto, matches: Sequence[Match]) -> None:
         matches: Matches of this model, which they are no longer where something was folded.
     """
     graph = model.graph
-    names = tensor_names(model)
+    names, nodes = tensor_names(model), {node.name for node in graph.node}
     places = {name: index for index, node in enumerate(graph.node) for name in node.output}
     dropped = []
     for match in matches:
@@ -44,7 +44,8 @@ def fold(model: onnx.ModelProto, matches: Sequence[Match]) -> None:
                 graph.initializer.append(tensor)
                 conv.input[index:] = [tensor.name, *conv.input[index + 1 :]]
         if match.folded:
-            conv.name = display_name(match.conv)  # which its new output would change, if it has no name
+            # One without a name gets that which it is listed by, before its output changes.
+            conv.name = match.conv.name or new_name(display_name(match.conv), nodes)
             conv.output[0] = match.folded[-1].outputs[0].name
         dropped += [places[node.outputs[0].name] for node in match.folded]
     for index in sorted(dropped, reverse=True):

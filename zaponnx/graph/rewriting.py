@@ -55,17 +55,19 @@ def rewrite(model: onnx.ModelProto, replacements: Sequence[Replacement]) -> None
     """
     if not replacements:
         return
-    names = tensor_names(model)
+    names, nodes = tensor_names(model), {node.name for node in model.graph.node}
     for replacement in replacements:
-        node, initializers = export_node(_zap_conv(replacement, names), opset_version(model, "convert"))
+        conv = replacement.match.conv
+        name = conv.name or new_name(display_name(conv), nodes)
+        node, initializers = export_node(_zap_conv(replacement, name, names), opset_version(model, "convert"))
         model.graph.initializer.extend(initializers)
         _put(model.graph, replacement.match, node)
     replaced = [node for replacement in replacements for node in replacement.match.nodes]
     drop_unread(model, {tensor.name for node in replaced for tensor in (*node.inputs, *node.outputs)})
 
 
-def _zap_conv(replacement: Replacement, names: set[str]) -> gs.Node:
-    """The new node; its new constants get names that are not in `names` and are added to it."""
+def _zap_conv(replacement: Replacement, name: str, names: set[str]) -> gs.Node:
+    """The new node of a name; its new constants get names that are not in `names` and are added to it."""
     match, pattern = replacement.match, replacement.pattern
     constants = [tensor for tensor in match.conv.inputs[1:] if not tensor.is_empty()]
     if match.folded or not all(isinstance(tensor, gs.Constant) for tensor in constants):
@@ -90,7 +92,7 @@ def _zap_conv(replacement: Replacement, names: set[str]) -> gs.Node:
     }
     return gs.Node(
         op=ZAP_CONV if match.residual is None else ZAP_CONV_RESIDUAL,
-        name=display_name(match.conv),
+        name=name,
         attrs=attributes,
         inputs=inputs,
         outputs=[gs.Variable(match.output)],
