@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,14 +20,14 @@ def saving_at(drop: float, saved: Sequence[float], lost: Sequence[float]) -> flo
         lost: What is lost there.
 
     Returns:
-        The saving; infinity where even the largest one loses less.
+        The saving; the largest one where even that loses no more.
     """
     order = np.argsort(saved)
     savings = np.concatenate([[0.0], np.asarray(saved)[order]])
     losses = np.concatenate([[0.0], isotonic_regression(np.asarray(lost, np.float64)[order], y_min=0.0)])
     above = np.flatnonzero(losses > drop)
     if not len(above):
-        return math.inf
+        return float(savings[-1])
     end = above[0]
     share = (drop - losses[end - 1]) / (losses[end] - losses[end - 1])
     return float(savings[end - 1] + share * (savings[end] - savings[end - 1]))

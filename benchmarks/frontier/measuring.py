@@ -18,7 +18,7 @@ import zaponnx
 from benchmarks.frontier.crossing import saving_at
 from benchmarks.frontier.methods import METHODS
 from benchmarks.frontier.networks import Network
-from zaponnx.artifact_files import load_calibration
+from zaponnx.artifact_files import load_calibration, load_fit
 from zaponnx.evaluation import ModelEvaluation
 from zaponnx.files import atomic_path
 from zaponnx.progress import Progress, silent
@@ -68,7 +68,7 @@ class Frontier:
 
     @property
     def saving(self) -> float:
-        """The share of MACs saved where DROP is lost; infinity if no point loses as much."""
+        """The share of MACs saved where DROP is lost; what the last point saves if none loses as much."""
         return saving_at(DROP, [point.saved for point in self.points], self.lost)
 
     @property
@@ -78,7 +78,7 @@ class Frontier:
 
     @property
     def goal(self) -> float:
-        """What to ask `zaponnx.convert` for, to lose DROP; the largest goal if no point loses as much."""
+        """What to ask `zaponnx.convert` for, to save that."""
         saved = [0.0, *(point.saved for point in self.points)]
         return float(np.interp(self.saving, saved, [0.0, *(point.goal for point in self.points)]))
 
@@ -102,24 +102,33 @@ class Measuring:
 
     def frontier(self, method: str) -> Frontier:
         """That of a method without fine-tuning, until clearly more than DROP is lost, and closest where DROP is."""
-        for goal in _GOALS:
+        goals = self._goals(method)
+        for goal in goals:
             result = self._with_point(method, goal, finetuned=False)
             if max(result.lost) > _ENOUGH:
                 break
-        refined = sum(point.goal not in _GOALS for point in result.points)
-        for _ in range(refined, _REFINED):
-            if math.isfinite(result.saving):
-                result = self._with_point(method, round(result.goal, 4), finetuned=False)
+        refined = sum(point.goal not in goals for point in result.points)
+        for _ in range(refined, _REFINED if max(result.lost) > DROP else 0):
+            result = self._with_point(method, round(result.goal, 4), finetuned=False)
         return result
 
     def finetuned(self, method: str) -> Frontier:
         """That with fine-tuning, of points that lose more than DROP without, until they do so with it."""
         start = self.frontier(method).goal
-        for goal in (start, *(goal for goal in _GOALS if goal > start + _GOALS[0] / 2)):
+        for goal in (start, *(goal for goal in self._goals(method) if goal > start + _GOALS[0] / 2)):
             result = self._with_point(method, goal, finetuned=True)
             if max(result.lost) > DROP:
                 break
         return result
+
+    def _goals(self, method: str) -> list[float]:
+        """Those that the fit can meet: the paper's thresholds are bounded, and so is what they save.
+
+        A fit's last point, where only the patterns are computed, is none that its method has chosen.
+        """
+        *chosen, _ = load_fit(self._fitted(method)[1], _PHASE).points
+        most = max(point.mac_saved for point in chosen)
+        return [*(goal for goal in _GOALS if goal < most), *([most] if most < _GOALS[-1] else [])]
 
     def _with_point(self, method: str, goal: float, finetuned: bool) -> Frontier:
         """What has been measured of a frontier, with this point."""

