@@ -6,7 +6,6 @@ stdout carries the result, as text or with --json as one JSON object; stderr car
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,80 +13,10 @@ try:
     import click
 
     import zaponnx
-    from zaponnx import tables
+    from zaponnx import options, tables
     from zaponnx.commands import Command, Flow
 except KeyboardInterrupt:  # later, the commands see to it
     raise SystemExit(130) from None
-
-
-def _integers(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
-    try:
-        return None if value is None else tuple(map(int, value.split(",")))
-    except ValueError as error:
-        raise click.BadParameter(f"'{value}' is no list of integers such as 1,2", ctx, param) from error
-
-
-def _shapes(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[str, tuple[int, ...] | None]:
-    shapes = {}
-    for value in values:
-        name, _, shape = value.rpartition(":")
-        if not name or not shape:
-            raise click.BadParameter(f"'{value}' is no input's name and shape such as x:1,3,224,224", ctx, param)
-        shapes[name] = _integers(ctx, param, shape)
-    return shapes
-
-
-def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
-    return None if value is None else value.split(",")
-
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_COUNT = click.IntRange(min=1)
-_SPECS = "digits, images:DIR, npz:PATH, test-data:DIR, py:FILE.py:function or random."
-
-_output = click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="File to write.")
-_data = click.option("--data", metavar="SPEC", required=True, help=_SPECS)
-_samples = click.option("--samples", type=_COUNT, help="Use at most this many samples.")
-_batch_size = click.option("--batch-size", type=_COUNT, default=128, show_default=True, help="Samples per run.")
-_preprocess = click.option(
-    "--preprocess",
-    metavar="NAME",
-    help="What is done to images: imagenet, none, MEAN/STD, torchvision:WEIGHTS, or auto for the model's weights.",
-)
-_workers = click.option(
-    "--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes that decode images."
-)
-_seed = click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all that is random."
-)
-_providers = click.option(
-    "--providers", callback=_names, metavar="NAME,...", help="ONNX Runtime's providers by precedence, as in cuda,cpu."
-)
-
-
-def _operating_point(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that choose an operating point."""
-    options = [
-        click.option("--epsilon", type=float, help="Budget: a limit for the sum of the layers' measured errors."),
-        click.option(
-            "--mac-saving", type=float, help="Goal: the share of the calibrated layers' MACs to save, from 0 to 1."
-        ),
-        click.option(
-            "--layout",
-            type=click.Choice(["auto", "nchw"]),
-            default="auto",
-            show_default=True,
-            help="auto: ZapConvs exchange activations in NHWC where that saves conversions; nchw: none does.",
-        ),
-        click.option("--tune", is_flag=True, help="Measure whether each layer should skip, compute all or stay dense."),
-        click.option("--data", metavar="SPEC", help=f"To tune with: {_SPECS}"),
-        click.option("--batch-size", type=_COUNT, help="Samples per run when tuning; 1 if not given."),
-        _preprocess,
-        click.option("--threads", type=_COUNT, help="Threads to tune for; all cores if not given."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @click.group(cls=Flow, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -98,37 +27,40 @@ def main() -> None:
 
 @main.command("export", cls=Command, show=tables.export, progress=True)
 @click.argument("source")
-@_output
+@options.output
 @click.option("--weights", metavar="FILE|DEFAULT", help="A state dict to load, or torchvision's default weights.")
 @click.option(
-    "--input-shape", callback=_integers, metavar="N,...", help="Shape of the input with its batch, as in 1,3,224,224."
+    "--input-shape",
+    callback=options.integers,
+    metavar="N,...",
+    help="Shape of the input with its batch, as in 1,3,224,224.",
 )
-@click.option("--opset", type=_COUNT, help="ONNX opset version.")
+@click.option("--opset", type=options.COUNT, help="ONNX opset version.")
 @click.option("--static-batch", is_flag=True, help="Fix the batch size to the input shape's.")
-@_seed
-def export_command(**options: Any) -> Any:
+@options.seed
+def export_command(**arguments: Any) -> Any:
     """Export a PyTorch network to ONNX.
 
     SOURCE is digits (trains a small network on handwritten digits), a torchvision name, or package.module:factory.
     """
-    return zaponnx.export(**options)
+    return zaponnx.export(**arguments)
 
 
 @main.command("calibrate", cls=Command, show=tables.calibrate, progress=True, shared=True)
-@click.argument("model", type=_FILE)
-@_data
-@_output
+@click.argument("model", type=options.FILE)
+@options.data
+@options.output
 @click.option("--pattern", default="B", show_default=True, help="A, B, C, D or a tile's rows, as in 10/01.")
-@_samples
-@click.option("--epochs", type=_COUNT, help="Passes over the data; the preset's if not given.")
-@_batch_size
+@options.samples
+@click.option("--epochs", type=options.COUNT, help="Passes over the data; the preset's if not given.")
+@options.batch_size
 @click.option("--include", metavar="RE", multiple=True, help="Only nodes whose name matches.")
 @click.option("--exclude", metavar="RE", multiple=True, help="No nodes whose name matches.")
 @click.option("--include-first", is_flag=True, help="Predict the network's first convolution, too.")
-@_preprocess
-@_workers
-@_providers
-@_seed
+@options.preprocess
+@options.workers
+@options.providers
+@options.seed
 @click.option(
     "--preset",
     type=click.Choice(["quick", "default"]),
@@ -143,24 +75,24 @@ def export_command(**options: Any) -> Any:
     show_default=True,
     help="default: the loss counts missed values, the learning rate falls; paper: as published.",
 )
-def calibrate_command(**options: Any) -> Any:
+def calibrate_command(**arguments: Any) -> Any:
     """Train predictors and measure what thresholds cost and save."""
-    return zaponnx.calibrate(**options)
+    return zaponnx.calibrate(**arguments)
 
 
 @main.command("analyze", cls=Command, show=tables.analyze)
-@click.argument("calibration", type=_FILE)
+@click.argument("calibration", type=options.FILE)
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="Directory to write."
 )
-def analyze_command(**options: Any) -> Any:
+def analyze_command(**arguments: Any) -> Any:
     """Show how well each layer's predictor tells zeros."""
-    return zaponnx.analyze(**options)
+    return zaponnx.analyze(**arguments)
 
 
 @main.command("fit", cls=Command, show=tables.fit)
-@click.argument("calibration", type=_FILE)
-@_output
+@click.argument("calibration", type=options.FILE)
+@options.output
 @click.option(
     "--method",
     type=click.Choice(["exact", "sigmoid"]),
@@ -178,114 +110,119 @@ def analyze_command(**options: Any) -> Any:
     type=click.Choice(["channel", "layer"]),
     help="A threshold for each output channel, or one per layer.  [default: channel; layer for sigmoid]",
 )
-def fit_command(**options: Any) -> Any:
+def fit_command(**arguments: Any) -> Any:
     """Find the best thresholds for a whole range of budgets."""
-    return zaponnx.fit(**options)
+    return zaponnx.fit(**arguments)
 
 
 @main.command("adopt", cls=Command, show=tables.fit)
-@click.argument("calibration", type=_FILE)
-@click.argument("thresholds", type=_FILE)
-@_output
-def adopt_command(**options: Any) -> Any:
+@click.argument("calibration", type=options.FILE)
+@click.argument("thresholds", type=options.FILE)
+@options.output
+def adopt_command(**arguments: Any) -> Any:
     """Take thresholds from a published dictionary."""
-    return zaponnx.adopt(**options)
+    return zaponnx.adopt(**arguments)
 
 
 @main.command("convert", cls=Command, show=tables.convert, progress=True)
-@click.argument("model", type=_FILE)
-@click.option("--calibration", type=_FILE, required=True, help="What calibrate wrote.")
-@click.option("--fit", type=_FILE, required=True, help="What fit wrote.")
-@_output
-@_operating_point
-def convert_command(**options: Any) -> Any:
+@click.argument("model", type=options.FILE)
+@click.option("--calibration", type=options.FILE, required=True, help="What calibrate wrote.")
+@click.option("--fit", type=options.FILE, required=True, help="What fit wrote.")
+@options.output
+@options.operating_point
+def convert_command(**arguments: Any) -> Any:
     """Write the model with its predictors at one operating point."""
-    return zaponnx.convert(**options)
+    return zaponnx.convert(**arguments)
 
 
 @main.command("finetune", cls=Command, show=tables.finetune, progress=True)
-@click.argument("model", type=_FILE)
-@_data
-@_output
+@click.argument("model", type=options.FILE)
+@options.data
+@options.output
 @click.option("--preset", metavar="NAME", help="A published operating point's settings, as paper:resnet18-D.")
 @click.option("--epochs", type=click.IntRange(min=0), help="Passes over the data; 5 if not given, or the preset's 1.")
 @click.option("--lr", type=float, help="Learning rate; 0.001 if not given, or the preset's.")
 @click.option("--weight-decay", type=float, help="0.0001 if not given, or the preset's.")
 @click.option("--momentum", type=float, default=0.9, show_default=True, help="Of the descent.")
-@click.option("--batch-size", type=_COUNT, help="Samples per step; 64 if not given, or the preset's.")
+@click.option("--batch-size", type=options.COUNT, help="Samples per step; 64 if not given, or the preset's.")
 @click.option(
     "--loss", type=click.Choice(["labels", "distill"]), help="Follow the labels, if there are any, or the dense model."
 )
 @click.option("--reestimate/--no-reestimate", default=True, help="Re-estimate batch norms' statistics first; it does.")
-@_samples
-@_preprocess
-@_workers
+@options.samples
+@options.preprocess
+@options.workers
 @click.option("--split", default="train", show_default=True, help="Of data that have splits.")
 @click.option("--device", default="cpu", show_default=True, help="Torch's device, as in cuda.")
-@_seed
-def finetune_command(**options: Any) -> Any:
+@options.seed
+def finetune_command(**arguments: Any) -> Any:
     """Train a converted model's weights with its predictors on."""
-    return zaponnx.finetune(**options)
+    return zaponnx.finetune(**arguments)
 
 
 @main.command("retune", cls=Command, show=tables.convert, progress=True)
-@click.argument("model", type=_FILE)
-@_output
-@_operating_point
-def retune_command(**options: Any) -> Any:
+@click.argument("model", type=options.FILE)
+@options.output
+@options.operating_point
+def retune_command(**arguments: Any) -> Any:
     """Write a converted model at another operating point."""
-    return zaponnx.retune(**options)
+    return zaponnx.retune(**arguments)
 
 
 @main.command("strip", cls=Command, show=tables.strip)
-@click.argument("model", type=_FILE)
-@_output
-def strip_command(**options: Any) -> Any:
+@click.argument("model", type=options.FILE)
+@options.output
+def strip_command(**arguments: Any) -> Any:
     """Write the dense model that a converted one came from."""
-    return zaponnx.strip(**options)
+    return zaponnx.strip(**arguments)
 
 
 @main.command("eval", cls=Command, show=tables.evaluate, progress=True, shared=True)
-@click.argument("models", metavar="MODEL...", type=_FILE, nargs=-1, required=True)
-@_data
-@_samples
-@_batch_size
-@_preprocess
-@_workers
-@_providers
+@click.argument("models", metavar="MODEL...", type=options.FILE, nargs=-1, required=True)
+@options.data
+@options.samples
+@options.batch_size
+@options.preprocess
+@options.workers
+@options.providers
 @click.option("--portable", is_flag=True, help="Run without the native library, by the operators' function bodies.")
-def eval_command(**options: Any) -> Any:
+def eval_command(**arguments: Any) -> Any:
     """Measure accuracy and MACs saved; the first is the baseline."""
-    return zaponnx.eval(**options)
+    return zaponnx.eval(**arguments)
 
 
 @main.command("bench", cls=Command, show=tables.bench, progress=True)
-@click.argument("model", type=_FILE)
-@click.option("--baseline", type=_FILE, required=True, help="The dense model.")
+@click.argument("model", type=options.FILE)
+@click.option("--baseline", type=options.FILE, required=True, help="The dense model.")
 @click.option(
-    "--threads", callback=_integers, metavar="N,...", default="1,2", show_default=True, help="Numbers of threads."
+    "--threads",
+    callback=options.integers,
+    metavar="N,...",
+    default="1,2",
+    show_default=True,
+    help="Numbers of threads.",
 )
-@click.option("--iterations", type=_COUNT, default=100, show_default=True, help="Timed inferences.")
+@click.option("--iterations", type=options.COUNT, default=100, show_default=True, help="Timed inferences.")
 @click.option("--warmup", type=click.IntRange(min=0), default=10, show_default=True, help="Inferences before those.")
 @click.option(
     "--input-shapes",
-    callback=_shapes,
+    callback=options.shapes,
     metavar="NAME:N,...",
     multiple=True,
     help="An input's shape, where it is dynamic.",
 )
-@_providers
-@_seed
-def bench_command(**options: Any) -> Any:
+@options.providers
+@options.seed
+def bench_command(**arguments: Any) -> Any:
     """Time a model against its baseline on random input."""
-    return zaponnx.bench(**options)
+    return zaponnx.bench(**arguments)
 
 
 @main.command("inspect", cls=Command, show=tables.inspect)
-@click.argument("model", type=_FILE)
-def inspect_command(**options: Any) -> Any:
+@click.argument("model", type=options.FILE)
+def inspect_command(**arguments: Any) -> Any:
     """List the layers that can be predicted, and why others cannot."""
-    return zaponnx.inspect(**options)
+    return zaponnx.inspect(**arguments)
 
 
 @main.command("selfcheck", cls=Command, show=tables.selfcheck)
@@ -303,10 +240,10 @@ def selfcheck_command() -> Any:
     show_default=True,
     help="Directory to write.",
 )
-@_seed
-def demo_command(**options: Any) -> Any:
+@options.seed
+def demo_command(**arguments: Any) -> Any:
     """Run all of it on real images of handwritten digits."""
-    return zaponnx.demo(**options)
+    return zaponnx.demo(**arguments)
 
 
 @main.command("reproduce", cls=Command, show=tables.reproduce, progress=True)
@@ -322,12 +259,12 @@ def demo_command(**options: Any) -> Any:
     show_default=True,
     help="DEFAULT: torchvision's, which it downloads; random: to try the command.",
 )
-@_samples
-@click.option("--input-size", type=_COUNT, default=224, show_default=True, help="Height and width of the input.")
-@_workers
-@_providers
+@options.samples
+@click.option("--input-size", type=options.COUNT, default=224, show_default=True, help="Height and width of the input.")
+@options.workers
+@options.providers
 @click.option("--device", default="cpu", show_default=True, help="Torch's device for fine-tuning, as in cuda.")
-@_seed
-def reproduce_command(**options: Any) -> Any:
+@options.seed
+def reproduce_command(**arguments: Any) -> Any:
     """Measure the published operating points on ImageNet."""
-    return zaponnx.reproduce(**options)
+    return zaponnx.reproduce(**arguments)

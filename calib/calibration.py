@@ -27,7 +27,7 @@ from zaponnx.calib.selection import selected_sites
 from zaponnx.calib.sharing import HOLD_OUT, Plan
 from zaponnx.calib.training import PredictorTrainer
 from zaponnx.errors import InvalidArgument, on_behalf_of
-from zaponnx.files import check_output
+from zaponnx.files import check_output, files_of_data
 from zaponnx.models import external_files, load_model, model_sha256
 from zaponnx.patterns import Pattern
 from zaponnx.progress import Progress, silent
@@ -106,9 +106,7 @@ def calibrate(
     if training not in TRAININGS:
         remedy = f"use one of {', '.join(TRAININGS)}"
         raise InvalidArgument("calibrate", f"unknown training '{training}'", remedy=remedy)
-    argument = data.partition(":")[2]  # a file, or a script's file and its function
-    inputs = [model, *external_files(model, "calibrate"), Path(argument), Path(argument.rpartition(":")[0])]
-    check_output(output, "calibrate", inputs)
+    check_output(output, "calibrate", [model, *external_files(model, "calibrate"), *files_of_data(data)])
     tile = Pattern.parse(pattern)
     dense = load_model(model, "calibrate")
     with on_behalf_of("calibrate", str(model)):

@@ -8,6 +8,7 @@ is its divergence by its squared error.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from zaponnx.calib.exact import LagrangianPath
 from zaponnx.calib.hulls import hulls
 from zaponnx.calib.sharing import Plan
 from zaponnx.calibrated_sites import calibrated_sites
+from zaponnx.errors import DataError
 from zaponnx.graph.passes import to_dense, to_zap_convs
 from zaponnx.graph.rewriting import Replacement
 from zaponnx.progress import Progress
@@ -36,6 +38,8 @@ _ERROR = 0.2  # about what a layer loses where a classifier loses a percentage p
 _LEAST_WEIGHT = 0.05  # of the mean: less is noise
 _RUN = 16  # samples at a time
 
+_log = logging.getLogger("zaponnx.calibrate")
+
 Array = npt.NDArray[np.float64]
 
 
@@ -47,7 +51,7 @@ def with_weights(
     progress: Progress,
     where: Path,
 ) -> Calibration:
-    """The calibration with its sites' weights.
+    """The calibration with its sites' weights; as it was, with a warning, if the model's output is not finite.
 
     Args:
         calibration: Of the model.
@@ -59,8 +63,28 @@ def with_weights(
 
     Raises:
         ModelError: The model cannot be upgraded or run.
-        DataError: An output is infinite or not a number.
     """
+    try:
+        weights = _weights(calibration, model, batches, providers, progress, where)
+    except DataError:  # the output may be that on purpose: the logarithm of a zero
+        _log.warning("the errors of all layers count alike: the model's output has NaN or infinite values")
+        return calibration
+    mean = float(np.mean(list(weights.values())))
+    if not mean > 0:
+        return calibration  # whatever is lost, the outputs stay as they are
+    weighted = (replace(site, weight=max(weights[site.output] / mean, _LEAST_WEIGHT)) for site in calibration.sites)
+    return replace(calibration, sites=tuple(weighted))
+
+
+def _weights(
+    calibration: Calibration,
+    model: onnx.ModelProto,
+    batches: Sequence[Batch],
+    providers: Sequence[Provider] | None,
+    progress: Progress,
+    where: Path,
+) -> dict[str, float]:
+    """By the sites' outputs, how far the model's outputs move for what error; arguments as in `with_weights`."""
     dense, _ = to_dense(model, lambda each: [match for match, _ in calibrated_sites(each, calibration, where)[0]])
     sites, _ = calibrated_sites(dense, calibration, where)
     reference = _outputs(dense, batches, providers, where)
@@ -76,11 +100,7 @@ def with_weights(
         moved = divergence(reference, _outputs(converted, batches, providers, where))
         weights[match.output] = moved / point.error**2 if point.error else 0.0
         progress("measuring what the layers' errors do", len(weights), len(sites))
-    mean = float(np.mean(list(weights.values())))
-    if not mean > 0:
-        return calibration  # whatever is lost, the outputs stay as they are
-    weighted = (replace(site, weight=max(weights[site.output] / mean, _LEAST_WEIGHT)) for site in calibration.sites)
-    return replace(calibration, sites=tuple(weighted))
+    return weights
 
 
 def held_out(source: DataSource, block_size: int, plan: Plan) -> list[Batch]:

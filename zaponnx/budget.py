@@ -14,7 +14,7 @@ class Budget:
     """Either a limit for the error or a goal for the saving.
 
     Attributes:
-        epsilon: The limit for the sum of the sites' errors, as measured in calibration.
+        epsilon: The limit for the error of an operating point, as fit adds it up (see `zaponnx.calib.exact`).
         mac_saving: The share of the calibrated sites' MACs to save, 0 to 1.
 
     Raises:

@@ -29,6 +29,12 @@ def check_output(path: Path, phase: str, inputs: Iterable[Path] = ()) -> None:
         raise InvalidArgument(phase, "the output is also an input", where=str(path), remedy="give another output")
 
 
+def files_of_data(spec: str) -> list[Path]:
+    """The paths that a data SPEC may read, for `check_output`: its file, or a script's before the function."""
+    argument = spec.partition(":")[2]
+    return [Path(argument), Path(argument.rpartition(":")[0])]
+
+
 @contextmanager
 def writing(path: Path, phase: str) -> Iterator[None]:
     """Turns the system's errors in the block into one that names the file that the user asked for.

@@ -12,6 +12,7 @@ from zaponnx.carried import carried_metadata
 from zaponnx.conversion_report import ConversionReport, ConvertedSite
 from zaponnx.dense_model import DenseModel
 from zaponnx.errors import InvalidArgument
+from zaponnx.files import files_of_data
 from zaponnx.graph.converted import write_metadata
 from zaponnx.graph.originals import originals
 from zaponnx.graph.site import Refusal
@@ -68,9 +69,8 @@ class Request:
 
     @property
     def files(self) -> list[Path]:
-        """The files that the data may be in: a file, or a script's file before its function."""
-        argument = self.tuning.data.partition(":")[2] if self.tuning else ""
-        return [Path(argument), Path(argument.rpartition(":")[0])]
+        """The files that the data may be in."""
+        return files_of_data(self.tuning.data) if self.tuning else []
 
 
 def write_operating_point(

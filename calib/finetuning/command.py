@@ -20,6 +20,7 @@ from zaponnx.calib.finetuning.training import Descent, train
 from zaponnx.calib.finetuning.writing import put_weights, record
 from zaponnx.calib.paper.points import PaperPoint, paper_point
 from zaponnx.errors import InvalidArgument, ModelError, RuntimeUnavailable, on_behalf_of
+from zaponnx.files import files_of_data
 from zaponnx.graph.converted import zap_convs
 from zaponnx.models import check_model_output, external_files, first_line, load_model, model_sha256, staged_model
 from zaponnx.progress import Progress, silent
@@ -102,10 +103,8 @@ def finetune(
     descent = _descent(point, epochs, lr, weight_decay, momentum)
     if batch_size is None:
         batch_size = _BATCH_SIZE if point is None else point.batch_size
-    argument = data.partition(":")[2]  # a file, or a script's file and its function
     external = external_files(model, "finetune")
-    inputs = [model, *external, Path(argument), Path(argument.rpartition(":")[0])]
-    check_model_output(output, "finetune", inputs)
+    check_model_output(output, "finetune", [model, *external, *files_of_data(data)])
     proto = load_model(model, "finetune")
     source = open_data(
         data,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -97,3 +98,8 @@ def test_the_samples_are_the_first_that_are_held_out(model: onnx.ModelProto, tmp
     found = np.concatenate([batch.inputs["input"][:, 0, 0, 0] for batch in batches])
     np.testing.assert_array_equal(found, np.arange(64) * 4 + 3)
     assert max(batch.size for batch in batches) <= 16
+
+
+def test_outputs_that_are_not_finite_weigh_nothing(weigh: Weigh, caplog: pytest.LogCaptureFixture) -> None:
+    assert weigh(math.inf, 1.0) == [1.0, 1.0]
+    assert "the model's output has NaN or infinite values" in caplog.text
