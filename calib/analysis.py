@@ -18,6 +18,7 @@ from zaponnx.artifacts import Calibration, Floats, SiteCalibration
 from zaponnx.calib.curves import Doubles, layer_curve
 from zaponnx.calib.sigmoid import SAMPLED, SmoothCurve, smooth_curve
 from zaponnx.errors import ArtifactError
+from zaponnx.patterns import Pattern
 
 _SHOWN_ERROR = 0.01
 
@@ -28,6 +29,7 @@ class SiteAnalysis:
 
     Attributes:
         name, output: The site's.
+        pattern: The SPEC of its pattern.
         thresholds: float64 (T,).
         true_zeros: float64 (T,), the share of the zeros that are predicted zero; from 0 to 1.
         false_zeros: float64 (T,), the share of the other outputs that are.
@@ -41,6 +43,7 @@ class SiteAnalysis:
 
     name: str
     output: str
+    pattern: str
     thresholds: Doubles
     true_zeros: Doubles
     false_zeros: Doubles
@@ -75,6 +78,7 @@ class SiteAnalysis:
         return {
             "name": self.name,
             "output": self.output,
+            "pattern": self.pattern,
             "zeros": self.zeros,
             "area": self.area,
             "rates": sampled,
@@ -89,7 +93,7 @@ class Analysis:
 
     Attributes:
         model_sha256: The model.
-        pattern: Its pattern's SPEC.
+        pattern: The SPECs of its sites' patterns.
         sites: In the model's order.
         files: What was written.
     """
@@ -115,11 +119,13 @@ def analysis(calibration: Calibration) -> Analysis:
     Raises:
         ArtifactError: It has no magnitudes: it is not from a file.
     """
-    sites: Sequence[SiteAnalysis] = [_site(site, calibration.edges) for site in calibration.sites]
-    return Analysis(calibration.model_sha256, calibration.pattern.spec, tuple(sites))
+    sites: Sequence[SiteAnalysis] = [
+        _site(site, calibration.edges, calibration.pattern_of(site)) for site in calibration.sites
+    ]
+    return Analysis(calibration.model_sha256, calibration.patterns, tuple(sites))
 
 
-def _site(site: SiteCalibration, edges: Floats) -> SiteAnalysis:
+def _site(site: SiteCalibration, edges: Floats, pattern: Pattern) -> SiteAnalysis:
     if site.magnitudes is None:
         raise ArtifactError("analyze", "the magnitudes are missing", where=site.name, remedy="give calibrate's file")
     curve = layer_curve(site, edges)
@@ -128,6 +134,7 @@ def _site(site: SiteCalibration, edges: Floats) -> SiteAnalysis:
     return SiteAnalysis(
         name=site.name,
         output=site.output,
+        pattern=pattern.spec,
         thresholds=curve.thresholds,
         true_zeros=zeros / max(zeros[-1], 1),
         false_zeros=others / max(others[-1], 1),
