@@ -18,7 +18,6 @@ from zaponnx.artifacts import Calibration, Floats, SiteCalibration
 from zaponnx.calib.curves import Doubles, layer_curve
 from zaponnx.calib.sigmoid import SAMPLED, SmoothCurve, smooth_curve
 from zaponnx.errors import ArtifactError
-from zaponnx.patterns import Pattern
 
 _SHOWN_ERROR = 0.01
 
@@ -29,7 +28,6 @@ class SiteAnalysis:
 
     Attributes:
         name, output: The site's.
-        pattern: The SPEC of its pattern.
         thresholds: float64 (T,).
         true_zeros: float64 (T,), the share of the zeros that are predicted zero; from 0 to 1.
         false_zeros: float64 (T,), the share of the other outputs that are.
@@ -43,7 +41,6 @@ class SiteAnalysis:
 
     name: str
     output: str
-    pattern: str
     thresholds: Doubles
     true_zeros: Doubles
     false_zeros: Doubles
@@ -78,7 +75,6 @@ class SiteAnalysis:
         return {
             "name": self.name,
             "output": self.output,
-            "pattern": self.pattern,
             "zeros": self.zeros,
             "area": self.area,
             "rates": sampled,
@@ -93,7 +89,7 @@ class Analysis:
 
     Attributes:
         model_sha256: The model.
-        pattern: The SPECs of its sites' patterns.
+        pattern: Its pattern's SPEC.
         sites: In the model's order.
         files: What was written.
     """
@@ -119,13 +115,11 @@ def analysis(calibration: Calibration) -> Analysis:
     Raises:
         ArtifactError: It has no magnitudes: it is not from a file.
     """
-    sites: Sequence[SiteAnalysis] = [
-        _site(site, calibration.edges, calibration.pattern_of(site)) for site in calibration.sites
-    ]
-    return Analysis(calibration.model_sha256, calibration.patterns, tuple(sites))
+    sites: Sequence[SiteAnalysis] = [_site(site, calibration.edges) for site in calibration.sites]
+    return Analysis(calibration.model_sha256, calibration.pattern.spec, tuple(sites))
 
 
-def _site(site: SiteCalibration, edges: Floats, pattern: Pattern) -> SiteAnalysis:
+def _site(site: SiteCalibration, edges: Floats) -> SiteAnalysis:
     if site.magnitudes is None:
         raise ArtifactError("analyze", "the magnitudes are missing", where=site.name, remedy="give calibrate's file")
     curve = layer_curve(site, edges)
@@ -134,7 +128,6 @@ def _site(site: SiteCalibration, edges: Floats, pattern: Pattern) -> SiteAnalysi
     return SiteAnalysis(
         name=site.name,
         output=site.output,
-        pattern=pattern.spec,
         thresholds=curve.thresholds,
         true_zeros=zeros / max(zeros[-1], 1),
         false_zeros=others / max(others[-1], 1),

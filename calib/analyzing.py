@@ -63,10 +63,10 @@ def analyze(calibration: Path | str, output: Path | str) -> Analysis:
 
 def _layers(found: Analysis) -> Rows:
     sigmoids = [f"{curve} {letter}" for curve in ("error", "macs") for letter in "abcd"]
-    yield "layer", "output", "pattern", "zeros", "area", *sigmoids, "why no sigmoids"
+    yield "layer", "output", "zeros", "area", *sigmoids, "why no sigmoids"
     for site in found.sites:
         coefficients = [value for name in ("error", "macs") for value in site.smooth.coefficients.get(name, [""] * 4)]
-        yield site.name, site.output, site.pattern, site.zeros, site.area, *coefficients, site.smooth.reason
+        yield site.name, site.output, site.zeros, site.area, *coefficients, site.smooth.reason
 
 
 def _rates(found: Analysis) -> Rows:

@@ -23,7 +23,6 @@ from zaponnx.calib.histograms import Histograms, bin_edges
 from zaponnx.calib.losses import TRAININGS
 from zaponnx.calib.output_errors import held_out, with_weights
 from zaponnx.calib.passes import Passes
-from zaponnx.calib.pattern_choice import with_best_patterns
 from zaponnx.calib.selection import selected_sites
 from zaponnx.calib.sharing import HOLD_OUT, Plan
 from zaponnx.calib.training import PredictorTrainer
@@ -54,7 +53,7 @@ def calibrate(
     data: str,
     output: Path | str,
     *,
-    pattern: str = "B,D",
+    pattern: str = "B",
     samples: int | None = None,
     epochs: int | None = None,
     batch_size: int = 128,
@@ -78,8 +77,7 @@ def calibrate(
         model: The dense ONNX model.
         data: A data SPEC, see `zaponnx.calib.data`.
         output: The calibration file to write.
-        pattern: The computation pattern: A, B, C, D or rows such as 10/01; or several, separated by commas, of which
-            each site gets the one that saves most of it, see `zaponnx.calib.pattern_choice`.
+        pattern: The computation pattern: A, B, C, D or rows such as 10/01.
         samples: Use at most so many samples; the preset's if None.
         epochs: Passes over the data; the preset's if None.
         batch_size: Samples per optimiser step, as in the method. Where a pass has too few samples for 32 such steps,
@@ -109,7 +107,7 @@ def calibrate(
         remedy = f"use one of {', '.join(TRAININGS)}"
         raise InvalidArgument("calibrate", f"unknown training '{training}'", remedy=remedy)
     check_output(output, "calibrate", [model, *external_files(model, "calibrate"), *files_of_data(data)])
-    tiles = list(dict.fromkeys(map(Pattern.parse, pattern.split(","))))
+    tile = Pattern.parse(pattern)
     dense = load_model(model, "calibrate")
     with on_behalf_of("calibrate", str(model)):
         sites = selected_sites(dense, include, exclude, include_first)
@@ -141,37 +139,31 @@ def calibrate(
     sha256 = model_sha256(model, "calibrate")
     device = torch_device(providers)
     channels = [site.channels for site in sites]
-    trainers = [
-        PredictorTrainer(channels, tile, seed, step_samples, group, training=TRAININGS[training], device=device)
-        for tile in tiles
-    ]
-    histograms = [Histograms(sites, tile, group, device) for tile in tiles]
+    trainer = PredictorTrainer(channels, tile, seed, step_samples, group, training=TRAININGS[training], device=device)
+    histograms = Histograms(sites, tile, group, device)
     bound_to = {
         **settings,
         "model_sha256": sha256,
-        "pattern": ",".join(tile.spec for tile in tiles),
+        "pattern": tile.spec,
         "sites": [site.output for site in sites],
         "length": source.length,
         "providers": repr(providers),
     }
-    states = {f"trainer {tile.spec}": trainer for tile, trainer in zip(tiles, trainers, strict=True)}
-    states |= {f"histograms {tile.spec}": each for tile, each in zip(tiles, histograms, strict=True)}
-    checkpoint = Checkpoint(output, bound_to, states, group)
+    checkpoint = Checkpoint(output, bound_to, {"trainer": trainer, "histograms": histograms}, group)
     plan = Plan(seed, step_samples, group.rank, group.size)
     capture = Capture(dense, sites, providers=providers, where=str(model))
     passes = Passes(capture, source, batch_size, plan, checkpoint, progress)
-    measured = _trained_and_measured(passes, checkpoint.place.number, epochs, trainers, histograms)
-    chosen = with_best_patterns(tiles, measured, bin_edges())
+    measured = _trained_and_measured(passes, checkpoint.place.number, epochs, trainer, histograms)
     calibration = Calibration(
         model_sha256=sha256,
-        pattern=tiles[0],
+        pattern=tile,
         edges=bin_edges(),
-        sites=chosen,
-        settings={"samples": passes.samples, "samples_measured": chosen[0].samples, **settings},
+        sites=measured,
+        settings={"samples": passes.samples, "samples_measured": measured[0].samples, **settings},
     )
     if group.rank == 0:  # which alone measures what few samples suffice for
-        batches = held_out(source, batch_size, Plan(seed, step_samples))
-        calibration = with_weights(calibration, dense, batches, providers, progress, model)
+        chosen = held_out(source, batch_size, Plan(seed, step_samples))
+        calibration = with_weights(calibration, dense, chosen, providers, progress, model)
         save_calibration(calibration, output)
     checkpoint.discard()
     return calibration
@@ -188,22 +180,18 @@ def _amount_of_work(preset: str, epochs: int | None, samples: int | None) -> tup
 
 
 def _trained_and_measured(
-    passes: Passes, first: int, epochs: int, trainers: Sequence[PredictorTrainer], histograms: Sequence[Histograms]
-) -> list[tuple[SiteCalibration, ...]]:
-    """Trains each pattern's predictors in passes 0 to `epochs` - 1, of which some are done, and measures them."""
+    passes: Passes, first: int, epochs: int, trainer: PredictorTrainer, histograms: Histograms
+) -> tuple[SiteCalibration, ...]:
+    """Trains the predictors in passes 0 to `epochs` - 1, of which those before `first` are done, and measures them."""
     for epoch in range(first, epochs):
-        for trainer in trainers:
-            trainer.start_pass(epoch, epochs)
+        trainer.start_pass(epoch, epochs)
         for part in passes.training(epoch, f"training the predictors, epoch {epoch + 1}/{epochs}"):
-            for trainer in trainers:
-                trainer.add(part.outputs, part.count)
-        for trainer in trainers:
-            trainer.step()
-    predictors = [trainer.predictors() for trainer in trainers]
+            trainer.add(part.outputs, part.count)
+        trainer.step()
+    predictors = trainer.predictors()
     for part in passes.measuring(epochs, "measuring the curves"):
-        for each, its_predictors in zip(histograms, predictors, strict=True):
-            each.add(part.outputs, its_predictors)
-    return [each.result(its_predictors) for each, its_predictors in zip(histograms, predictors, strict=True)]
+        histograms.add(part.outputs, predictors)
+    return histograms.result(predictors)
 
 
 def _step_samples(length: int | None, batch_size: int) -> int:

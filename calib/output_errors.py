@@ -95,8 +95,8 @@ def _weights(
         point = LagrangianPath(found, "sum", others).point(_ERROR)
         converted = onnx.ModelProto()
         converted.CopyFrom(dense)
-        thresholds, pattern = point.thresholds[match.output], calibration.pattern_of(site)
-        to_zap_convs(converted, [Replacement(match, site.predictor, thresholds, pattern)], "auto")
+        replacement = Replacement(match, site.predictor, point.thresholds[match.output], calibration.pattern)
+        to_zap_convs(converted, [replacement], "auto")
         moved = divergence(reference, _outputs(converted, batches, providers, where))
         weights[match.output] = moved / point.error**2 if point.error else 0.0
         progress("measuring what the layers' errors do", len(weights), len(sites))

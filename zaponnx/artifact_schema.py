@@ -49,11 +49,7 @@ def calibration_parts(calibration: Calibration) -> tuple[dict[str, Any], Arrays]
         "model_sha256": calibration.model_sha256,
         "pattern": calibration.pattern.spec,
         "settings": dict(calibration.settings),
-        "sites": [
-            {name: getattr(site, name) for name in _SITE_SCALARS}
-            | ({"pattern": site.pattern.spec} if site.pattern else {})
-            for site in calibration.sites
-        ],
+        "sites": [{name: getattr(site, name) for name in _SITE_SCALARS} for site in calibration.sites],
     }
     # safetensors writes an array's memory as it lies, whatever its strides.
     return header, {name: np.ascontiguousarray(array) for name, array in arrays.items()}
@@ -85,7 +81,10 @@ def calibration_of(fields: Fields, arrays: Arrays, *, histograms: bool = True) -
     """
     _check_version(fields, CALIBRATION_VERSION)
     model_sha256 = _sha256(fields, "model_sha256")
-    pattern = _pattern(fields)
+    try:
+        pattern = Pattern.parse(fields.text("pattern"))
+    except InvalidArgument as error:
+        fields.refuse("pattern", f"is none: {error.problem}")
     settings = fields.object("settings").rest()
     edges = _array(fields, arrays, "edges", np.float32, None)
     if edges.size == 0 or np.any(edges[1:] <= edges[:-1]):
@@ -125,7 +124,6 @@ def _site(fields: Fields, arrays: Arrays, prefix: str, edges: int, histograms: b
         samples=fields.integer("samples"),
         magnitudes=magnitudes,
         weight=fields.number("weight", low=_LEAST_WEIGHT) if "weight" in fields.names() else 1.0,
-        pattern=_pattern(fields) if "pattern" in fields.names() else None,
     )
     fields.done()
     if np.any(counts < 0) or counts.sum(dtype=np.float64) > site.outputs:
@@ -138,13 +136,6 @@ def _site(fields: Fields, arrays: Arrays, prefix: str, edges: int, histograms: b
     if np.any(values < 0) or histogram_value > site.total_value * (1 + 1e-6):
         fields.refuse("total_value", "is smaller than its histogram's sum")
     return site
-
-
-def _pattern(fields: Fields) -> Pattern:
-    try:
-        return Pattern.parse(fields.text("pattern"))
-    except InvalidArgument as error:
-        fields.refuse("pattern", f"is none: {error.problem}")
 
 
 def _array(

@@ -72,7 +72,6 @@ class SiteCalibration:
             predicted value. None in a converted model, which does not carry them.
         weight: What the square of its error costs the model's outputs, in relation to the mean of all sites; 1 where
             that was not measured.
-        pattern: Its computation pattern; None if that is the calibration's.
     """
 
     name: str
@@ -87,7 +86,6 @@ class SiteCalibration:
     samples: int
     magnitudes: npt.NDArray[np.int64] | None = None
     weight: float = 1.0
-    pattern: Pattern | None = None
 
     @property
     def macs(self) -> float:
@@ -101,7 +99,7 @@ class Calibration:
 
     Attributes:
         model_sha256: The model that it belongs to.
-        pattern: The computation pattern of all sites that have none of their own.
+        pattern: The computation pattern of all sites.
         edges: float32 (B,), ascending; the histograms' bin edges and the candidate thresholds.
         sites: In the model's order.
         settings: How it was made (seed, epochs, data, versions, ...), for provenance only.
@@ -113,25 +111,13 @@ class Calibration:
     sites: tuple[SiteCalibration, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def pattern_of(self, site: SiteCalibration) -> Pattern:
-        """The computation pattern of one of the sites."""
-        return site.pattern or self.pattern
-
-    @property
-    def patterns(self) -> str:
-        """The SPECs of all sites' patterns, separated by commas, in the order of the sites."""
-        return ",".join(dict.fromkeys(self.pattern_of(site).spec for site in self.sites))
-
     def to_json(self) -> dict[str, Any]:
         """As `zaponnx calibrate --json` prints it: all but the arrays."""
         names = ("name", "output", "channels", "macs", "samples")
         return {
             "model_sha256": self.model_sha256,
-            "pattern": self.patterns,
-            "sites": [
-                {name: getattr(site, name) for name in names} | {"pattern": self.pattern_of(site).spec}
-                for site in self.sites
-            ],
+            "pattern": self.pattern.spec,
+            "sites": [{name: getattr(site, name) for name in names} for site in self.sites],
             "settings": dict(self.settings),
         }
 

@@ -96,6 +96,6 @@ class DenseModel:
             if match.output in winograd:
                 replacements.append(Replacement(match, site.predictor, (-math.inf,), ALL_OUTPUTS))
             elif point.skips(match.output):
-                thresholds, pattern = point.thresholds[match.output], self.calibration.pattern_of(site)
-                replacements.append(Replacement(match, site.predictor, thresholds, pattern))
+                thresholds = point.thresholds[match.output]
+                replacements.append(Replacement(match, site.predictor, thresholds, self.calibration.pattern))
         return copy, to_zap_convs(copy, replacements, layout)

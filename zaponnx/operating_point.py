@@ -118,7 +118,7 @@ def write_operating_point(
     return ConversionReport(
         model=model,
         output=output,
-        pattern=dense.calibration.patterns,
+        pattern=dense.calibration.pattern.spec,
         epsilon=point.epsilon,
         error=point.error,
         mac_saved=point.mac_saved,

@@ -28,7 +28,7 @@ def provenance(calibration: Calibration, fit: Fit, point: OperatingPoint, tuning
         "model_sha256": calibration.model_sha256,
         "calibration_sha256": fit.calibration_sha256,
         **{f"calibration_{name}": _text(value) for name, value in recorded_settings(calibration).items()},
-        "pattern": calibration.patterns,
+        "pattern": calibration.pattern.spec,
         "method": fit.method,
         "epsilon": _text(point.epsilon),
         "error": _text(point.error),

@@ -58,15 +58,10 @@ def export(report: ExportReport) -> str:
 
 def calibrate(calibration: Calibration) -> str:
     """The sites and what their pattern alone would skip."""
-    patterns = [calibration.pattern_of(site) for site in calibration.sites]
-    rows = [
-        [site.name, str(site.channels), mega(site.macs), str(site.samples), pattern.spec]
-        for site, pattern in zip(calibration.sites, patterns, strict=True)
-    ]
-    header = ["site", "channels", "MACs", "samples measured", "pattern"]
-    outside = sum(site.macs * (1 - pattern.share) for site, pattern in zip(calibration.sites, patterns, strict=True))
-    skipped = percent(outside / sum(site.macs for site in calibration.sites))
-    return f"{table(header, rows)}\n\npattern {calibration.patterns}: up to {skipped} of these MACs can be skipped"
+    rows = [[site.name, str(site.channels), mega(site.macs), str(site.samples)] for site in calibration.sites]
+    header = ["site", "channels", "MACs", "samples measured"]
+    skipped = percent(1 - calibration.pattern.share)
+    return f"{table(header, rows)}\n\npattern {calibration.pattern.spec}: up to {skipped} of these MACs can be skipped"
 
 
 def analyze(result: Analysis) -> str:

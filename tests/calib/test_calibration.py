@@ -47,20 +47,6 @@ def test_a_fourth_of_the_samples_is_measured_and_the_rest_trains(path: Path, ima
     assert made.settings["epochs"] == 2
 
 
-def test_each_site_has_what_its_pattern_alone_gives(path: Path, images: str, tmp_path: Path) -> None:
-    alone = {
-        pattern: calibrate(path, images, tmp_path / f"{pattern}.zapcal", epochs=2, batch_size=10, pattern=pattern)
-        for pattern in ("B", "D")
-    }
-    made = calibrate(path, images, tmp_path / "model.zapcal", epochs=2, batch_size=10, pattern="B,D")
-    for index, site in enumerate(made.sites):
-        of_pattern = alone[made.pattern_of(site).spec].sites[index]
-        assert np.array_equal(site.counts, of_pattern.counts)
-        assert np.array_equal(site.predictor.P1, of_pattern.predictor.P1)
-    assert set(made.patterns.split(",")) <= {"B", "D"}
-    assert load_calibration(tmp_path / "model.zapcal").patterns == made.patterns
-
-
 def test_the_file_is_what_is_returned(path: Path, images: str, tmp_path: Path) -> None:
     made = calibrate(path, images, tmp_path / "model.zapcal", epochs=1)
     read = load_calibration(tmp_path / "model.zapcal")
@@ -115,7 +101,6 @@ def test_sites_are_chosen_by_name(
         ({"training": "best"}, "unknown training 'best'; use one of default, paper"),
         ({"epochs": 0}, "epochs is 0, and must be at least 1"),
         ({"pattern": "E"}, "unknown pattern 'E'"),
-        ({"pattern": "B,"}, "unknown pattern ''"),
         ({"output": Path("nowhere") / "model.zapcal"}, "there is no directory 'nowhere'"),
     ],
 )

@@ -54,18 +54,6 @@ def test_conversion(files) -> None:
     assert "function bodies" in report.verification.ran
 
 
-def test_each_site_has_its_own_pattern(files) -> None:
-    first, second = load_calibration(files.calibration).sites
-    files.calibrate_again(sites=(first, replace(second, pattern=Pattern.parse("B"))))
-    report = files.convert(epsilon=1.0)
-    model = load_model(files.output, "test")
-    patterns = {node.name: attributes(node)["pattern"] for node in zap_convs(model)}
-    assert patterns == {"first": Pattern.parse("D").flat, "second": Pattern.parse("B").flat}
-    assert report.pattern == read_metadata(model)["pattern"] == "D,B"
-    zaponnx.retune(files.output, files.output.with_name("again.onnx"), epsilon=1.0)
-    assert files.output.with_name("again.onnx").read_bytes() == files.output.read_bytes()
-
-
 @pytest.mark.parametrize(
     ("budget", "epsilon", "missed"),
     [
