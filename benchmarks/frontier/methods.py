@@ -37,9 +37,8 @@ METHODS = {
     "layer": _paper("paper's training, exact sum, per layer", "D", granularity="layer", objective="sum"),
     "channel": _paper("paper's training, exact sum, per channel", "D", objective="sum"),
     "output": _paper("paper's training, thresholds as by default", "D"),
-    "default-B": Method("default, pattern B alone", {"pattern": "B"}),
-    "default-D": Method("default, pattern D alone", {"pattern": "D"}),
-    DEFAULT: Method("default"),
+    "default-B": Method("default, but pattern B", {"pattern": "B"}),
+    DEFAULT: Method("default, pattern D"),
 }
 
 FINETUNED = (*PLAIN, DEFAULT)
