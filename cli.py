@@ -117,7 +117,7 @@ def analyze_command(**arguments: Any) -> Any:
     "--latency", type=float, metavar="MS", help="Choose the least error at which the model takes at most this."
 )
 @click.option("--min-latency", is_flag=True, help="Choose the fastest model that --epsilon or --max-drop allows.")
-@click.option("--model", type=options.FILE, help="The dense model; for the last three, as all below.")
+@click.option("--model", type=options.FILE, help="The dense model, for the last three.")
 @click.option("--data", metavar="SPEC", help=f"What to run it on, with labels for --max-drop: {options.SPECS}")
 @click.option("--split", help="Of data that have splits; calibration if not given.")
 @options.samples

@@ -78,10 +78,19 @@ def chosen_by_running(
     file.discard()
 
 
-def _dense_model(path: Path, fit: Fit, calibration: Calibration, found: Sequence[Hull], artifact: Path) -> DenseModel:
+def check_model(path: Path, fit: Fit, artifact: Path) -> None:
+    """Refuses a model that is not the calibrated one.
+
+    Raises:
+        ArtifactError: The calibration is another model's.
+        ModelError: The model cannot be read.
+    """
     if model_sha256(path, "fit") != fit.model_sha256:
         remedy = "give the model that was calibrated, with --model"
         raise ArtifactError("fit", f"it belongs to another model than {path}", where=str(artifact), remedy=remedy)
+
+
+def _dense_model(path: Path, fit: Fit, calibration: Calibration, found: Sequence[Hull], artifact: Path) -> DenseModel:
     model = load_model(path, "fit")
     if is_converted(model):
         raise ModelError("fit", "it is already converted", where=str(path), remedy="give the original model")

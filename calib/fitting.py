@@ -15,7 +15,7 @@ import numpy as np
 from zaponnx.artifact_files import load_calibration, save_fit
 from zaponnx.artifacts import GRANULARITIES, OBJECTIVES, Calibration, Fit, OperatingPoint
 from zaponnx.budget import Budget
-from zaponnx.calib.choosing import chosen_by_running
+from zaponnx.calib.choosing import check_model, chosen_by_running
 from zaponnx.calib.curves import Curve, layer_curve
 from zaponnx.calib.exact import LagrangianPath
 from zaponnx.calib.hulls import Hull, hulls
@@ -80,8 +80,8 @@ def fit(
             converted models show.
         latency: Chooses the point with the least error whose model takes at most so many milliseconds, as measured.
         min_latency: Chooses the fastest model that `epsilon` or `max_drop` allows.
-        model: The dense model. For `max_drop`, `latency` and `min_latency`, as all below.
-        data: The SPEC of the data to run it on; with labels for `max_drop`.
+        model: The dense model, for `max_drop`, `latency` and `min_latency`; with the other two it is only checked.
+        data: The SPEC of the data to run it on; with labels for `max_drop`. For those three, as all below.
         split: Of data that have splits; "calibration" if None.
         samples: Evaluate on at most so many.
         batch_size: Samples per run, unless the model prescribes its batch; if None, 128 to evaluate and 1 to time.
@@ -129,19 +129,32 @@ def fit(
     if goal and goal.by_time and method != "exact":
         problem = f"the method '{method}' does not go by time"
         raise InvalidArgument("fit", problem, remedy="use the method 'exact'")
-    inputs = [calibration, *(means.inputs if means else [])]
+    inputs = [calibration, *([Path(model)] if model else []), *(means.inputs if means else [])]
     check_output(output, "fit", inputs)
     if means and means.timing:
         check_output(means.costs, "fit", [*inputs, output])
     measured = load_calibration(calibration, "fit")
+    result = _fitted(measured, calibration, method, granularity, objective)
+    if model:
+        check_model(Path(model), result, calibration)
+    with _choosing(goal, means, result, measured, calibration, output, progress) as chosen:
+        result = replace(result, chosen=chosen)
+        if result.note:
+            _log.warning(result.note)
+        save_fit(result, output)
+    return result
+
+
+def _fitted(measured: Calibration, path: Path, method: str, granularity: str, objective: str) -> Fit:
+    """All points; none of them is chosen."""
     if method == "exact":
         points = exact_points(hulls(measured, granularity), objective)
         sources: Mapping[str, Mapping[str, Any]] = {site.output: {"curve": "measured"} for site in measured.sites}
     else:
         points, sources = _sigmoid(measured)
-    result = Fit(
+    return Fit(
         model_sha256=measured.model_sha256,
-        calibration_sha256=sha256(calibration),
+        calibration_sha256=sha256(path),
         method=method,
         granularity=granularity,
         objective=objective,
@@ -149,12 +162,6 @@ def fit(
         curves=sources,
         calibrated_on=UsedData.by_calibration(measured.settings),
     )
-    with _choosing(goal, means, result, measured, calibration, output, progress) as chosen:
-        result = replace(result, chosen=chosen)
-        if result.note:
-            _log.warning(result.note)
-        save_fit(result, output)
-    return result
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class Means:
     @property
     def inputs(self) -> list[Path]:
         """The files that are read, and those that the data may be in."""
-        return [self.model, *external_files(self.model, "fit"), *files_of_data(self.data)]
+        return [*external_files(self.model, "fit"), *files_of_data(self.data)]
 
     @classmethod
     def of(
@@ -74,7 +74,8 @@ class Means:
         evaluates = goal is not None and goal.max_drop is not None
         times = goal is not None and goal.by_time
         either = "max-drop, latency and min-latency"
-        shared = {"model": model, "data": data, "split": split, "preprocess": preprocess, "batch-size": batch_size}
+        shared = {"data": data, "split": split, "preprocess": preprocess, "batch-size": batch_size}
+        _refuse_in_vain({"model": model}, goal is not None, "choosing a point")
         _refuse_in_vain(shared, evaluates or times, either)
         _refuse_in_vain({"samples": samples, "workers": workers or None, "providers": providers}, evaluates, "max-drop")
         _refuse_in_vain({"threads": threads, "costs": costs}, times, "latency and min-latency")

@@ -175,6 +175,10 @@ CALIBRATION_DAMAGE: dict[str, Callable[[dict[str, Any], dict[str, Any]], object]
     "pattern type": lambda header, arrays: header.update(pattern=5),
     "settings": lambda header, arrays: header.update(settings=[]),
     "sites type": lambda header, arrays: header.update(sites={}),
+    "no sites": lambda header, arrays: (
+        header.update(sites=[]),
+        [arrays.pop(name) for name in list(arrays) if name != "edges"],
+    ),
     "same output twice": lambda header, arrays: header["sites"][1].update(output="relu1"),
     "channels": lambda header, arrays: header["sites"][0].update(channels=4),
     "channels text": lambda header, arrays: header["sites"][0].update(channels="3"),

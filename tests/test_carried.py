@@ -128,7 +128,7 @@ def tensor(name: str, change: Callable[[Any], Any]) -> Edit:
         (setting("calibration", []), "'calibration' is no JSON object"),
         (in_calibration("model_sha256", "0"), r"'calibration.model_sha256' is no SHA-256"),
         (in_calibration("pattern", "Z"), r"'calibration.pattern' is none"),
-        (in_calibration("sites", []), "is an unknown tensor"),
+        (in_calibration("sites", []), r"'calibration.sites' are none"),
         (setting("tensors", "*"), "'tensors' is not in base64"),
         (setting("tensors", "AAAA"), "'tensors' are damaged"),
         (with_tensors(lambda arrays: arrays.pop("epsilon")), "'tensors' are damaged"),

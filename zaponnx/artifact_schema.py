@@ -94,6 +94,8 @@ def calibration_of(fields: Fields, arrays: Arrays, *, histograms: bool = True) -
         _site(site, arrays, f"sites.{index}.", edges.size, histograms)
         for index, site in enumerate(fields.objects("sites"))
     ]
+    if not sites:
+        fields.refuse("sites", "are none")
     if len({site.output for site in sites}) < len(sites):
         fields.refuse("sites", "name an output twice")
     fields.done()

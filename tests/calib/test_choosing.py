@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 
 import zaponnx
 from zaponnx import tables
@@ -141,7 +142,7 @@ def left(directory: Path) -> list[str]:
 @pytest.mark.parametrize("budget", [{"epsilon": 0.1}, {"mac_saving": 0.2}])
 def test_a_point_of_the_fit_needs_no_model(small, tmp_path: Path, budget: dict[str, float]) -> None:
     output, direct, chosen = (tmp_path / name for name in ("m.zapfit.json", "direct.onnx", "chosen.onnx"))
-    found = fit(small.calibration, output, **budget)
+    found = fit(small.calibration, output, **budget, model=small.model)
     assert load_fit(output) == found
     assert found.chosen.goal.to_json() == budget
     assert (found.chosen.trials, found.chosen.data, found.budget_missed) == ((), None, "")
@@ -367,7 +368,7 @@ def test_layers_are_timed_once(by_time, stopwatch, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"model": "MODEL"}, "--model is for max-drop, latency and min-latency only"),
+        ({"model": "MODEL"}, "--model is for choosing a point only"),
         ({"epsilon": 0.1, "data": "random"}, "--data is for max-drop, latency and min-latency only"),
         ({"epsilon": 0.1, "split": "test"}, "--split is for"),
         ({"epsilon": 0.1, "max_drop": 0.1}, "epsilon and max-drop are given"),
@@ -399,13 +400,19 @@ def test_models_that_do_not_suit(by_drop, small, other_model: Path) -> None:
         fit(**by_drop | {"model": other_model}, max_drop=0.1)
     with pytest.raises(ArtifactError, match="it belongs to another model"):
         fit(**by_drop | {"model": small.converted}, max_drop=0.1)
+    with pytest.raises(ArtifactError, match="it belongs to another model"):
+        fit(small.calibration, by_drop["output"], model=other_model, epsilon=0.1)
     with pytest.raises(ModelError, match=r"^fit: .*held.npz"):
         fit(**by_drop | {"model": Path(by_drop["data"].partition(":")[2])}, max_drop=0.1)
     assert not by_drop["output"].exists()
 
 
-@pytest.mark.parametrize("spec", ["random", "npz"])
+@pytest.mark.parametrize("spec", ["random", "npz", "images"])
 def test_data_without_labels_are_refused(by_drop, tmp_path: Path, spec: str) -> None:
+    """Images without a folder per class among them."""
+    if spec == "images":
+        Image.new("RGB", (12, 12)).save(tmp_path / "picture.png")
+        spec = f"images:{tmp_path}"
     if spec == "npz":
         np.savez(tmp_path / "none.npz", input=np.zeros((4, 3, 12, 12), np.float32))
         spec = f"npz:{tmp_path / 'none.npz'}"
