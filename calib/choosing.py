@@ -32,6 +32,8 @@ from zaponnx.site_choice import faster
 
 _ROUNDING = 1e-9  # of a difference of two accuracies
 
+Points = Sequence[Placed] | TimePath
+
 
 @contextmanager
 def chosen_by_running(
@@ -56,9 +58,10 @@ def chosen_by_running(
         source = opened(dense, means, labelled=goal.max_drop is not None)
         used = UsedData(means.data, source.split, source.length if goal.max_drop is not None else None)
         timer, conditions, path = timer_of(dense, means), None, None
-        points: Sequence[Placed] | TimePath = [Placed(point) for point in fit.points]
+        points: Points = [Placed(point) for point in fit.points]
         if timer is not None and means.timing is not None:
-            conditions = Conditions.here(means.timing.threads, means.timing.batch_size)
+            batch_size = source.batch_size if source.fixed_batch else means.timing.batch_size
+            conditions = Conditions.here(means.timing.threads, batch_size)
             wanted = CostTable(fit.model_sha256, fit.calibration_sha256, replace(used, samples=None), conditions, ())
             paths = site_paths(found)
             costs = costs_in(means.costs, wanted, dense, paths, timer, progress)
@@ -120,7 +123,7 @@ def _dense_point(fit: Fit) -> OperatingPoint:
     )
 
 
-def _within_drop(limit: float, points: Sequence[Placed] | TimePath, models: Models) -> tuple[Placed, str]:
+def _within_drop(limit: float, points: Points, models: Models) -> tuple[Placed, str]:
     """The last point that loses no more top-1; the first one if none does, and why the goal is missed."""
     number = last_of_leading(len(points), lambda each: models.drop(points[each]) <= limit + _ROUNDING)
     if number >= 0:
@@ -132,9 +135,7 @@ def _within_drop(limit: float, points: Sequence[Placed] | TimePath, models: Mode
     )
 
 
-def _within_latency(
-    limit: float, points: Sequence[Placed] | TimePath, models: Models, dense: Placed
-) -> tuple[Placed, str]:
+def _within_latency(limit: float, points: Points, models: Models, dense: Placed) -> tuple[Placed, str]:
     """The first point that takes no more time; the fastest of those tried if none does, and why the goal is missed."""
     tried: dict[int, float] = {}
 

@@ -112,6 +112,8 @@ def _chosen(chosen: ChosenPoint) -> list[str]:
         f"chosen for {chosen.goal.text}: {percent(point.mac_saved)} of the MACs saved at an error of {point.error:.3g}"
         + (f", {in_full} layers in full by Winograd's" if in_full else "")
     )
+    if chosen.goal.by_time and not chosen.winograd and not any(map(point.skips, point.thresholds)):
+        lines.append("that is the dense model: nothing pays, or nothing need be faster")
     if chosen.data:
         samples = f", {chosen.data.samples} samples" if chosen.data.samples else ""
         lines.append(f"searched on {chosen.data.text}{samples}")

@@ -322,6 +322,7 @@ def test_where_the_dense_model_is_fast_enough_nothing_is_skipped(by_time, stopwa
     found = fit(**by_time, latency=20.0)
     assert only(found.chosen.point) == (-math.inf,) * 8
     assert (found.chosen.winograd, found.budget_missed) == ((), "")
+    assert "that is the dense model" in tables.fit(found)
 
 
 def test_a_site_in_full_is_converted_so_and_tuned_from_there(by_time, stopwatch, small, tmp_path: Path) -> None:
