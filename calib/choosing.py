@@ -69,14 +69,7 @@ def chosen_by_running(
         file = PartialFile(output, "fit", _settings(fit, means, used, conditions, path))
         trials = Trials(file)
         models = Models(dense, means, timer, trials, progress)
-        if goal.latency is not None:
-            placed, missed = _within_latency(goal.latency, points, models, Placed(_dense_point(fit)))
-        elif goal.max_drop is not None:
-            placed, missed = _within_drop(goal.max_drop, points, models)
-        elif path is not None and goal.epsilon is not None:
-            placed, missed = path.at(goal.epsilon), ""
-        if goal.min_latency:
-            placed = _fastest(placed, points[0], models, Placed(_dense_point(fit)))
+        placed, missed = _chosen(goal, points, models, Placed(_dense_point(fit)))
     yield ChosenPoint(goal, placed.point, tuple(sorted(placed.winograd)), missed, used, conditions, trials.used)
     file.discard()
 
@@ -121,6 +114,20 @@ def _dense_point(fit: Fit) -> OperatingPoint:
     return OperatingPoint(
         0.0, 0.0, 0.0, {output: (-math.inf,) * len(values) for output, values in fit.points[0].thresholds.items()}
     )
+
+
+def _chosen(goal: Goal, points: Points, models: Models, dense: Placed) -> tuple[Placed, str]:
+    """The point for a goal, and why that is missed, "" if it is met."""
+    if goal.latency is not None:
+        return _within_latency(goal.latency, points, models, dense)
+    if goal.epsilon is not None and isinstance(points, TimePath):
+        placed, missed = points.at(goal.epsilon), ""
+    else:
+        assert goal.max_drop is not None
+        placed, missed = _within_drop(goal.max_drop, points, models)
+    if not goal.min_latency:
+        return placed, missed
+    return dense if missed else _fastest(placed, points[0], models, dense), ""  # the dense model loses nothing
 
 
 def _within_drop(limit: float, points: Points, models: Models) -> tuple[Placed, str]:

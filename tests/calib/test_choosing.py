@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -53,14 +53,18 @@ class Evaluations:
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
         self.interrupt_after = -1
+        self.lost_in_full = 0.0
 
     def __call__(self, models: Sequence[Path], data: str, **options: Any) -> Any:
         if len(self.calls) == self.interrupt_after:
             raise KeyboardInterrupt
         self.calls.append({"data": data, **options})
         nodes = zap_convs(load_model(models[0], "test"))
-        top1 = TOP1 - (lost(attributes(nodes[0])["threshold"]) if nodes else 0.0)
+        top1 = TOP1 - (self.lost(attributes(nodes[0])) if nodes else 0.0)
         return SimpleNamespace(models=[SimpleNamespace(top1=top1)])
+
+    def lost(self, values: Mapping[str, Any]) -> float:
+        return self.lost_in_full if values["pattern"] == [1] else lost(values["threshold"])
 
 
 class FakeStopwatch:
@@ -471,3 +475,14 @@ def test_inputs_and_tables_are_not_written_over(by_time, small) -> None:
         fit(**by_time | {"costs": by_time["output"]}, latency=8.0)
     with pytest.raises(InvalidArgument, match="the output is also an input"):
         fit(**by_time | {"costs": small.calibration}, latency=8.0)
+
+
+def test_a_drop_that_only_the_dense_model_keeps_has_it_as_the_fastest(by_drop, evaluations, stopwatch) -> None:
+    """Where even to compute all outputs in another way loses something."""
+    stopwatch.in_full = 2.0
+    found = fit(**by_drop, min_latency=True, max_drop=0.0)
+    assert (only(found.chosen.point), found.chosen.winograd) == ((-math.inf,) * 8, ("active",))
+    evaluations.lost_in_full = 0.01
+    found = fit(**by_drop, min_latency=True, max_drop=0.0)
+    assert (only(found.chosen.point), found.chosen.winograd) == ((-math.inf,) * 8, ())
+    assert found.budget_missed == ""
