@@ -15,7 +15,7 @@ from typing import Any
 
 from zaponnx.artifacts import Calibration, Fit, OperatingPoint
 from zaponnx.calib.cost_table import CostTable, costs_in
-from zaponnx.calib.hulls import Hull, hulls
+from zaponnx.calib.hulls import hulls
 from zaponnx.calib.means import Means
 from zaponnx.calib.partial_file import PartialFile
 from zaponnx.calib.running import Models, opened, timer_of
@@ -23,8 +23,7 @@ from zaponnx.calib.time_path import Placed, TimePath, site_paths
 from zaponnx.calib.trials import Trials, last_of_leading
 from zaponnx.chosen_point import ChosenPoint, Conditions, Goal, UsedData
 from zaponnx.dense_model import DenseModel
-from zaponnx.errors import ArtifactError, ModelError, on_behalf_of
-from zaponnx.graph.converted import is_converted
+from zaponnx.errors import ArtifactError, on_behalf_of
 from zaponnx.machine import versions
 from zaponnx.models import load_model, model_sha256
 from zaponnx.progress import Progress
@@ -54,7 +53,7 @@ def chosen_by_running(
     """
     with on_behalf_of("fit"):
         found = hulls(calibration, fit.granularity)
-        dense = _dense_model(means.model, fit, calibration, found, artifact)
+        dense = DenseModel.of(means.model, load_model(means.model, "fit"), calibration, fit, found, artifact)
         source = opened(dense, means, labelled=goal.max_drop is not None)
         used = UsedData(means.data, source.split, source.length if goal.max_drop is not None else None)
         timer, conditions, path = timer_of(dense, means), None, None
@@ -84,13 +83,6 @@ def check_model(path: Path, fit: Fit, artifact: Path) -> None:
     if model_sha256(path, "fit") != fit.model_sha256:
         remedy = "give the model that was calibrated, with --model"
         raise ArtifactError("fit", f"it belongs to another model than {path}", where=str(artifact), remedy=remedy)
-
-
-def _dense_model(path: Path, fit: Fit, calibration: Calibration, found: Sequence[Hull], artifact: Path) -> DenseModel:
-    model = load_model(path, "fit")
-    if is_converted(model):
-        raise ModelError("fit", "it is already converted", where=str(path), remedy="give the original model")
-    return DenseModel.of(path, model, calibration, fit, found, artifact)
 
 
 def _settings(
