@@ -20,13 +20,14 @@ from PIL import Image
 
 import zaponnx
 from zaponnx import tables
-from zaponnx.artifact_files import load_fit
-from zaponnx.artifacts import OperatingPoint
+from zaponnx.artifact_files import load_fit, save_calibration
+from zaponnx.artifacts import MAGNITUDES, Calibration, OperatingPoint, Predictor, SiteCalibration
 from zaponnx.calib import running
 from zaponnx.calib.fitting import fit
 from zaponnx.errors import ArtifactError, DataError, InvalidArgument, ModelError
 from zaponnx.graph.converted import attributes, dense_output, read_metadata, zap_convs
-from zaponnx.models import load_model
+from zaponnx.models import load_model, model_sha256
+from zaponnx.patterns import Pattern
 from zaponnx.stopwatch import PairedTimes
 
 TOP1, DENSE_MS = 0.9, 10.0
@@ -110,6 +111,33 @@ def stopwatch(monkeypatch: pytest.MonkeyPatch) -> type[FakeStopwatch]:
     return FakeStopwatch
 
 
+@pytest.fixture(scope="module")
+def calibration(small, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A calibration of the small network's site with histograms so even that the points lie close together."""
+    generator = np.random.default_rng(0)
+    edges = np.linspace(-1.5, 1.5, 65).astype(np.float32)
+    shapes = ((8, 1, 3, 3), (8,), (8, 1, 3, 3), (8,))
+    counts = generator.integers(1, 5, (8, 66)).astype(np.int64)
+    values = counts * np.linspace(0, 1, 66) ** 2 * generator.uniform(0.5, 1.5, (8, 1))
+    site = SiteCalibration(
+        name="middle",
+        output="active",
+        channels=8,
+        macs_per_output=72,
+        predictor=Predictor(*(generator.normal(size=shape).astype(np.float32) for shape in shapes)),
+        counts=counts,
+        values=values,
+        total_value=float(values.sum()) * 2,
+        outputs=int(counts.sum()) * 2,
+        samples=1,
+        magnitudes=np.concatenate([counts.sum(axis=0)[None], np.zeros((MAGNITUDES - 1, 66), np.int64)]),
+    )
+    settings = {"data": "random", "split": "calibration", "samples": 16}
+    path = tmp_path_factory.mktemp("choosing") / "model.zapcal"
+    save_calibration(Calibration(model_sha256(small.model), Pattern.parse("B"), edges, (site,), settings), path)
+    return path
+
+
 @pytest.fixture
 def labelled(tmp_path: Path) -> str:
     """A SPEC of eight samples with labels for the small network."""
@@ -119,17 +147,17 @@ def labelled(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def by_drop(small, labelled: str, tmp_path: Path) -> dict[str, Any]:
+def by_drop(calibration: Path, small, labelled: str, tmp_path: Path) -> dict[str, Any]:
     """The arguments of a search by accuracy."""
     output = tmp_path / "m.zapfit.json"
-    return {"calibration": small.calibration, "output": output, "model": small.model, "data": labelled}
+    return {"calibration": calibration, "output": output, "model": small.model, "data": labelled}
 
 
 @pytest.fixture
-def by_time(small, tmp_path: Path) -> dict[str, Any]:
+def by_time(calibration: Path, small, tmp_path: Path) -> dict[str, Any]:
     """The arguments of a search by time."""
     output = tmp_path / "m.zapfit.json"
-    arguments = {"calibration": small.calibration, "output": output, "model": small.model, "data": "random"}
+    arguments = {"calibration": calibration, "output": output, "model": small.model, "data": "random"}
     return arguments | {"threads": 1}
 
 
@@ -144,13 +172,13 @@ def left(directory: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("budget", [{"epsilon": 0.1}, {"mac_saving": 0.2}])
-def test_a_point_of_the_fit_needs_no_model(small, tmp_path: Path, budget: dict[str, float]) -> None:
+def test_a_point_of_the_fit_needs_no_model(calibration: Path, small, tmp_path: Path, budget: dict[str, float]) -> None:
     output, direct, chosen = (tmp_path / name for name in ("m.zapfit.json", "direct.onnx", "chosen.onnx"))
-    found = fit(small.calibration, output, **budget, model=small.model)
+    found = fit(calibration, output, **budget, model=small.model)
     assert load_fit(output) == found
     assert found.chosen.goal.to_json() == budget
     assert (found.chosen.trials, found.chosen.data, found.budget_missed) == ((), None, "")
-    files = {"model": small.model, "calibration": small.calibration, "fit": output}
+    files = {"model": small.model, "calibration": calibration, "fit": output}
     zaponnx.convert(**files, output=direct, **budget)
     zaponnx.convert(**files, output=chosen)
     first, second = (load_model(path, "test") for path in (direct, chosen))
@@ -187,14 +215,14 @@ def test_what_costs_nothing_is_taken_whole(by_drop, evaluations) -> None:
 
 
 def test_a_drop_that_no_point_keeps_is_missed_and_the_first_point_written(
-    by_drop, evaluations, small, tmp_path
+    calibration: Path, by_drop, evaluations, small, tmp_path
 ) -> None:
     """And the first point written, by `convert`, too, which says so."""
     found = fit(**by_drop, max_drop=0.0)
     assert found.chosen.point == found.points[0]
     assert found.budget_missed.startswith("even the point with the least error, which saves ")
     assert f"BUDGET MISSED: {found.budget_missed}" in tables.fit(found)
-    report = zaponnx.convert(small.model, small.calibration, by_drop["output"], tmp_path / "m.zap.onnx")
+    report = zaponnx.convert(small.model, calibration, by_drop["output"], tmp_path / "m.zap.onnx")
     assert report.budget_missed == found.budget_missed
     assert (tmp_path / "m.zap.onnx").exists()
 
@@ -279,10 +307,12 @@ def test_search_data_that_calibrated_are_noted(small, by_drop, evaluations, capl
     assert zaponnx.eval([converted], "random", samples=4).notes == ()
 
 
-def test_a_converted_model_goes_back_to_the_chosen_point(by_drop, evaluations, small, tmp_path: Path) -> None:
+def test_a_converted_model_goes_back_to_the_chosen_point(
+    calibration: Path, by_drop, evaluations, small, tmp_path: Path
+) -> None:
     fit(**by_drop, max_drop=0.2)
     first, other, back = (tmp_path / f"{name}.zap.onnx" for name in ("first", "other", "back"))
-    zaponnx.convert(small.model, small.calibration, by_drop["output"], first)
+    zaponnx.convert(small.model, calibration, by_drop["output"], first)
     zaponnx.retune(first, other, epsilon=0.0)
     zaponnx.retune(other, back)
     assert back.read_bytes() == first.read_bytes() != other.read_bytes()
@@ -291,7 +321,9 @@ def test_a_converted_model_goes_back_to_the_chosen_point(by_drop, evaluations, s
     assert f"{inspection.retuning.chosen_mac_saved:.2%}, for max-drop 0.2" in tables.inspect(inspection)
 
 
-def test_the_least_error_that_is_fast_enough_is_found(by_time, stopwatch, small, tmp_path: Path) -> None:
+def test_the_least_error_that_is_fast_enough_is_found(
+    calibration: Path, by_time, stopwatch, small, tmp_path: Path
+) -> None:
     found = fit(**by_time, latency=8.5)
     assert 1.5 <= gained(only(found.chosen.point)) < 1.7
     assert found.budget_missed == ""
@@ -301,7 +333,7 @@ def test_the_least_error_that_is_fast_enough_is_found(by_time, stopwatch, small,
     assert stopwatch.models == len(found.chosen.trials) <= 7
     assert left(tmp_path) == ["m.zapcosts.json", "m.zapfit.json"]
     assert f"timed with 1 threads on {found.chosen.conditions.cpu}, batch 1" in tables.fit(found)
-    zaponnx.convert(small.model, small.calibration, by_time["output"], tmp_path / "m.zap.onnx")
+    zaponnx.convert(small.model, calibration, by_time["output"], tmp_path / "m.zap.onnx")
     (node,) = zap_convs(load_model(tmp_path / "m.zap.onnx", "test"))
     assert gained(attributes(node)["threshold"]) == pytest.approx(gained(only(found.chosen.point)))
 
@@ -312,13 +344,15 @@ def test_a_latency_that_is_not_reached_is_missed_with_the_fastest_written(by_tim
     assert found.budget_missed == "the fastest model that was tried takes 7.000 ms, and not 5 at most"
 
 
-def test_what_is_no_faster_than_the_dense_model_stays_dense(by_time, stopwatch, small, tmp_path: Path) -> None:
+def test_what_is_no_faster_than_the_dense_model_stays_dense(
+    calibration: Path, by_time, stopwatch, small, tmp_path: Path
+) -> None:
     """Although a table says otherwise of each layer."""
     stopwatch.bonus = -4.0
     found = fit(**by_time, latency=5.0)
     assert only(found.chosen.point) == (-math.inf,) * 8
     assert found.budget_missed == "nothing is faster than the dense model, which takes 10.000 ms"
-    zaponnx.convert(small.model, small.calibration, by_time["output"], tmp_path / "m.zap.onnx")
+    zaponnx.convert(small.model, calibration, by_time["output"], tmp_path / "m.zap.onnx")
     assert not zap_convs(load_model(tmp_path / "m.zap.onnx", "test"))
 
 
@@ -329,13 +363,15 @@ def test_where_the_dense_model_is_fast_enough_nothing_is_skipped(by_time, stopwa
     assert "that is the dense model" in tables.fit(found)
 
 
-def test_a_site_in_full_is_converted_so_and_tuned_from_there(by_time, stopwatch, small, tmp_path: Path) -> None:
+def test_a_site_in_full_is_converted_so_and_tuned_from_there(
+    calibration: Path, by_time, stopwatch, small, tmp_path: Path
+) -> None:
     stopwatch.in_full = 2.0
     found = fit(**by_time, latency=8.5)
     assert only(found.chosen.point) == (-math.inf,) * 8
     assert found.chosen.winograd == ("active",)
     assert "1 layers in full by Winograd's" in tables.fit(found)
-    report = zaponnx.convert(small.model, small.calibration, by_time["output"], tmp_path / "m.zap.onnx")
+    report = zaponnx.convert(small.model, calibration, by_time["output"], tmp_path / "m.zap.onnx")
     assert [site.in_full for site in report.converted] == [True]
     zaponnx.retune(tmp_path / "m.zap.onnx", tmp_path / "again.zap.onnx")
     assert (tmp_path / "again.zap.onnx").read_bytes() == (tmp_path / "m.zap.onnx").read_bytes()
@@ -392,21 +428,23 @@ def test_layers_are_timed_once(by_time, stopwatch, monkeypatch: pytest.MonkeyPat
         ({"min_latency": True, "model": "MODEL", "data": "random"}, "min-latency needs one limit"),
     ],
 )
-def test_arguments_that_do_not_go_together(small, tmp_path: Path, options: dict[str, Any], problem: str) -> None:
+def test_arguments_that_do_not_go_together(
+    calibration: Path, small, tmp_path: Path, options: dict[str, Any], problem: str
+) -> None:
     options = {name: small.model if value == "MODEL" else value for name, value in options.items()}
     with pytest.raises(InvalidArgument, match=problem) as caught:
-        fit(small.calibration, tmp_path / "m.zapfit.json", **options)
+        fit(calibration, tmp_path / "m.zapfit.json", **options)
     assert str(caught.value).startswith("fit: ")
     assert left(tmp_path) == []
 
 
-def test_models_that_do_not_suit(by_drop, small, other_model: Path) -> None:
+def test_models_that_do_not_suit(calibration: Path, by_drop, small, other_model: Path) -> None:
     with pytest.raises(ArtifactError, match=r"model.zapcal: it belongs to another model than .*other.onnx; give the"):
         fit(**by_drop | {"model": other_model}, max_drop=0.1)
     with pytest.raises(ArtifactError, match="it belongs to another model"):
         fit(**by_drop | {"model": small.converted}, max_drop=0.1)
     with pytest.raises(ArtifactError, match="it belongs to another model"):
-        fit(small.calibration, by_drop["output"], model=other_model, epsilon=0.1)
+        fit(calibration, by_drop["output"], model=other_model, epsilon=0.1)
     with pytest.raises(ModelError, match=r"^fit: .*held.npz"):
         fit(**by_drop | {"model": Path(by_drop["data"].partition(":")[2])}, max_drop=0.1)
     assert not by_drop["output"].exists()
@@ -456,8 +494,8 @@ def test_times_are_really_taken(by_time) -> None:
     assert load_fit(by_time["output"]) == missed
 
 
-def test_on_the_command_line(invoke, by_drop, small, tmp_path: Path, evaluations) -> None:
-    arguments = [small.calibration, "-o", by_drop["output"], "--model", small.model, "--data", by_drop["data"]]
+def test_on_the_command_line(calibration: Path, invoke, by_drop, small, tmp_path: Path, evaluations) -> None:
+    arguments = [calibration, "-o", by_drop["output"], "--model", small.model, "--data", by_drop["data"]]
     result = invoke("fit", *arguments, "--max-drop", 0.2, "--json")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["chosen"]["goal"] == {"max_drop": 0.2}
@@ -468,13 +506,13 @@ def test_on_the_command_line(invoke, by_drop, small, tmp_path: Path, evaluations
     assert load_fit(by_drop["output"]).budget_missed
 
 
-def test_inputs_and_tables_are_not_written_over(by_time, small) -> None:
+def test_inputs_and_tables_are_not_written_over(calibration: Path, by_time, small) -> None:
     with pytest.raises(InvalidArgument, match="the output is also an input"):
         fit(**by_time | {"output": small.model}, latency=8.0)
     with pytest.raises(InvalidArgument, match="the output is also an input"):
         fit(**by_time | {"costs": by_time["output"]}, latency=8.0)
     with pytest.raises(InvalidArgument, match="the output is also an input"):
-        fit(**by_time | {"costs": small.calibration}, latency=8.0)
+        fit(**by_time | {"costs": calibration}, latency=8.0)
 
 
 def test_a_drop_that_only_the_dense_model_keeps_has_it_as_the_fastest(by_drop, evaluations, stopwatch) -> None:
