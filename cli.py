@@ -132,7 +132,7 @@ def analyze_command(**arguments: Any) -> Any:
     help="Cost table, written if it is not there; model.zapcosts.json for model.zapfit.json, if not given.",
 )
 def fit_command(**arguments: Any) -> Any:
-    """Find the best thresholds for a whole range of budgets, and choose one of them."""
+    """Find the best thresholds for all budgets, and choose one."""
     return zaponnx.fit(**arguments)
 
 
