@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import resource
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
 
+from zaponnx.graph.finding import find_matches
 from zaponnx.graph.upgrading import opset_version
 from zaponnx.macs import conv_work
 from zaponnx.models import first_line, load_model, save_model
@@ -36,7 +38,7 @@ SKIPPED = 0.3
 
 @dataclass(frozen=True)
 class Row:
-    """A network's.
+    """A network's. One without a site is not run, and `share` and all from `differences` on are empty or 0.
 
     Attributes:
         network, origin, size: See `zoo.networks.Network`.
@@ -46,6 +48,7 @@ class Row:
         share: Share of the convolutions' MACs that the sites have.
         refusals: Reason, without the names of nodes → how many Convs stay dense for it.
         seconds: That the conversion took.
+        memory: MiB that the process had at its peak.
         differences: Way of running it → the largest difference from the original at threshold −∞.
         sensitivity: See `zoo.equality.sensitivity`.
         positive, skipped: See `zoo.agreement.Agreement`; at the operating point.
@@ -64,6 +67,7 @@ class Row:
     share: float
     refusals: Mapping[str, int]
     seconds: float
+    memory: int
     differences: Mapping[str, float]
     sensitivity: float
     positive: float
@@ -74,26 +78,22 @@ class Row:
 def cover(network: Network) -> Row:
     """Converts a network, and checks the result."""
     with tempfile.TemporaryDirectory() as directory:
-        return _cover(network, Path(directory))
+        row = _cover(network, Path(directory))
+    return replace(row, memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 
 def _cover(network: Network, directory: Path) -> Row:
-    model = network.model()
+    model = network.model(directory)
+    has_sites = bool(find_matches(model)[0])
     feeds = {_input(model): network.images()}
-    normalize(model, feeds, SEED)
-    file = directory / "model.onnx"
-    save_model(model, file, external_data=True)
-    model = load_model(file, "coverage")
+    if has_sites:
+        model = _normalized(model, feeds, directory / "normalized.onnx")
     start = time.perf_counter()
     prepared = dense(model)
     everywhere = at_minus_infinity(prepared, SEED)
     seconds = time.perf_counter() - start
-    macs = _conv_macs(prepared.model, feeds)
     refusals = Counter(without_names(refusal.reason) for refusal in prepared.refusals)
-    found = differences(model, everywhere, by_winograd(prepared, SEED), feeds)
-    own = sensitivity(model, _compared(prepared), feeds)
-    operating, problems = _operating_point(prepared, everywhere, feeds, directory)
-    return Row(
+    row = Row(
         network=network.name,
         origin=network.origin,
         size=network.size,
@@ -103,19 +103,49 @@ def _cover(network: Network, directory: Path) -> Row:
         nodes=len(model.graph.node),
         convs=len(prepared.matches) + len(prepared.refusals),
         sites=len(prepared.matches),
-        share=sum(macs[match.conv.outputs[0].name] for match in prepared.matches) / sum(macs.values()),
+        share=0,
         refusals=dict(refusals.most_common()),
         seconds=seconds,
+        memory=0,
+        differences={},
+        sensitivity=0,
+        positive=0,
+        skipped=0,
+        problems=tuple(f"unexplained: {reason}" for reason in refusals if reason_class(reason) is None),
+    )
+    if has_sites:
+        return _checked(row, model, prepared, everywhere, feeds, directory)
+    return row if everywhere == prepared.model else _with_problems(row, "it has no site, and yet it was changed")
+
+
+def _normalized(model: onnx.ModelProto, feeds: Feeds, file: Path) -> onnx.ModelProto:
+    normalize(model, feeds, SEED)
+    save_model(model, file, external_data=True)
+    return load_model(file, "coverage")
+
+
+def _checked(
+    row: Row, model: onnx.ModelProto, prepared: Dense, everywhere: onnx.ModelProto, feeds: Feeds, directory: Path
+) -> Row:
+    """The row of a network with sites, complete."""
+    macs = _conv_macs(prepared.model, feeds)
+    found = differences(model, everywhere, by_winograd(prepared, SEED), feeds)
+    own = sensitivity(model, _compared(prepared), feeds)
+    operating, problems = _operating_point(prepared, everywhere, feeds, directory)
+    complete = replace(
+        row,
+        share=sum(macs[match.conv.outputs[0].name] for match in prepared.matches) / sum(macs.values()),
         differences=found,
         sensitivity=own,
         positive=operating.positive,
         skipped=operating.skipped,
-        problems=(
-            *(f"unexplained: {reason}" for reason in refusals if reason_class(reason) is None),
-            *(f"{way}: differs by {found[way]:.1e}" for way in WAYS if not found[way] <= FACTOR * own),
-            *problems,
-        ),
     )
+    different = (f"{way}: differs by {found[way]:.1e}" for way in WAYS if not found[way] <= FACTOR * own)
+    return _with_problems(complete, *different, *problems)
+
+
+def _with_problems(row: Row, *problems: str) -> Row:
+    return replace(row, problems=(*row.problems, *problems))
 
 
 def _operating_point(
