@@ -17,6 +17,7 @@ from zaponnx.graph.finding import find_matches
 from zaponnx.graph.upgrading import opset_version
 from zaponnx.macs import conv_work
 from zaponnx.models import first_line, load_model, save_model
+from zaponnx.tolerances import SENSITIVITY_FACTOR
 from zoo.agreement import Agreement, agreement, thresholds_that_skip
 from zoo.converting import Dense, again, at_minus_infinity, at_operating_point, by_winograd, dense, stripped
 from zoo.equality import WAYS, Feeds, differences, run, sensitivity
@@ -24,7 +25,7 @@ from zoo.networks import SEED, Network
 from zoo.normalizing import normalize
 from zoo.reasons import reason_class, without_names
 
-FACTOR = 8
+FACTOR = SENSITIVITY_FACTOR
 """How far a tensor may be from the original's at threshold −∞, in units of the network's own sensitivity.
 
 The products that are added up are the same, but for the batch norms that are folded into the weights, and their order

@@ -79,7 +79,7 @@ def _torchscript(network: nn.Module, sample: torch.Tensor, file: Path, opset: in
     torch.onnx.export(
         network,
         (sample,),
-        file,
+        str(file),  # no other path may have more than 2 GB
         input_names=["input"],
         opset_version=opset,
         dynamic_axes={"input": {0: "batch"}} if dynamic_batch else None,

@@ -1,4 +1,4 @@
-"""Keeps the rows of the networks that are done: a run goes on where it was interrupted, as long as it is of this code."""
+"""Keeps the rows of networks that are done, so that a run of the same code goes on where it was interrupted."""
 
 from __future__ import annotations
 

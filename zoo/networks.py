@@ -1,4 +1,4 @@
-"""The list of networks: all of torchvision's for classification and segmentation, with images as small as they allow."""
+"""The list of networks: all that torchvision has for classification and segmentation, each with small images."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ _NEWER_OPSET = 17
 
 _SIZE = 96
 _SIZES = {"alexnet": 224, "vgg": 224, "inception_v3": 224, "maxvit_": 224, "vit_": 64, "vit_h_14": 56}
-"""The beginning of a name → another size of images, where the smaller one does not suit the network; the last counts."""
+"""The beginning of a name → another size of images, where that one does not suit the network; the last counts."""
 
 _KEYWORDS: Mapping[str, Mapping[str, Any]] = {
     "googlenet": {"init_weights": False},
@@ -110,7 +110,9 @@ _TORCHVISION = (
 
 def _from_torchvision(name: str, exporter: str) -> Network:
     size = [_SIZE, *(size for start, size in _SIZES.items() if name.startswith(start))][-1]
-    keywords = {key: value for start, each in _KEYWORDS.items() if name.startswith(start) for key, value in each.items()}
+    keywords = {
+        key: value for start, each in _KEYWORDS.items() if name.startswith(start) for key, value in each.items()
+    }
     if name.startswith("vit_"):
         keywords["image_size"] = size
     newer = exporter == TORCHSCRIPT and name.startswith(_NEWER_OPSETS)
