@@ -36,7 +36,8 @@ def main(arguments: Sequence[str]) -> int:
     missing = sorted((network for network in networks if network.label not in rows), key=attrgetter("origin"))
     start = time.monotonic()
     for network, row in _covered(missing, options.jobs):
-        kept.write(network, row)
+        if not row.problems:
+            kept.write(network, row)
         rows[network.label] = row
         print(f"{time.monotonic() - start:5.0f} s  {network.label}  {row.memory} MiB", file=sys.stderr, flush=True)
     ordered = [rows[network.label] for network in networks]

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import onnx
@@ -39,7 +39,7 @@ SKIPPED = 0.3
 
 @dataclass(frozen=True)
 class Row:
-    """A network's. One without a site is not run, and `share` and all from `differences` on are empty or 0.
+    """A network's. One without a site is not run: `share`, `differences` and what they are compared with stay empty.
 
     Attributes:
         network, origin, size: See `zoo.networks.Network`.
@@ -59,27 +59,31 @@ class Row:
     network: str
     origin: str
     size: int
-    opset: int
-    ir_version: int
-    upgraded: str
-    nodes: int
-    convs: int
-    sites: int
-    share: float
-    refusals: Mapping[str, int]
-    seconds: float
-    memory: int
-    differences: Mapping[str, float]
-    sensitivity: float
-    positive: float
-    skipped: float
-    problems: tuple[str, ...]
+    opset: int = 0
+    ir_version: int = 0
+    upgraded: str = ""
+    nodes: int = 0
+    convs: int = 0
+    sites: int = 0
+    share: float = 0
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0
+    memory: int = 0
+    differences: Mapping[str, float] = field(default_factory=dict)
+    sensitivity: float = 0
+    positive: float = 0
+    skipped: float = 0
+    problems: tuple[str, ...] = ()
 
 
 def cover(network: Network) -> Row:
-    """Converts a network, and checks the result."""
-    with tempfile.TemporaryDirectory() as directory:
-        row = _cover(network, Path(directory))
+    """Converts a network, and checks the result; that it cannot be exported or run is a problem, too."""
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            row = _cover(network, Path(directory))
+    except Exception as error:  # torch's exporters raise errors of many kinds
+        problem = f"it cannot be covered: {first_line(error)}"
+        row = Row(network.name, network.origin, network.size, problems=(problem,))
     return replace(row, memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 
@@ -104,14 +108,8 @@ def _cover(network: Network, directory: Path) -> Row:
         nodes=len(model.graph.node),
         convs=len(prepared.matches) + len(prepared.refusals),
         sites=len(prepared.matches),
-        share=0,
         refusals=dict(refusals.most_common()),
         seconds=seconds,
-        memory=0,
-        differences={},
-        sensitivity=0,
-        positive=0,
-        skipped=0,
         problems=tuple(f"unexplained: {reason}" for reason in refusals if reason_class(reason) is None),
     )
     if has_sites:

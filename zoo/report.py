@@ -89,8 +89,8 @@ def markdown(rows: Sequence[Row], versions: Mapping[str, str]) -> str:
         "## Networks",
         "*Share* is the sites' of all convolutions' MACs; *seconds* are the conversion's, without reading and writing, "
         "on a busy machine, and *MiB* the memory of the process at its peak, export and checks included; *at −∞* are "
-        "the differences with the library / by Winograd's / without it / inlined, and *neighbours* that of the original "
-        "on neighbouring pixels; at the operating point, *positive* is how many of the sites' results R "
+        "the differences with the library / by Winograd's / without it / inlined, and *neighbours* that of the "
+        "original on neighbouring pixels; at the operating point, *positive* is how many of the sites' results R "
         "are above zero, and *skipped* how many are not computed.",
         _networks(rows),
         "## Convolutions that stay dense",

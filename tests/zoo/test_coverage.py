@@ -48,6 +48,13 @@ def test_what_differs_too_much_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> 
     assert any(problem.startswith("library: differs by") for problem in cover(network).problems)
 
 
+def test_what_cannot_be_exported_is_a_problem() -> None:
+    row = cover(Network("resnet18", TORCHSCRIPT, opset=11, size=32, keywords={"colour": "blue"}))
+    assert (row.network, row.convs) == ("resnet18", 0)
+    assert "it cannot be covered: " in row.problems[0]
+    assert "colour" in row.problems[0]
+
+
 @pytest.mark.parametrize("name", ["vit_b_32", "efficientnet_b0"])
 def test_a_network_without_sites_is_not_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """But converted."""
