@@ -108,9 +108,10 @@ def match(conv: gs.Node, graph: gs.Graph, shapes: Mapping[str, Shape]) -> Match 
         elif add is None and is_op(reader, "Add", "Sum") and len(reader.inputs) == 2:
             add = reader
             residual = next(operand for operand in reader.inputs if operand is not data)
-            expanded = expansion(reader, data, graph, shapes)
-            if isinstance(expanded, str):
-                return expanded
+            found = expansion(reader, data, graph, shapes)
+            if isinstance(found, str):
+                return found
+            expanded = found
         elif (zap_conv := _zap_conv_adding(data)) is not None:
             return f"it is the residual of {zap_conv.op} '{display_name(zap_conv)}'"
         elif not has_no_effect(reader):

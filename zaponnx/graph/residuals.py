@@ -61,12 +61,12 @@ def expansion(add: gs.Node, data: gs.Tensor, graph: gs.Graph, shapes: Mapping[st
     adds = f"{add.op} '{display_name(add)}' adds a constant of {shape_text(found.shape)} to {shape_text(shape)}"
     if len(own) > len(shape) or any(size not in (1, other) for size, other in zip(own, shape, strict=True)):
         return f"{adds}, and a residual must not be larger or broadcast what it is added to"
-    batch, *sizes = shape
-    inputs = [value.name for value in graph.inputs if batch in shapes.get(value.name, ())[:1]]
-    if not all(isinstance(size, int) for size in sizes) or not (isinstance(batch, int) or inputs):
+    batch, *rest = shape
+    sizes = [size for size in rest if isinstance(size, int)]
+    inputs = [str(value.name) for value in graph.inputs if batch in shapes.get(value.name, ())[:1]]
+    if len(sizes) < len(rest) or not (isinstance(batch, int) or inputs):
         return f"{adds}, whose size is not fixed"
-    fixed = isinstance(batch, int)
-    return Expansion((batch if fixed else 1, *sizes), "" if fixed else inputs[0])
+    return Expansion((batch, *sizes), "") if isinstance(batch, int) else Expansion((1, *sizes), inputs[0])
 
 
 def expand_residuals(model: onnx.ModelProto, matches: Sequence[Match]) -> None:
