@@ -7,8 +7,8 @@
 //   6 pixels x 4 channels (this)                            53 / 53 / 52 / 46 / 50
 //   6 pixels x 64 channels in the lanes, inputs broadcast   58 / 58 / 58 / 47 / 56
 // The latter would gain a tenth on the pattern, a third to a half of the outputs: 3 to 5 % of a layer. It needs a
-// second packing, so that a session would hold its weights twice, and VGG-16's convolutions, whose memory is mostly
-// weights, exceed 1.3 times that of the dense session. 12 pixels x 32 channels reached 56 at best.
+// second packing, so that a session would hold the weights of skipping layers twice. 12 pixels x 32 channels reached 56
+// at best.
 #pragma once
 
 #include <cstring>
