@@ -15,6 +15,7 @@ try:
     import zaponnx
     from zaponnx import options, tables
     from zaponnx.commands import Command, Flow
+    from zaponnx.packaging import command_line
 except KeyboardInterrupt:  # later, the commands see to it
     raise SystemExit(130) from None
 
@@ -223,6 +224,15 @@ def bench_command(**arguments: Any) -> Any:
 def inspect_command(**arguments: Any) -> Any:
     """List the layers that can be predicted, and why others cannot."""
     return zaponnx.inspect(**arguments)
+
+
+for command in (
+    command_line.pack_command,
+    command_line.verify_command,
+    command_line.unpack_command,
+    command_line.zoo_group,
+):
+    main.add_command(command)
 
 
 @main.command("selfcheck", cls=Command, show=tables.selfcheck)

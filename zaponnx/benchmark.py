@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from zaponnx.errors import InvalidArgument, ModelError
 from zaponnx.machine import check_threads, cpu_cores, cpu_name, versions
-from zaponnx.models import load_model
+from zaponnx.models import load_model, model_sha256
 from zaponnx.progress import Progress, silent
 from zaponnx.providers import Provider
 from zaponnx.runtime import open_session, ort_errors, register, session_options
@@ -48,6 +48,7 @@ class Benchmark:
 
     Attributes:
         model, baseline: The files.
+        model_sha256, baseline_sha256: Their hashes, see docs/artifacts.md.
         runs: In the order of the numbers of threads that were asked for.
         cpu, cores: The machine.
         providers: The session's providers.
@@ -58,6 +59,8 @@ class Benchmark:
 
     model: Path
     baseline: Path
+    model_sha256: str
+    baseline_sha256: str
     runs: tuple[BenchmarkRun, ...]
     cpu: str
     cores: int
@@ -122,6 +125,8 @@ def bench(
     return Benchmark(
         model=model,
         baseline=baseline,
+        model_sha256=model_sha256(model, "bench"),
+        baseline_sha256=model_sha256(baseline, "bench"),
         runs=tuple(runs),
         cpu=cpu_name(),
         cores=cpu_cores(),

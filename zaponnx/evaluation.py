@@ -13,7 +13,7 @@ import numpy.typing as npt
 from zaponnx.counting import Counter, add_counters
 from zaponnx.errors import DataError, InvalidArgument, ModelError
 from zaponnx.macs import PREDICTOR_MACS_PER_OUTPUT
-from zaponnx.models import load_model, temporary_model
+from zaponnx.models import load_model, model_sha256, temporary_model
 from zaponnx.processes import own_device, process_count, process_rank, threads_per_process
 from zaponnx.progress import Progress, silent
 from zaponnx.providers import Provider
@@ -46,6 +46,7 @@ class ModelEvaluation:
 
     Attributes:
         path: The model.
+        sha256: Its hash, see docs/artifacts.md.
         top1, top5: Accuracies, 0 to 1; None if the data have no labels.
         mac_saved: Share of the ZapConvs' MACs that was skipped, 0 to 1, gross of the predictors; 0 without ZapConvs.
         net_mac_saved: The same less the predictors' own MACs.
@@ -53,6 +54,7 @@ class ModelEvaluation:
     """
 
     path: Path
+    sha256: str
     top1: float | None
     top5: float | None
     mac_saved: float
@@ -195,7 +197,8 @@ class _Tally:
         )
         top1, top5 = (self.correct / self.samples).tolist() if self.labelled.any() else (None, None)
         total = macs.sum() or 1.0
-        return ModelEvaluation(path, top1, top5, float(saved.sum() / total), float(net.sum() / total), layers)
+        gross, rest = float(saved.sum() / total), float(net.sum() / total)
+        return ModelEvaluation(path, model_sha256(path, "eval"), top1, top5, gross, rest, layers)
 
 
 def _run(session: Any, source: DataSource, counters: Sequence[Counter], path: Path, progress: Progress) -> _Tally:

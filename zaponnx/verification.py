@@ -78,7 +78,7 @@ def verify(original: Path, converted: Path) -> Verification:
     tensors = {output: dense_output(node) for output, node in nodes.items()}
     inputs, expected = _run_original(original, list(tensors.values()))
     tensors |= {value.name: value.name for value in model.graph.output if value.name in expected}
-    runners = ("function bodies", "library") if _has_library() else ("function bodies",)
+    runners = ("function bodies", "library") if has_library() else ("function bodies",)
     allowed = tolerances(model, tensors)
     found = [
         (difference, allowed[name])
@@ -128,7 +128,7 @@ def _differences(
     differences = {}
     for (name, original_name), result in zip(tensors.items(), actual, strict=True):
         nhwc = name in nodes and nodes[name].op_type in NHWC_OPERATORS
-        relative = _relative_difference(expected[original_name], result.transpose(TO_NCHW) if nhwc else result)
+        relative = relative_difference(expected[original_name], result.transpose(TO_NCHW) if nhwc else result)
         if not relative <= allowed[name]:
             where = f"node '{zap_conv_name(nodes[name])}'" if name in nodes else f"output '{name}'"
             problem = f"at threshold −∞ it differs from the original by {relative:.1e} of its largest value"
@@ -142,7 +142,7 @@ def _differences(
     return differences
 
 
-def _relative_difference(expected: npt.NDArray[Any], actual: npt.NDArray[Any]) -> float:
+def relative_difference(expected: npt.NDArray[Any], actual: npt.NDArray[Any]) -> float:
     """The largest difference by the largest finite expected value; NaN where only one is, or for another shape."""
     if expected.shape != actual.shape:
         return math.nan
@@ -156,7 +156,8 @@ def _relative_difference(expected: npt.NDArray[Any], actual: npt.NDArray[Any]) -
     return float(difference.max()) / scale
 
 
-def _has_library() -> bool:
+def has_library() -> bool:
+    """Whether this installation has zaponnx's library."""
     try:
         library_path()
     except RuntimeUnavailable:
