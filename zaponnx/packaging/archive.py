@@ -91,7 +91,7 @@ def read_archive(path: Path, target: Path | None, phase: str, *, allow_native: b
         seen = {f"{manifest.name}/{paths.MANIFEST}"}
         while (member := stream.member()) is not None:
             file = remaining.pop(member.name, None)
-            if file is None or not member.isreg():
+            if file is None or not _is_ordinary(member):
                 stream.refuse(f"'{printable(member.name)}' {_why(member, seen)}")
             if member.size != file.size:
                 stream.refuse(f"'{member.name}' has {member.size} bytes, not {file.size} as the manifest says")
@@ -112,13 +112,13 @@ def printable(name: str) -> str:
 def _read_manifest(stream: _Unzipped) -> Manifest:
     member = stream.member()
     folder, _, name = ("", "", "") if member is None else member.name.partition("/")
-    if member is None or name != paths.MANIFEST or not member.isreg():
+    if member is None or name != paths.MANIFEST or not paths.is_name(folder) or not _is_ordinary(member):
         stream.refuse("is no package: it does not begin with NAME/manifest.json")
     if member.size > LARGEST_MANIFEST:
         stream.refuse(f"its manifest has {member.size} bytes, and may have {LARGEST_MANIFEST}")
     manifest = parse_manifest(b"".join(stream.content(member.size)), stream.phase, f"{stream.path}, {paths.MANIFEST}")
     if folder != manifest.name:
-        stream.refuse(f"is of '{printable(folder)}', and its manifest of '{manifest.name}'")
+        stream.refuse(f"is of '{folder}', and its manifest of '{manifest.name}'")
     return manifest
 
 
@@ -129,11 +129,16 @@ def _check_size(manifest: Manifest, path: Path, phase: str) -> None:
         raise ArtifactError(phase, problem, where=str(path))
 
 
+def _is_ordinary(member: tarfile.TarInfo) -> bool:
+    """Whether a member is a file, and not one with holes or another of tar's own kinds."""
+    return member.type in (tarfile.REGTYPE, tarfile.AREGTYPE)
+
+
 def _why(member: tarfile.TarInfo, seen: set[str]) -> str:
     """Why a member has no place in a package."""
     if member.issym() or member.islnk():
         return "is a link"
-    if not member.isreg():
+    if not _is_ordinary(member):
         return "is no ordinary file"
     if member.name.startswith("/") or ".." in member.name.split("/"):
         return "leads out of the package"

@@ -77,7 +77,7 @@ def read_evaluations(files: Iterable[Path], phase: str) -> dict[str, Accuracy]:
     Raises:
         ArtifactError: A file cannot be read or is none of these.
     """
-    found = {}
+    found: dict[str, Accuracy] = {}
     for file in files:
         fields = _parsed(file, phase)
         measured: dict[str, dict[str, Any]] = {}
