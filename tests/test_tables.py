@@ -8,8 +8,6 @@ from zaponnx.benchmark import Benchmark, BenchmarkRun
 BENCHMARK = Benchmark(
     model=Path("fast.onnx"),
     baseline=Path("slow.onnx"),
-    model_sha256="f" * 64,
-    baseline_sha256="5" * 64,
     runs=(BenchmarkRun(1, 2.0, 1.0, 2.0),),
     cpu="Abacus",
     cores=10,
@@ -18,6 +16,8 @@ BENCHMARK = Benchmark(
     iterations=5,
     warmup=1,
     versions={},
+    model_sha256="0" * 64,
+    baseline_sha256="1" * 64,
 )
 
 

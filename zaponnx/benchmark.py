@@ -48,19 +48,17 @@ class Benchmark:
 
     Attributes:
         model, baseline: The files.
-        model_sha256, baseline_sha256: Their hashes, see docs/artifacts.md.
         runs: In the order of the numbers of threads that were asked for.
         cpu, cores: The machine.
         providers: The session's providers.
         input_shapes: Input name → shape of the random input.
         iterations, warmup: Inferences of each model, timed and not.
         versions: Of Python and the packages.
+        model_sha256, baseline_sha256: The models' hashes, see docs/artifacts.md.
     """
 
     model: Path
     baseline: Path
-    model_sha256: str
-    baseline_sha256: str
     runs: tuple[BenchmarkRun, ...]
     cpu: str
     cores: int
@@ -69,6 +67,8 @@ class Benchmark:
     iterations: int
     warmup: int
     versions: Mapping[str, str]
+    model_sha256: str
+    baseline_sha256: str
 
     def to_json(self) -> dict[str, Any]:
         """As `zaponnx bench --json` prints it."""
@@ -125,8 +125,6 @@ def bench(
     return Benchmark(
         model=model,
         baseline=baseline,
-        model_sha256=model_sha256(model, "bench"),
-        baseline_sha256=model_sha256(baseline, "bench"),
         runs=tuple(runs),
         cpu=cpu_name(),
         cores=cpu_cores(),
@@ -135,6 +133,8 @@ def bench(
         iterations=iterations,
         warmup=warmup,
         versions=versions(),
+        model_sha256=model_sha256(model, "bench"),
+        baseline_sha256=model_sha256(baseline, "bench"),
     )
 
 

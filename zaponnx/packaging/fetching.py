@@ -41,20 +41,23 @@ def fetch(location: Location, entry: Entry, output: Path, phase: str, progress: 
     part = part_of(entry, output)
     try:
         with writing(part, phase):
-            part.touch()
-            if part.stat().st_size < entry.size:
+            if _size(part) < entry.size:
                 _append(location, entry, part, phase, progress)
             if part.stat().st_size != entry.size or sha256(part) != entry.sha256:
                 raise ArtifactError(phase, "is not the file that the index names: its SHA-256 is another")
     except ArtifactError as error:
-        part.unlink()
+        part.unlink(missing_ok=True)
         raise ArtifactError(phase, error.problem, where=location.place(entry.file)) from error
     return part
 
 
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
 def _append(location: Location, entry: Entry, part: Path, phase: str, progress: Progress) -> None:
     """Adds to a part what it lacks, or starts anew if the server only gives all."""
-    with location.open(entry.file, part.stat().st_size) as source:
+    with location.open(entry.file, _size(part)) as source:
         if source.size not in (None, entry.size):
             raise ArtifactError(phase, f"has {source.size} bytes, not {entry.size} as the index says")
         done = source.start
