@@ -20,6 +20,7 @@ from zaponnx.errors import InvalidArgument
 from zaponnx.evaluation import Evaluation, eval
 from zaponnx.files import atomic_path, check_output
 from zaponnx.inspection import Inspection, inspect
+from zaponnx.packaging.packing import pack
 from zaponnx.progress import Progress, silent
 
 EPSILONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0)
@@ -29,6 +30,8 @@ MAX_DROP = 0.01
 """How much top-1 may be lost."""
 
 _DATA = "digits"
+_DESCRIPTION = "A small CNN that tells the handwritten digits of scikit-learn's data set apart"
+_TAGS = ("digits", "classification")
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Demo:
         conversion, inspection: The converted model.
         evaluation: Both models on the test split, which took no part in the choice.
         benchmark: Their times.
-        files: All that it wrote to the directory, in this order: the flow's files, the curves' plots, demo.json.
+        files: All that it wrote to the directory, in this order: the flow's files, the curves' plots, what the commands
+            would print with --json, the package, demo.json.
     """
 
     output: Path
@@ -79,7 +83,7 @@ def demo(
 
     Args:
         output: The directory to write, made if it does not exist: model.onnx, model.zapcal, model.zapfit.json,
-            model.zap.onnx, plots and demo.json.
+            model.zap.onnx, plots, the results as JSON, and digits.tar.gz, a package of it all.
         seed: Of training and calibration.
         threads: Numbers of threads to time with.
         progress: Told about every step.
@@ -93,8 +97,8 @@ def demo(
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidArgument("demo", f"cannot make the directory: {error.strerror}", where=str(output)) from error
-    report = output / "demo.json"
-    check_output(report, "demo")
+    summary = output / "demo.json"
+    check_output(summary, "demo")
     dense, zapcal = output / "model.onnx", output / "model.zapcal"
     zapfit, converted = output / "model.zapfit.json", output / "model.zap.onnx"
     exported = export(_DATA, dense, seed=seed, progress=progress)
@@ -102,19 +106,32 @@ def demo(
     plots = plot_curves(calibration, fit(zapcal, zapfit), output)
     epsilon = _largest_epsilon(dense, zapcal, zapfit, progress)
     conversion = convert(dense, zapcal, zapfit, converted, epsilon=epsilon)
+    evaluation = eval([dense, converted], _DATA, progress=progress)
+    benchmark = bench(converted, dense, threads=threads, progress=progress)
+    made = {"eval": evaluation, "bench": benchmark}
+    results = {name: output / f"{name}.json" for name in made}
+    for name, path in results.items():
+        _write_json(path, made[name].to_json())
+    package = output / "digits.tar.gz"
+    measured = {"eval": [results["eval"]], "bench": [results["bench"]]}
+    pack([converted], package, description=_DESCRIPTION, tags=_TAGS, data=_DATA, progress=progress, **measured)
     result = Demo(
         output=output,
         epsilon=epsilon,
         export=exported,
         conversion=conversion,
         inspection=inspect(converted),
-        evaluation=eval([dense, converted], _DATA, progress=progress),
-        benchmark=bench(converted, dense, threads=threads, progress=progress),
-        files=(dense, zapcal, zapfit, converted, *plots, report),
+        evaluation=evaluation,
+        benchmark=benchmark,
+        files=(dense, zapcal, zapfit, converted, *plots, *results.values(), package, summary),
     )
-    with atomic_path(report, "demo") as temporary:
-        temporary.write_text(json.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
+    _write_json(summary, result.to_json())
     return result
+
+
+def _write_json(path: Path, content: Any) -> None:
+    with atomic_path(path, "demo") as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _largest_epsilon(dense: Path, zapcal: Path, zapfit: Path, progress: Progress) -> float:

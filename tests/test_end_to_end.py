@@ -14,6 +14,7 @@ from onnx.reference import ReferenceEvaluator
 
 import zaponnx
 from zaponnx.calib.data import open_data
+from zaponnx.models import model_sha256
 from zaponnx.operator import DOMAIN, NHWC_OPERATORS, TO_NCHW
 from zaponnx.self_check import tiny_model
 
@@ -48,6 +49,16 @@ def test_demo_prints_the_table_of_what_it_measured(digits) -> None:
         assert f"{run['model_ms']:.3f}" in digits.stdout
         threads = "1 thread." if run["threads"] == 1 else f"{run['threads']} threads."
         assert (f"model.onnx with {threads}" in digits.stdout) == (run["speedup"] <= 1)
+
+
+def test_demo_ends_with_a_package_that_verifies(digits) -> None:
+    found = json.loads((digits.directory / "demo.json").read_text())
+    check = zaponnx.verify(digits.directory / "digits.tar.gz")
+    (model,) = check.manifest.models
+    assert model.source_sha256 == model_sha256(digits.converted)
+    assert model.accuracy.model.top1 == found["evaluation"]["models"][1]["top1"]
+    assert [run.speedup for run in model.speed.runs] == [run["speedup"] for run in found["benchmark"]["runs"]]
+    assert "digits.tar.gz" in digits.stdout
 
 
 def test_demo_saves_work_at_the_accuracy_it_promises(digits) -> None:

@@ -20,7 +20,9 @@ def test_commands_and_python_run(digits, tmp_path: Path) -> None:
         shutil.copyfile(digits.directory / name, tmp_path / name)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     retune = "zaponnx retune model.zap.onnx -o careful.zap.onnx --epsilon 0.05\n"
-    script = retune + "".join(blocks("sh")).replace("--tag digits", "").replace(" --baseline", " --iterations 2 --baseline")
+    script = retune + "".join(blocks("sh")).replace("--tag digits", "").replace(
+        " --baseline", " --iterations 2 --baseline"
+    )
     command = ["bash", "-e", "-c", script]
     result = subprocess.run(
         command, cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False

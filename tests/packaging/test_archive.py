@@ -53,7 +53,10 @@ def of_another_folder(tar) -> None:
 
 HOSTILE = {
     "a parent's path": (lambda tar: tar.add("tiny/../../evil", b"!"), "'tiny/../../evil' leads out of the package"),
-    "a parent's path first": (lambda tar: tar.add("../manifest.json", b"{}", at=0), "does not begin with NAME/manifest"),
+    "a parent's path first": (
+        lambda tar: tar.add("../manifest.json", b"{}", at=0),
+        "does not begin with NAME/manifest",
+    ),
     "an absolute path": (lambda tar: tar.add("/tmp/evil", b"!"), "'/tmp/evil' leads out of the package"),
     "a path of Windows": (lambda tar: tar.add("tiny\\..\\evil", b"!"), "is not in the manifest"),
     "a symbolic link": (
@@ -74,7 +77,10 @@ HOSTILE = {
     "a sparse file": (lambda tar: replace_readme(tar, type=tarfile.GNUTYPE_SPARSE), "is no ordinary file"),
     "a file twice": (twice, "'tiny/README.md' is there twice"),
     "the manifest twice": (lambda tar: tar.add(*_named(tar.members[0])), "'tiny/manifest.json' is there twice"),
-    "a file in capital letters": (lambda tar: tar.add("tiny/Readme.MD", b"!"), "'tiny/Readme.MD' is not in the manifest"),
+    "a file in capital letters": (
+        lambda tar: tar.add("tiny/Readme.MD", b"!"),
+        "'tiny/Readme.MD' is not in the manifest",
+    ),
     "a file in other characters": (lambda tar: tar.add("tiny/RÉADME.md", b"!"), "is damaged"),
     "a file too many": (lambda tar: tar.add("tiny/extra.onnx", b"!"), "'tiny/extra.onnx' is not in the manifest"),
     "a native library": (lambda tar: tar.add("tiny/evil.so", b"\x7fELF"), "'tiny/evil.so' is not in the manifest"),

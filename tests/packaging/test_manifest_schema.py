@@ -68,7 +68,10 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     "a name of many letters": (put("name", value="x" * 65), "'name' is none"),
     "a description for the terminal": (put("description", value="\x1b]0;x\x07"), "'description' is not one line"),
     "a description that is turned": (put("description", value="abc\u202egnp.exe"), "'description' is not one line"),
-    "a description without end": (put("description", value="x" * 5000), "'description' is not one line of at most 4096"),
+    "a description without end": (
+        put("description", value="x" * 5000),
+        "'description' is not one line of at most 4096",
+    ),
     "tags that are none": (put("tags", value="tiny"), "'tags' is no array"),
     "a tag that is none": (put("tags", value=[["tiny"]]), r"'tags.0' is no string"),
     "files that are none": (put("files", value=[]), "'files' are none"),
@@ -123,7 +126,10 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     "a dim for the terminal": (put("models", 0, "inputs", 0, "shape", value=["\x1b"]), "has other dims than"),
     "a shape that is none": (put("models", 0, "inputs", 0, "shape", value=3), "has other dims than"),
     "a type that is none": (put("models", 0, "inputs", 0, "type", value=1), "type' is no string"),
-    "an accuracy above 1": (put("models", 0, "accuracy", "model", "top1", value=1.1), "is no finite number from 0 to 1"),
+    "an accuracy above 1": (
+        put("models", 0, "accuracy", "model", "top1", value=1.1),
+        "is no finite number from 0 to 1",
+    ),
     "an accuracy in text": (put("models", 0, "accuracy", "model", "top1", value="1"), "is no finite number"),
     "a saving above 1": (put("models", 0, "accuracy", "mac_saved", value=2), "is no finite number from 0 to 1"),
     "a speed below 0": (put("models", 0, "speed", "runs", 0, "speedup", value=-1), "is no finite number from 0"),
@@ -164,7 +170,7 @@ def test_what_is_no_sound_json(text: str | bytes, problem: str) -> None:
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
 def test_numbers_that_are_none(document: dict[str, Any], number: str) -> None:
     text = json.dumps(document).replace('"speedup": ', f'"speedup": {number}, "was": ', 1)
-    with pytest.raises(ArtifactError, match="is no JSON number|is no finite number"):
+    with pytest.raises(ArtifactError, match=r"is no JSON number|is no finite number"):
         parse_manifest(text, "verify", "tiny")
 
 

@@ -203,7 +203,11 @@ def test_names_must_differ(small, tmp_path: Path) -> None:
     for name in ("a/model.zap.onnx", "a/Point.onnx", "b/point.onnx", "b/model.onnx"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(small.converted, tmp_path / name)
-    for pair in (("a/model.zap.onnx", "b/model.onnx"), ("a/Point.onnx", "b/point.onnx"), ("b/point.onnx", "b/model.onnx")):
+    for pair in (
+        ("a/model.zap.onnx", "b/model.onnx"),
+        ("a/Point.onnx", "b/point.onnx"),
+        ("b/point.onnx", "b/model.onnx"),
+    ):
         with pytest.raises(InvalidArgument, match="would be there twice"):
             zaponnx.pack([tmp_path / name for name in pair], tmp_path / "p")
 
@@ -249,7 +253,7 @@ def test_a_model_whose_body_gives_something_else_is_not_packed(small, tmp_path: 
     relu = next(node for node in model.functions[0].node if node.op_type == "Relu")
     relu.op_type = "Sigmoid"
     onnx.save_model(model, tmp_path / "wrong.onnx")
-    with pytest.raises(ArtifactError, match="run by the library; at most 0.001 is accepted"):
+    with pytest.raises(ArtifactError, match=r"run by the library; at most 0.001 is accepted"):
         zaponnx.pack([tmp_path / "wrong.onnx"], tmp_path / "p")
     assert list(tmp_path.iterdir()) == [tmp_path / "wrong.onnx"]
 
@@ -274,7 +278,9 @@ def test_a_package_is_not_replaced_by_what_is_in_it(package: Path) -> None:
     assert (package / "model.onnx").is_file()
 
 
-def test_a_directory_that_cannot_be_put_in_place_leaves_the_old_one(small, package: Path, monkeypatch, everything) -> None:
+def test_a_directory_that_cannot_be_put_in_place_leaves_the_old_one(
+    small, package: Path, monkeypatch, everything
+) -> None:
     before = everything(package.parent)
     replace = Path.replace
 

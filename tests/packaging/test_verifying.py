@@ -63,7 +63,7 @@ def test_another_output_is_refused(package: Path, reseal, output: Path) -> None:
 def test_a_library_that_computes_something_else_is_noticed(package: Path, monkeypatch) -> None:
     """The function bodies give the outputs; what ran by the name of the library is another model's."""
     monkeypatch.setattr("zaponnx.packaging.checking.register", _halved)
-    with pytest.raises(ArtifactError, match="run by the library; at most 0.001 is accepted"):
+    with pytest.raises(ArtifactError, match=r"run by the library; at most 0.001 is accepted"):
         zaponnx.verify(package)
 
 
@@ -143,7 +143,7 @@ def test_a_converted_model_needs_its_function_bodies(package: Path, reseal) -> N
     del model.functions[:]
     onnx.save_model(model, package / "model.onnx")
     reseal(package)
-    with pytest.raises(ModelError, match="ONNX Runtime refuses it|not a valid"):
+    with pytest.raises(ModelError, match=r"ONNX Runtime refuses it|not a valid"):
         zaponnx.verify(package)
 
 

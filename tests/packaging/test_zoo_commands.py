@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 import zaponnx
+from tests.packaging.serving import serving
 from zaponnx.errors import ArtifactError, DataError, InvalidArgument
 from zaponnx.files import sha256
 from zaponnx.packaging.native import this_platform
-
-from tests.packaging.serving import serving
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +59,9 @@ def test_a_zoo_is_an_index_and_archives(zoo: Path, archive: Path) -> None:
     assert [model["name"] for model in entry["manifest"]["models"]] == ["bold", "careful"]
 
 
-def test_a_directory_is_added_as_the_archive_that_pack_would_write(package: Path, archive: Path, tmp_path: Path) -> None:
+def test_a_directory_is_added_as_the_archive_that_pack_would_write(
+    package: Path, archive: Path, tmp_path: Path
+) -> None:
     (tmp_path / "zoo").mkdir()
     (entry,) = zaponnx.zoo_add(tmp_path / "zoo", [package]).entries
     assert entry.sha256 == sha256(archive)
@@ -146,7 +147,9 @@ def test_a_broken_download_goes_on_where_it_broke(server, archive: Path, tmp_pat
     target.write_bytes(b"a good one")
     server.breaks_after = size // 3 + 1
     for part in (1, 2):
-        with pytest.raises(DataError, match=rf"broke off after {part * server.breaks_after} of {size} bytes; run it again"):
+        with pytest.raises(
+            DataError, match=rf"broke off after {part * server.breaks_after} of {size} bytes; run it again"
+        ):
             zaponnx.zoo_get(server.url, "tiny", target)
         assert target.read_bytes() == b"a good one"
         assert sorted(path.name for path in target.parent.iterdir()) == [
@@ -211,7 +214,7 @@ def test_another_archive_than_the_index_says(
 
 def test_a_shorter_archive_than_the_index_says(server, zoo: Path, tmp_path: Path) -> None:
     archive_of(zoo).write_bytes(archive_of(zoo).read_bytes()[:-5])
-    with pytest.raises(ArtifactError, match="bytes, not [0-9]+ as the index says"):
+    with pytest.raises(ArtifactError, match=r"bytes, not [0-9]+ as the index says"):
         zaponnx.zoo_get(server.url, "tiny", tmp_path / "got")
     server.lengths = False
     with pytest.raises(DataError, match="broke off"):
@@ -278,7 +281,7 @@ def test_indexes_that_are_none(zoo: Path, edit: Callable[[dict[str, Any]], None]
 
 def test_an_index_without_end(zoo: Path, monkeypatch) -> None:
     monkeypatch.setattr("zaponnx.packaging.zoo_commands.LARGEST_INDEX", 100)
-    with pytest.raises(ArtifactError, match="index.json: has more than 100 bytes"):
+    with pytest.raises(ArtifactError, match=r"index.json: has more than 100 bytes"):
         zaponnx.zoo_list(zoo)
 
 
@@ -323,14 +326,14 @@ def test_a_server_that_is_down(monkeypatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
     with serving(Path()) as server:
         url = server.url
-    with pytest.raises(DataError, match="cannot be read: .*[Cc]onnection refused"):
+    with pytest.raises(DataError, match=r"cannot be read: .*[Cc]onnection refused"):
         zaponnx.zoo_list(url)
 
 
 @pytest.mark.parametrize("scheme", ["file", "ftp"])
 def test_a_redirection_out_of_http_is_not_followed(server, tmp_path: Path, archive: Path, scheme: str) -> None:
     server.redirect = f"{scheme}://{archive}"
-    with pytest.raises(DataError, match="HTTP 302|unknown url type"):
+    with pytest.raises(DataError, match=r"HTTP 302|unknown url type"):
         zaponnx.zoo_get(server.url, "tiny", tmp_path / "got")
 
 
