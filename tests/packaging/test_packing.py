@@ -119,6 +119,7 @@ def test_test_data_of_the_users_own(small, tmp_path: Path) -> None:
     for index in range(3):
         tensor = onnx.load_tensor(tmp_path / "p" / f"test_data_set_{index}" / "input_0.pb")
         np.testing.assert_array_equal(numpy_helper.to_array(tensor), images[index : index + 1])
+    assert manifest(tmp_path / "p")["test_inputs"] == "npz:images.npz"
     with pytest.raises(InvalidArgument, match="3 samples, for 4 test sets"):
         zaponnx.pack([small.converted], tmp_path / "q", data=f"npz:{tmp_path / 'images.npz'}", test_sets=4)
     assert not (tmp_path / "q").exists()
@@ -186,6 +187,7 @@ def test_native_libraries_that_cannot_be(small, tmp_path: Path, monkeypatch, nat
         ({"output": "none/p.tar.gz"}, "there is no directory"),
         ({"output": "file"}, "is there already and no directory"),
         ({"output": "full"}, "is not just a package"),
+        ({"output": "full/.."}, "is a directory without a name"),
     ],
 )
 def test_arguments_that_cannot_be(small, tmp_path: Path, everything, arguments: dict, problem: str) -> None:
@@ -230,7 +232,7 @@ def test_measurements_of_other_models_are_refused(material, small, tmp_path: Pat
     other = tmp_path / "other.zap.onnx"
     zaponnx.retune(small.converted, other, epsilon=1)
     for flag, file in (("eval", material.evaluation), ("bench", material.benchmark)):
-        with pytest.raises(ArtifactError, match=f"what --{flag} gives is of none of the models; run zaponnx {flag}"):
+        with pytest.raises(ArtifactError, match=f"{file.name}: is of none of the models; run zaponnx {flag}"):
             zaponnx.pack([other], tmp_path / "p", **{flag: [file]})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+from collections import ChainMap
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -54,7 +55,7 @@ def assemble(request: Request, directory: Path, progress: Progress) -> None:
         description=request.description,
         license=request.license,
         tags=request.tags,
-        test_inputs=request.data,
+        test_inputs=_without_folders(request.data),
         models=tuple(models),
         files=_listed(directory),
     )
@@ -84,8 +85,8 @@ def _packed(request: Request, index: int, name: str, directory: Path) -> PackedM
         source_sha256=digest,
         description=describe(directory / file, "pack"),
         test_data=tuple(paths.test_data_path(name, number, first=index == 0) for number in range(request.test_sets)),
-        accuracy=request.accuracies.get(digest),
-        speed=request.speeds.get(digest),
+        accuracy=ChainMap(*request.accuracies.values()).get(digest),
+        speed=ChainMap(*request.speeds.values()).get(digest),
     )
 
 
@@ -106,10 +107,11 @@ def _check_alike(models: Sequence[PackedModel]) -> None:
 def _check_measured(request: Request, models: Sequence[PackedModel]) -> None:
     """Refuses measurements of other models only: they would be left out in silence."""
     packed = {model.source_sha256 for model in models}
-    for flag, found in (("--eval", request.accuracies), ("--bench", request.speeds)):
-        if found and packed.isdisjoint(found):
-            remedy = f"run zaponnx {flag[2:]} --json on the models as they are"
-            raise ArtifactError("pack", f"what {flag} gives is of none of the models", remedy=remedy)
+    for command, files in (("eval", request.accuracies), ("bench", request.speeds)):
+        for file, found in files.items():
+            if packed.isdisjoint(found):
+                remedy = f"run zaponnx {command} --json on the models as they are"
+                raise ArtifactError("pack", "is of none of the models", where=str(file), remedy=remedy)
 
 
 def _write_test_data(request: Request, model: PackedModel, directory: Path) -> None:
@@ -138,6 +140,12 @@ def _write_test_data(request: Request, model: PackedModel, directory: Path) -> N
     if written < len(model.test_data):
         problem = f"the data have {written} samples, for {len(model.test_data)} test sets"
         raise InvalidArgument("pack", problem, where=request.data, remedy=f"--test-sets {written}")
+
+
+def _without_folders(spec: str) -> str:
+    """A data SPEC that says nothing of where this machine has the data."""
+    kind, colon, place = spec.partition(":")
+    return f"{kind}{colon}{Path(place).name}"
 
 
 def _listed(directory: Path) -> tuple[PackedFile, ...]:

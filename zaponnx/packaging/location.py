@@ -119,7 +119,7 @@ class Location:
 
     def _unreadable(self, file: str, error: Exception) -> DataError:
         problem = f"cannot be read: {getattr(error, 'reason', None) or getattr(error, 'strerror', None) or error}"
-        return DataError(self._phase, problem, where=self.place(file))
+        return DataError(self._phase, problem, where=self.place(file), remedy="see that it is there, and try again")
 
     def _open_file(self, file: str, start: int) -> Source:
         assert self.directory is not None

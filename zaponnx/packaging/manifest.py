@@ -99,7 +99,7 @@ class Manifest:
         zaponnx: The version that packed it.
         description, license: What it is, and its licence, in a line each; "" where that was not said.
         tags: Words to find it by.
-        test_inputs: The SPEC of the data that the test inputs are from.
+        test_inputs: The SPEC of the data that the test inputs are from, without folders.
         models: The operating points, the first one of them the default.
         files: All files but the manifest, in the order of their paths.
     """

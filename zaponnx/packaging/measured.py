@@ -5,7 +5,7 @@ Both are known to be of a model by its hash, so that numbers of another model ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,42 +71,36 @@ class Speed:
 
 
 @written_by("eval --json")
-def read_evaluations(files: Iterable[Path], phase: str) -> dict[str, Accuracy]:
-    """The accuracies of all models in files of `eval --json`, by the models' hashes; the last one counts.
+def read_evaluation(file: Path, phase: str) -> dict[str, Accuracy]:
+    """The accuracies of all models in a file of `eval --json`, by the models' hashes.
 
     Raises:
-        ArtifactError: A file cannot be read or is none of these.
+        ArtifactError: The file cannot be read or is none of these.
     """
-    found: dict[str, Accuracy] = {}
-    for file in files:
-        fields = _parsed(file, phase)
-        measured: dict[str, dict[str, Any]] = {}
-        for model in fields.objects("models"):
-            measured[model.text("sha256")] = {"model": _scores(model), **_savings(model)}
-            model.rest()  # the path, and each layer
-        if not measured:
-            fields.refuse("models", "are none")
-        conditions = _conditions(fields) | {"baseline": next(iter(measured.values()))["model"]}
-        fields.done()
-        found |= {sha256: Accuracy(**conditions, **each) for sha256, each in measured.items()}
-    return found
+    fields = _parsed(file, phase)
+    measured: dict[str, dict[str, Any]] = {}
+    for model in fields.objects("models"):
+        measured[model.text("sha256")] = {"model": _scores(model), **_savings(model)}
+        model.rest()  # the path, and each layer
+    if not measured:
+        fields.refuse("models", "are none")
+    conditions = _conditions(fields) | {"baseline": next(iter(measured.values()))["model"]}
+    fields.done()
+    return {sha256: Accuracy(**conditions, **each) for sha256, each in measured.items()}
 
 
 @written_by("bench --json")
-def read_benchmarks(files: Iterable[Path], phase: str) -> dict[str, Speed]:
-    """The times of all models in files of `bench --json`, by the models' hashes; the last one counts.
+def read_benchmark(file: Path, phase: str) -> dict[str, Speed]:
+    """The times of the model in a file of `bench --json`, by its hash.
 
     Raises:
-        ArtifactError: A file cannot be read or is none of these.
+        ArtifactError: The file cannot be read or is none of these.
     """
-    found = {}
-    for file in files:
-        fields = _parsed(file, phase)
-        sha256 = fields.text("model_sha256")
-        for key in ("model", "baseline", "baseline_sha256"):
-            fields.text(key)
-        found[sha256] = speed_of(fields)
-    return found
+    fields = _parsed(file, phase)
+    sha256 = fields.text("model_sha256")
+    for key in ("model", "baseline", "baseline_sha256"):
+        fields.text(key)
+    return {sha256: speed_of(fields)}
 
 
 def _parsed(file: Path, phase: str) -> Fields:

@@ -27,6 +27,8 @@ def check_package_output(path: Path, phase: str, inputs: Iterable[Path] = ()) ->
     if is_archive(path):
         check_output(path, phase, inputs)
         return
+    if path.name in ("", ".."):
+        raise InvalidArgument(phase, "is a directory without a name", where=str(path), remedy="give one with a name")
     parent = path.resolve().parent
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise InvalidArgument(phase, f"there is no directory '{parent}' that can be written to", remedy="make it first")

@@ -10,7 +10,7 @@ from typing import Any
 from zaponnx.errors import InvalidArgument
 from zaponnx.packaging import paths
 from zaponnx.packaging.archive import SUFFIX
-from zaponnx.packaging.measured import Accuracy, Speed, read_benchmarks, read_evaluations
+from zaponnx.packaging.measured import Accuracy, Speed, read_benchmark, read_evaluation
 
 _MOST_TEST_SETS = 100
 _RULE = "ASCII letters, digits, '.', '_' and '-'"
@@ -23,7 +23,7 @@ class Request:
     Attributes:
         models: The models' files, by what they are called.
         name, description, license, tags, data, test_sets, preprocess, seed: As in `pack`.
-        accuracies, speeds: What was measured, by the hash of the model.
+        accuracies, speeds: What was measured, by the file that says so and the hash of the model.
         report: The HTML file, if there is one.
         libraries: Native libraries, by platform.
     """
@@ -37,8 +37,8 @@ class Request:
     test_sets: int
     preprocess: str | None
     seed: int
-    accuracies: Mapping[str, Accuracy]
-    speeds: Mapping[str, Speed]
+    accuracies: Mapping[Path, Mapping[str, Accuracy]]
+    speeds: Mapping[Path, Mapping[str, Speed]]
     report: Path | None
     libraries: Mapping[str, Path]
 
@@ -68,8 +68,8 @@ class Request:
             models=_named(models),
             name=called,
             test_sets=test_sets,
-            accuracies=read_evaluations(evaluations, "pack"),
-            speeds=read_benchmarks(benchmarks, "pack"),
+            accuracies={file: read_evaluation(file, "pack") for file in evaluations},
+            speeds={file: read_benchmark(file, "pack") for file in benchmarks},
             **others,
         )
 
