@@ -86,7 +86,7 @@ def test_three_lines_run_a_package_that_was_moved(
     assert len(code.splitlines()) == 3
     result = run_clean(clean, code, moved)
     assert result.returncode == 0, result.stderr
-    (printed,) = ast.literal_eval(re.sub(r"array\((.*?), dtype=float32\)", r"\1", result.stdout, flags=re.DOTALL))
+    (printed,) = ast.literal_eval(re.sub(r"array\((.*?),\s*dtype=float32\)", r"\1", result.stdout, flags=re.DOTALL))
     expected = numpy_helper.to_array(onnx.load_tensor(moved / "test_data_set_0" / "output_0.pb"))
     np.testing.assert_allclose(printed, expected, atol=1e-5)
 

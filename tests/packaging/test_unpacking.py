@@ -10,8 +10,7 @@ from zaponnx.errors import InvalidArgument, OutputError
 
 def test_it_gives_the_directory_that_was_packed(package: Path, archive: Path, tmp_path: Path, everything) -> None:
     expected = {name.removeprefix(str(package)): content for name, content in everything(package).items()}
-    for source in (archive, package):
-        target = tmp_path / f"from {source.name}"
+    for target, source in ((tmp_path / "from archive", archive), (tmp_path / "from directory", package)):
         zaponnx.unpack(source, target)
         assert {name.removeprefix(str(target)): content for name, content in everything(target).items()} == expected
         zaponnx.verify(target)
