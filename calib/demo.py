@@ -108,13 +108,21 @@ def demo(
     conversion = convert(dense, zapcal, zapfit, converted, epsilon=epsilon)
     evaluation = eval([dense, converted], _DATA, progress=progress)
     benchmark = bench(converted, dense, threads=threads, progress=progress)
-    made = {"eval": evaluation, "bench": benchmark}
+    made = {"eval": evaluation.to_json(), "bench": benchmark.to_json()}
     results = {name: output / f"{name}.json" for name in made}
     for name, path in results.items():
-        _write_json(path, made[name].to_json())
+        _write_json(path, made[name])
     package = output / "digits.tar.gz"
-    measured = {"eval": [results["eval"]], "bench": [results["bench"]]}
-    pack([converted], package, description=_DESCRIPTION, tags=_TAGS, data=_DATA, progress=progress, **measured)
+    pack(
+        [converted],
+        package,
+        description=_DESCRIPTION,
+        tags=_TAGS,
+        data=_DATA,
+        eval=[results["eval"]],
+        bench=[results["bench"]],
+        progress=progress,
+    )
     result = Demo(
         output=output,
         epsilon=epsilon,

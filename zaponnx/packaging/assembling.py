@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy.typing as npt
 
@@ -27,6 +26,8 @@ from zaponnx.packaging.test_sets import Arrays, write_test_set
 from zaponnx.progress import Progress
 from zaponnx.provenance import FINETUNED
 from zaponnx.runtime import open_session, ort_errors, session_options
+
+T = TypeVar("T")
 
 
 def assemble(request: Request, directory: Path, progress: Progress) -> None:
@@ -85,9 +86,14 @@ def _packed(request: Request, index: int, name: str, directory: Path) -> PackedM
         source_sha256=digest,
         description=describe(directory / file, "pack"),
         test_data=tuple(paths.test_data_path(name, number, first=index == 0) for number in range(request.test_sets)),
-        accuracy=ChainMap(*request.accuracies.values()).get(digest),
-        speed=ChainMap(*request.speeds.values()).get(digest),
+        accuracy=_measured(request.accuracies, digest),
+        speed=_measured(request.speeds, digest),
     )
+
+
+def _measured(found: Mapping[Path, Mapping[str, T]], digest: str) -> T | None:
+    """What the first file that knows of a model says of it."""
+    return next((models[digest] for models in found.values() if digest in models), None)
 
 
 def _check_alike(models: Sequence[PackedModel]) -> None:
