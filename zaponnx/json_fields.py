@@ -79,6 +79,20 @@ class Fields:
             self.refuse(key, f"is not one line of at most {_LONGEST_LINE} printable characters")
         return value
 
+    def texts(self, key: str) -> list[str]:
+        """A member that is an array of strings."""
+        values = self._array(key)
+        if not all(isinstance(value, str) for value in values):
+            self.refuse(key, "has not strings only")
+        return values
+
+    def absent(self, key: str) -> bool:
+        """Whether a member is null, which is then taken."""
+        absent = self._data.get(key, ...) is None
+        if absent:
+            self.take(key)
+        return absent
+
     def integer(self, key: str, low: int = 1, high: float = math.inf) -> int:
         """An integer member, from `low` to `high`."""
         value = self.take(key)
@@ -113,13 +127,6 @@ class Fields:
     def object(self, key: str) -> Fields:
         """An object member."""
         return Fields(self.take(key), self._phase, self._where, f"{self._path}{key}.")
-
-    def is_null(self, key: str) -> bool:
-        """Whether a member is null; it is taken if so."""
-        null = self._data.get(key, ...) is None
-        if null:
-            self.take(key)
-        return null
 
     def objects(self, key: str) -> list[Fields]:
         """A member that is an array of objects."""

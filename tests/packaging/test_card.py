@@ -135,6 +135,10 @@ def test_accuracies_are_shown_before_and_after(small, tmp_path: Path) -> None:
     result = zaponnx.eval([small.model, small.converted], "random", samples=8).to_json()
     for model, top1 in zip(result["models"], (0.75, 0.625), strict=True):
         model |= {"top1": top1, "top5": 1.0}
+    result["notes"] = [f"{small.converted} was calibrated on the same", f"{small.model} was trained on the same"]
     (tmp_path / "eval.json").write_text(json.dumps(result))
     zaponnx.pack([small.converted], tmp_path / "p", eval=[tmp_path / "eval.json"])
-    assert "75.00% → 62.50% | 100.00% → 100.00%" in (tmp_path / "p" / "README.md").read_text()
+    card = (tmp_path / "p" / "README.md").read_text()
+    assert "75.00% → 62.50% | 100.00% → 100.00%" in card
+    assert "\n`model.onnx` was calibrated on the same.\n" in card
+    assert "trained" not in card

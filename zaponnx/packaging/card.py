@@ -67,6 +67,7 @@ def _accuracy(models: Sequence[PackedModel]) -> str:
     ]
     for text in dict.fromkeys(_conditions(model) for model in models if model.accuracy):
         lines += ["", text]
+    lines += [f"\n`{model.file}` {note}." for model in models if model.accuracy for note in model.accuracy.notes]
     return "\n".join(lines)
 
 

@@ -106,12 +106,12 @@ def _model(fields: Fields, *, first: bool) -> PackedModel:
             external_data=tuple(fields.lines("external_data")),
             inputs=_ports(fields, "inputs"),
             outputs=_ports(fields, "outputs"),
-            operating_point=None if fields.is_null("operating_point") else _point(fields.object("operating_point")),
+            operating_point=None if fields.absent("operating_point") else _point(fields.object("operating_point")),
             provenance=_provenance(fields.object("provenance")),
         ),
         test_data=tuple(fields.lines("test_data")),
-        accuracy=None if fields.is_null("accuracy") else accuracy_of(fields.object("accuracy")),
-        speed=None if fields.is_null("speed") else speed_of(fields.object("speed")),
+        accuracy=None if fields.absent("accuracy") else accuracy_of(fields.object("accuracy")),
+        speed=None if fields.absent("speed") else speed_of(fields.object("speed")),
     )
     if model.file != paths.model_path(model.name, first=first):
         fields.refuse("file", f"is not '{paths.model_path(model.name, first=first)}'")

@@ -33,6 +33,7 @@ class Accuracy:
         portable: Whether the function bodies ran instead of the library.
         baseline, model: The scores of the baseline, which was evaluated first, and of the model.
         mac_saved, net_mac_saved: Share of its ZapConvs' MACs that was skipped, gross and net of the predictors.
+        notes: What was done with the model on the same data before, each as what follows its name.
     """
 
     data: str
@@ -44,6 +45,7 @@ class Accuracy:
     model: Scores
     mac_saved: float
     net_mac_saved: float
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,12 @@ def read_evaluation(file: Path, phase: str) -> dict[str, Accuracy]:
     """
     fields = _parsed(file, phase)
     measured: dict[str, dict[str, Any]] = {}
+    notes = fields.lines("notes")
     for model in fields.objects("models"):
-        measured[model.text("sha256")] = {"model": _scores(model), **_savings(model)}
-        model.rest()  # the path, and each layer
+        name = f"{model.text('path')} "
+        own = tuple(note.removeprefix(name) for note in notes if note.startswith(name))
+        measured[model.text("sha256")] = {"model": _scores(model), **_savings(model), "notes": own}
+        model.rest()  # such as each layer
     if not measured:
         fields.refuse("models", "are none")
     conditions = _conditions(fields) | {"baseline": next(iter(measured.values()))["model"]}
@@ -114,7 +119,11 @@ def _parsed(file: Path, phase: str) -> Fields:
 def accuracy_of(fields: Fields) -> Accuracy:
     """An accuracy as a manifest has it."""
     accuracy = Accuracy(
-        baseline=_member(fields, "baseline"), model=_member(fields, "model"), **_conditions(fields), **_savings(fields)
+        baseline=_member(fields, "baseline"),
+        model=_member(fields, "model"),
+        notes=tuple(fields.lines("notes")),
+        **_conditions(fields),
+        **_savings(fields),
     )
     fields.done()
     return accuracy
@@ -124,7 +133,7 @@ def _conditions(fields: Fields) -> dict[str, Any]:
     """What all models of an evaluation have in common."""
     return {
         "data": fields.line("data"),
-        "split": None if fields.is_null("split") else fields.line("split"),
+        "split": None if fields.absent("split") else fields.line("split"),
         "samples": fields.integer("samples"),
         "providers": tuple(fields.lines("providers")),
         "portable": fields.truth("portable"),
@@ -139,7 +148,7 @@ def _member(fields: Fields, key: str) -> Scores:
 
 
 def _scores(fields: Fields) -> Scores:
-    return Scores(*(None if fields.is_null(key) else fields.number(key, 0, 1) for key in ("top1", "top5")))
+    return Scores(*(None if fields.absent(key) else fields.number(key, 0, 1) for key in ("top1", "top5")))
 
 
 def _savings(fields: Fields) -> dict[str, Any]:
