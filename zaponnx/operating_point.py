@@ -125,7 +125,8 @@ def write_operating_point(
         error=point.error,
         mac_saved=point.mac_saved,
         budget_missed=budget_missed,
-        upgraded=dense.upgraded,
+        upgraded=dense.changes.upgraded,
+        stale=dense.changes.stale,
         converted=tuple(
             ConvertedSite(site.name, match.output, point.thresholds[match.output], site.macs)
             for match, site in dense.sites

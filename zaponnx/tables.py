@@ -142,6 +142,8 @@ def convert(report: ConversionReport) -> str:
         lines.append(f"{report.layouts.nhwc} layers in NHWC, with {report.layouts.transposes} Transposes beside them")
     if report.upgraded:
         lines.append(f"upgraded from {report.upgraded}")
+    if report.stale:
+        lines.append(f"value infos dropped that contradict ONNX's shape inference: {', '.join(report.stale)}")
     lines += [
         f"{report.output}: {percent(report.mac_saved)} of the calibrated layers' MACs saved, those that stay "
         f"dense included, at an error of {report.error:.3g} (epsilon {report.epsilon:.3g}): as measured in calibration",
