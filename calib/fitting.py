@@ -18,6 +18,7 @@ from zaponnx.calib.hulls import Hull, hulls
 from zaponnx.calib.sigmoid import SmoothCurve, minimize_macs, smooth_curve
 from zaponnx.errors import InvalidArgument
 from zaponnx.files import check_output, sha256
+from zaponnx.progress import Progress, silent
 
 METHODS = ("exact", "sigmoid")
 
@@ -33,6 +34,7 @@ def fit(
     method: str = "exact",
     granularity: str | None = None,
     objective: str | None = None,
+    progress: Progress = silent,
 ) -> Fit:
     """Chooses thresholds for budgets from nothing lost to only the patterns computed.
 
@@ -49,6 +51,7 @@ def fit(
         objective: What the error of a point is: "output", what the sites' errors do to the model's outputs, as far as
             calibration measured it, or "sum", as in the paper. None is "output" for the exact method; the other has
             sums only.
+        progress: Told about budgets done, or, with the exact method, about operating points.
 
     Raises:
         InvalidArgument: An unknown method, granularity or objective, or one that the method does not have; or a
@@ -63,10 +66,10 @@ def fit(
     check_output(output, "fit", [calibration])
     measured = load_calibration(calibration, "fit")
     if method == "exact":
-        points = exact_points(hulls(measured, granularity), objective)
+        points = exact_points(hulls(measured, granularity), objective, progress)
         sources: Mapping[str, Mapping[str, Any]] = {site.output: {"curve": "measured"} for site in measured.sites}
     else:
-        points, sources = _sigmoid(measured)
+        points, sources = _sigmoid(measured, progress)
     result = Fit(measured.model_sha256, sha256(calibration), method, granularity, objective, tuple(points), sources)
     save_fit(result, output)
     return result
@@ -84,24 +87,29 @@ def _option(name: str, value: str | None, values: Sequence[str], method: str, pa
     return value
 
 
-def exact_points(found: Sequence[Hull], objective: str) -> list[OperatingPoint]:
+def exact_points(found: Sequence[Hull], objective: str, progress: Progress = silent) -> list[OperatingPoint]:
     """The optima of a range of budgets, from nothing lost to only the patterns computed."""
     path = LagrangianPath(found, objective)
     levels = np.arange(path.saved[0], path.saved[-1], _SAVING_STEP)
     steps = np.unique(np.searchsorted(path.saved, levels))
-    points = [path.point(float(budget)) for budget in path.budgets[steps]]
+    points = []
+    for done, budget in enumerate(path.budgets[steps], start=1):
+        points.append(path.point(float(budget)))
+        progress("choosing thresholds", done, len(steps))
     patterns_only = {hull.site: (math.inf,) * hull.size for hull in found}
     return [*points, replace(path.point(math.inf), epsilon=float(path.budgets[-1]), thresholds=patterns_only)]
 
 
-def _sigmoid(calibration: Calibration) -> tuple[list[OperatingPoint], Mapping[str, Mapping[str, Any]]]:
+def _sigmoid(
+    calibration: Calibration, progress: Progress
+) -> tuple[list[OperatingPoint], Mapping[str, Mapping[str, Any]]]:
     """The paper's points, and how each site's curves were obtained."""
     curves = [layer_curve(site, calibration.edges) for site in calibration.sites]
     smooth = [smooth_curve(curve) for curve in curves]
     lossless = LagrangianPath(hulls(calibration, "layer"), "sum").point(0)
     points = [lossless]
     epsilons = _grid(curves)[1:]
-    for epsilon, solution in zip(epsilons, minimize_macs(smooth, epsilons), strict=True):
+    for epsilon, solution in zip(epsilons, minimize_macs(smooth, epsilons, progress), strict=True):
         if solution is None:
             points.append(replace(lossless, epsilon=epsilon))
         else:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from zaponnx.calib.fitting import fit
     from zaponnx.calib.paper.reproduction import reproduce
     from zaponnx.calib.paper.thresholds import adopt
+    from zaponnx.calib.report import report
     from zaponnx.conversion import convert
     from zaponnx.evaluation import eval
     from zaponnx.inspection import inspect
@@ -40,6 +41,7 @@ _MODULES = {
     "eval": "zaponnx.evaluation",
     "bench": "zaponnx.benchmark",
     "inspect": "zaponnx.inspection",
+    "report": "zaponnx.calib.report",
     "selfcheck": "zaponnx.self_check",
     "demo": "zaponnx.calib.demo",
     "reproduce": "zaponnx.calib.paper.reproduction",
@@ -64,6 +66,7 @@ __all__ = [
     "inspect",
     "library_path",
     "register",
+    "report",
     "reproduce",
     "retune",
     "selfcheck",

@@ -11,7 +11,7 @@ import onnx
 
 from zaponnx.carried import CARRIED, RETUNING, read_artifacts
 from zaponnx.errors import on_behalf_of
-from zaponnx.graph.converted import attributes, is_converted, read_metadata, zap_conv_name, zap_convs
+from zaponnx.graph.converted import attributes, dense_output, is_converted, read_metadata, zap_conv_name, zap_convs
 from zaponnx.graph.finding import find_matches
 from zaponnx.graph.surgery import display_name
 from zaponnx.graph.upgrading import opset_version
@@ -36,6 +36,7 @@ class InspectedLayer:
         thresholds: A ZapConv's thresholds, one or one per channel; empty otherwise.
         pattern: A ZapConv's pattern, by name or as a tile; "" otherwise.
         layout: A ZapConv's, "NCHW" or "NHWC"; "" otherwise.
+        output: What a ZapConv or a site writes in the dense model, which identifies it; "" otherwise.
     """
 
     name: str
@@ -47,6 +48,7 @@ class InspectedLayer:
     thresholds: tuple[float, ...] = ()
     pattern: str = ""
     layout: str = ""
+    output: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,8 @@ def _layers(model: onnx.ModelProto) -> list[InspectedLayer]:
             layers.append(_converted_layer(converted[output], work))
         elif output in sites:
             name, residual = display_name(sites[output].conv), sites[output].residual is not None
-            layers.append(InspectedLayer(name, "site", "", residual, work.macs, work.predictor_macs))
+            written = sites[output].output
+            layers.append(InspectedLayer(name, "site", "", residual, work.macs, work.predictor_macs, output=written))
         else:
             refusal = next(refused)
             layers.append(InspectedLayer(refusal.name, "dense", refusal.reason, macs=work.macs))
@@ -163,6 +166,7 @@ def _converted_layer(node: onnx.NodeProto, work: Work) -> InspectedLayer:
         thresholds=tuple(values["threshold"]),
         pattern=Pattern(rows).spec,
         layout="NHWC" if node.op_type in NHWC_OPERATORS else "NCHW",
+        output=dense_output(node),
     )
 
 
