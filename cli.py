@@ -237,7 +237,7 @@ def inspect_command(**arguments: Any) -> Any:
 @click.option("--samples", type=options.COUNT, default=4, show_default=True, help="So many of them.")
 @options.preprocess
 def report_command(**arguments: Any) -> Any:
-    """Show what a converted model saves, loses and gains, as .html or .md.
+    """Show what a converted model saves, loses and gains.
 
     What is not given is left out, and the report says which command would give it.
     """

@@ -12,7 +12,7 @@ from zaponnx.cli import main
 
 COMMANDS = [
     *("export", "calibrate", "analyze", "fit", "adopt", "convert", "finetune", "retune", "strip", "eval"),
-    *("bench", "inspect", "selfcheck", "demo", "reproduce"),
+    *("bench", "inspect", "report", "selfcheck", "demo", "reproduce"),
 ]
 COMMON = {"as_json", "verbose", "quiet", "debug"}
 
@@ -112,6 +112,7 @@ def test_the_flow_in_processes(run, small, tmp_path: Path) -> None:
         ("eval", "MACs saved"),
         ("bench", "speed-up"),
         ("inspect", "can be predicted"),
+        ("report", "expected saved"),
         ("selfcheck", "OK"),
     ],
 )
@@ -135,6 +136,7 @@ def test_text_output(invoke, small, tmp_path: Path, name: str, expected: str) ->
         "eval": [small.model, small.converted, "--data", "random", "--samples", 8],
         "bench": [small.converted, "--baseline", small.model, "--threads", "1,2", "--iterations", 2, "--warmup", 0],
         "inspect": [small.model],
+        "report": [small.converted, "-o", tmp_path / "report.html"],
         "selfcheck": [],
     }[name]
     result = invoke(name, *arguments)

@@ -294,15 +294,9 @@ def _effects(found: Frontier) -> Spec:
 
 
 def _trade(found: Frontier) -> Spec:
-    rows = [
-        {"i": layer, "layer": name, "saved": point.layer_saved[layer], "error": point.layer_error[layer]}
-        for layer, name in enumerate(found.layers)
-        for point in found.points
-    ]
-    chosen = [
-        {"i": layer, "layer": name, "saved": found.chosen.layer_saved[layer], "error": found.chosen.layer_error[layer]}
-        for layer, name in enumerate(found.layers)
-    ]
+    """A layer's error and saving along the points; the page makes the data of the frontier's numbers."""
+    chosen = zip(unique(found.layers), found.chosen.layer_saved, found.chosen.layer_error, strict=True)
+    dots = [{"i": i, "layer": layer, "saved": saved, "error": error} for i, (layer, saved, error) in enumerate(chosen)]
     tooltip = [
         {"field": "layer"},
         {"field": "saved", "format": ".1%", "title": "MACs saved"},
@@ -310,60 +304,54 @@ def _trade(found: Frontier) -> Spec:
     ]
     return {
         "params": [{"name": "layer", "value": 0}],
-        "data": {"values": rows},
+        "data": {"name": "trade"},
         "height": _HEIGHT,
         "encoding": {
             "x": _share_axis("saved", "share of the layer's MACs saved"),
             "y": _share_axis("error", "share of the outputs' sum lost"),
-            "tooltip": tooltip,
         },
         "layer": [
-            *_all_and_one({}),
+            *_all_and_one({"tooltip": tooltip}),
             {
-                "data": {"values": chosen},
+                "data": {"values": dots},
                 "transform": [{"filter": "datum.i === layer"}],
                 "mark": {"type": "point", "filled": True, "size": 110, "color": "var(--mark)", "opacity": 1},
+                "encoding": {"tooltip": tooltip},
             },
         ],
     }
 
 
 def _curve(curves: Curves, kind: str, title: str, thresholds: Sequence[Mapping[str, Any]]) -> Spec:
-    rows = []
-    for index, layer in enumerate(curves.layers):
-        measured, fitted = getattr(layer, kind), getattr(layer, f"fitted_{kind}")
-        for place, threshold in enumerate(curves.thresholds):
-            row = {"i": index, "layer": layer.name, "t": threshold, "measured": measured[place]}
-            rows.append(row | ({"fitted": fitted[place]} if fitted else {}))
-    domain = [curves.thresholds[0], curves.thresholds[-1]]
+    """Error or MACs against the threshold; the page makes the data of the curves' numbers."""
     tooltip = [
         {"field": "layer"},
-        {"field": "t", "title": "threshold"},
-        {"field": "measured", "format": ".2%"},
-        {"field": "fitted", "format": ".2%", "title": "sigmoid"},
+        {"field": "t", "title": "threshold", "format": ".3~f"},
+        {"field": kind, "format": ".2%", "title": "measured"},
+        {"field": f"fitted_{kind}", "format": ".2%", "title": "sigmoid"},
     ]
     x = {
         "field": "t",
         "type": "quantitative",
         "title": "threshold of the predicted value",
-        "scale": {"domain": domain, "nice": False},
+        "scale": {"domain": [curves.thresholds[0], curves.thresholds[-1]], "nice": False},
     }
     return {
         "params": [{"name": "layer", "value": 0}],
-        "data": {"values": rows},
+        "data": {"name": "curves"},
         "height": _HEIGHT,
-        "encoding": {"x": x, "y": _share_axis("measured", title)},
+        "encoding": {"x": x, "y": _share_axis(kind, title)},
         "layer": [
             *_all_and_one({"tooltip": tooltip}),
             {
-                "transform": [{"filter": "datum.i === layer && isValid(datum.fitted)"}],
+                "transform": [{"filter": f"datum.i === layer && isValid(datum.fitted_{kind})"}],
                 "mark": {"type": "line", "color": "var(--mark)", "strokeDash": [5, 4], "strokeWidth": 1.5},
-                "encoding": {"y": {"field": "fitted", "type": "quantitative"}},
+                "encoding": {"y": {"field": f"fitted_{kind}", "type": "quantitative"}},
             },
             {
                 "data": {"values": list(thresholds)},
                 "transform": [{"filter": "datum.i === layer"}],
-                "mark": {"type": "rule", "color": "var(--saved)", "opacity": 0.5, "strokeWidth": 1.5},
+                "mark": {"type": "rule", "color": "var(--mark)", "opacity": 0.45, "strokeWidth": 1.5},
                 "encoding": {
                     "y": {"value": _HEIGHT},
                     "y2": {"value": _HEIGHT - 14},
@@ -379,12 +367,11 @@ def _all_and_one(encoding: Spec) -> list[Spec]:
     return [
         {
             "mark": {"type": "line", "color": "var(--faint)", "strokeWidth": 1},
-            "encoding": {"detail": {"field": "i"}, "tooltip": None},
+            "encoding": {"detail": {"field": "i"}},
         },
         {
             "transform": [{"filter": "datum.i === layer"}],
             "mark": {"type": "line", "color": "var(--accent)", "strokeWidth": 2.5},
-            "encoding": {"tooltip": None},
         },
         {
             "transform": [{"filter": "datum.i === layer"}],
@@ -401,7 +388,7 @@ def _thresholds(curves: Curves, layers: Sequence[Layer]) -> list[dict[str, Any]]
     return [
         {"i": index, "t": min(max(threshold, low), high)}
         for index, layer in enumerate(curves.layers)
-        for threshold in sorted(set(by_name.get(layer.name, ())))
+        for threshold in sorted({round(threshold, 3) for threshold in by_name.get(layer.name, ())})
         if math.isfinite(threshold)
     ]
 

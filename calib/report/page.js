@@ -2,7 +2,7 @@
 "use strict";
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const frontier = data.report.frontier;
+const frontier = data.frontier;
 const views = {};
 
 function text(id, value) {
@@ -150,11 +150,37 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
+// The charts. Each has a row for each layer and place of a curve.
+
+function curveRows() {
+  return data.curves.layers.flatMap((layer, i) => data.curves.thresholds.map((t, place) => ({
+    i,
+    t,
+    layer: data.labels[i],
+    error: layer.error[place],
+    macs: layer.macs[place],
+    fitted_error: layer.fitted_error[place],
+    fitted_macs: layer.fitted_macs[place],
+  })));
+}
+
+function tradeRows() {
+  return frontier.points.flatMap((point) => data.labels.map((layer, i) => ({
+    i,
+    layer,
+    saved: point.layer_saved[i],
+    error: point.layer_error[i],
+  })));
+}
+
+const rows = { error: curveRows, macs: curveRows, trade: tradeRows };
+
 // Vega's expressions are interpreted: the page allows no code but its own.
 const drawn = Object.entries(data.charts).map(async ([name, specification]) => {
   const place = document.getElementById(`chart-${name}`);
   const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true };
-  views[name] = (await vegaEmbed(place, specification, options)).view;
+  const datasets = rows[name] ? { [specification.data.name]: rows[name]() } : {};
+  views[name] = (await vegaEmbed(place, { ...specification, datasets }, options)).view;
 });
 
 Promise.all(drawn).then(() => {

@@ -24,9 +24,11 @@ def page(report: Report, seen: Sequence[SampleDecisions]) -> str:
 
     specifications = charts(report)
     layers = _chosen_layers(report)
+    numbers = report.to_json()
     data = {
         "file": report.model.name,
-        "report": report.to_json(),
+        "frontier": numbers["frontier"],
+        "curves": numbers["curves"],
         "layers": layers,
         "labels": unique(layers),
         "cards": layer_cards(report, layers),

@@ -140,7 +140,7 @@ def test_it_moves_along_epsilon(opened, page: Path) -> None:
     script = (
         "const range = document.getElementById('point'); range.value = arguments[0];"
         "range.dispatchEvent(new Event('input'));"
-        "return [JSON.parse(document.getElementById('data').textContent).report.frontier.points[arguments[0]],"
+        "return [JSON.parse(document.getElementById('data').textContent).frontier.points[arguments[0]],"
         " document.getElementById('point-saved').textContent, document.getElementById('point-command').textContent]"
     )
     for index in (1, 5):
