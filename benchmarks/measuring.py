@@ -23,6 +23,8 @@ from zaponnx.runtime import open_session, session_options
 ORT = "onnxruntime"
 """The peer that runs the converted models too."""
 
+_CONTROL = "control"
+
 _TOLERANCE = 1e-3  # of the largest output: Winograd's rounding through a whole network
 _FLIPS = 1e-3  # share of a layer's outputs that may be near enough to the threshold to fall on the other side
 
@@ -58,6 +60,7 @@ class Measurement:
         threads: With how many threads.
         sessions: How many sessions ran at the same time, each with so many threads and an input of its own.
         dense: Peer → its times for the dense model.
+        control: The times of a second session of ORT for the dense model: how it differs from the first is noise.
         converted: Point's name → the converted model's times.
         savings: The same → share of the predicted layers' MACs that it skipped.
     """
@@ -66,6 +69,7 @@ class Measurement:
     threads: int
     sessions: int
     dense: Mapping[str, Times]
+    control: Times
     converted: Mapping[str, Times]
     savings: Mapping[str, float]
 
@@ -80,6 +84,7 @@ class TunedMeasurement:
         point: The point's name.
         model: The tuned model.
         dense: Peer → its times for the dense model.
+        control: Of a second session of ORT, as in `Measurement`.
         untuned, tuned: The times of the converted models.
     """
 
@@ -88,6 +93,7 @@ class TunedMeasurement:
     point: str
     model: Tuned
     dense: Mapping[str, Times]
+    control: Times
     untuned: Times
     tuned: Times
 
@@ -111,24 +117,24 @@ class Bench:
         images = prepared.images[:batch]
         savings = _savings(prepared, batch)
         converted = {each.point.name: each.model for each in prepared.converted}
-        dense, sparse = self._interleaved(prepared.dense, converted, {"input": images}, threads)
-        return Measurement(_subject(prepared, batch), threads, 1, dense, sparse, savings)
+        times = self._interleaved(prepared.dense, converted, {"input": images}, threads)
+        return Measurement(_subject(prepared, batch), threads, 1, *times, savings)
 
     def layer(self, prepared: Prepared, layer: Layer, threads: int) -> Measurement:
         """Times a single layer, and checks the converted one's outputs."""
         for path in layer.converted.values():
             _check_against_body(path, layer.inputs)
-        dense, converted = self._interleaved(layer.dense, layer.converted, layer.inputs, threads)
+        times = self._interleaved(layer.dense, layer.converted, layer.inputs, threads)
         subject = Subject(prepared.network, prepared.part, layer.shape, layer.count, 1, layer.macs, layer.macs)
-        return Measurement(subject, threads, 1, dense, converted, layer.savings)
+        return Measurement(subject, threads, 1, *times, layer.savings)
 
     def tuned(self, prepared: Prepared, converted: Converted, threads: int) -> TunedMeasurement:
         """Tunes a network for so many threads, and times it on the first image."""
         best = tuned(prepared, converted, threads)
         models = {"untuned": converted.model, "tuned": best.model}
         inputs = {"input": prepared.images[:1]}
-        dense, ours = self._interleaved(prepared.dense, models, inputs, threads)
-        return TunedMeasurement(_subject(prepared, 1), threads, converted.point.name, best, dense, **ours)
+        dense, control, ours = self._interleaved(prepared.dense, models, inputs, threads)
+        return TunedMeasurement(_subject(prepared, 1), threads, converted.point.name, best, dense, control, **ours)
 
     def concurrent(self, prepared: Prepared, models: Mapping[str, Path], sessions: int) -> Measurement:
         """Times ORT sessions that run at the same time, with one thread each: until all are done.
@@ -138,7 +144,7 @@ class Bench:
             models: Its converted models, by name.
             sessions: How many of each at the same time.
         """
-        models = {ORT: prepared.dense, **models}
+        models = {ORT: prepared.dense, _CONTROL: prepared.dense, **models}
         inputs = {"input": prepared.images[:1]}
         with ThreadPoolExecutor(sessions) as pool:
             teams = {
@@ -147,18 +153,19 @@ class Bench:
             }
             runs = {name: lambda team=team: list(pool.map(_call, team)) for name, team in teams.items()}
             times = interleaved(runs, self.effort)
-        dense = {ORT: times.pop(ORT)}
-        return Measurement(_subject(prepared, 1), 1, sessions, dense, times, _savings(prepared, 1))
+        dense, control = {ORT: times.pop(ORT)}, times.pop(_CONTROL)
+        return Measurement(_subject(prepared, 1), 1, sessions, dense, control, times, _savings(prepared, 1))
 
     def _interleaved(
         self, dense: Path, converted: Mapping[str, Path], inputs: Inputs, threads: int
-    ) -> tuple[dict[str, Times], dict[str, Times]]:
-        """Peer → times and point → times."""
+    ) -> tuple[dict[str, Times], Times, dict[str, Times]]:
+        """Peer → times, those of the control, and point → times."""
         peers = {peer: contender(peer, dense, inputs, threads, self.cache) for peer in self.peers}
         _check_alike(peers, dense)
         ours = {name: contender(ORT, model, inputs, threads, self.cache) for name, model in converted.items()}
-        times = interleaved(peers | ours, self.effort)
-        return {name: times[name] for name in peers}, {name: times[name] for name in ours}
+        control = {_CONTROL: contender(ORT, dense, inputs, threads, self.cache)}
+        times = interleaved(peers | control | ours, self.effort)
+        return {name: times[name] for name in peers}, times[_CONTROL], {name: times[name] for name in ours}
 
 
 def _call(run: Contender) -> object:

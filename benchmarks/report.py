@@ -15,6 +15,7 @@ from benchmarks.memory import SessionCost
 from benchmarks.peers import PEERS
 from benchmarks.points import Point
 from benchmarks.preparing import TOLERANCE
+from benchmarks.timing import Times
 from zaponnx.files import atomic_path
 
 TARGET_THREADS = 2
@@ -23,6 +24,9 @@ TARGET_THREADS = 2
 PEAK_MEMORY_TARGET = 1.3
 CREATION_TARGET = 2.0
 """What a converted model's session may take at most, relative to the dense one's."""
+
+SCALING_TARGET = 0.9
+"""How much a converted model must gain from more threads, relative to the dense one in ORT."""
 
 _NAMES = {"onnxruntime": "ORT", "openvino": "OpenVINO", "ncnn": "ncnn"}
 
@@ -92,6 +96,7 @@ def markdown(results: Results, points: Mapping[str, Sequence[Point]]) -> str:
         _section("Networks, against the targets", _times(judged, results.kernels, targets)),
         _section("Networks, other", _times(others, results.kernels, {})),
         _section("Networks, tuned", _tuned(results.tuned, by_name)),
+        _section("Scaling with threads", _scaling(results)),
         _section("Layers", _times(results.layers, results.kernels, {})),
         _section("Batches", _times(results.batches, results.kernels, {})),
         _section("Sessions at the same time", _concurrent(results.concurrent)),
@@ -128,7 +133,9 @@ def _environment(found: Environment) -> str:
         "Tuned: each layer skips, or computes all outputs by Winograd's (in full), or stays dense, as is fastest; what "
         "such a model gains without skipping is no saving, so it has no target unless it saves the point's MACs, too. "
         "Of ideal: the ratio to ORT by 1/(1 − saved). Of peak: MACs that are really computed, in convolutions, by the "
-        "time and by the machine's multiply-add peak; ORT's dense model / the converted one. Kernels at a density of 1 "
+        "time and by the machine's multiply-add peak; ORT's dense model / the converted one. Control: ORT's dense "
+        "model to itself in a second session, which is noise. Scaling: how many times as fast with more threads; its "
+        "ratio is zaponnx's to ORT's. Kernels at a density of 1 "
         "compute all outputs, 3×3 layers of stride 1 by fewer multiply-adds than are counted.",
     ]
     return "\n\n".join(lines)
@@ -142,7 +149,7 @@ def _times(
     """A row per measurement and operating point."""
     peers = [peer for peer in PEERS if any(peer in measurement.dense for measurement in measurements)]
     header = ["", "pattern and goal", "saved", "threads", *(f"{_NAMES[peer]} ms" for peer in peers), "zaponnx ms"]
-    header += [f"× {_NAMES[peer]}" for peer in peers] + ["of ideal", "of peak"]
+    header += [f"× {_NAMES[peer]}" for peer in peers] + ["control", "of ideal", "of peak"]
     rows = []
     for measurement in measurements:
         subject = measurement.subject
@@ -163,6 +170,7 @@ def _times(
                     *(f"{measurement.dense[peer].median_ms:.2f}" for peer in peers),
                     f"{times.median_ms:.2f}",
                     *(_at_least(ratio, aims.get(peer)) for peer, ratio in ratios.items()),
+                    _control(measurement),
                     f"{ratios[ORT] * (1 - saving):.2f}",
                     " / ".join(shares) or "?",
                 ]
@@ -179,6 +187,7 @@ def _tuned(measurements: Sequence[TunedMeasurement], points: Mapping[tuple[str, 
         "untuned ms",
         "tuned ms",
         *(f"× {_NAMES[peer]}" for peer in peers),
+        "control",
     ]
     rows = []
     for measurement in measurements:
@@ -196,9 +205,41 @@ def _tuned(measurements: Sequence[TunedMeasurement], points: Mapping[tuple[str, 
                 f"{model.saving:.1%}",
                 *(f"{each.median_ms:.2f}" for each in times),
                 *(_at_least(ratio, aims.get(peer)) for peer, ratio in ratios.items()),
+                _control(measurement),
             ]
         )
     return table(header, rows)
+
+
+def _control(measurement: Measurement | TunedMeasurement) -> str:
+    """The ratio that is noise: of the dense model to itself."""
+    return f"{measurement.dense[ORT].median_ms / measurement.control.median_ms:.2f}"
+
+
+def _scaling(results: Results) -> str:
+    """A row per network and model that was timed with fewer and with more threads."""
+    times: dict[tuple[str, str], dict[int, float]] = {}
+    dense: dict[tuple[str, str], dict[int, float]] = {}
+
+    def add(measurement: Measurement | TunedMeasurement, name: str, converted: Times) -> None:
+        key = (_label(measurement.subject), name)
+        times.setdefault(key, {})[measurement.threads] = converted.median_ms
+        dense.setdefault(key, {})[measurement.threads] = measurement.dense[ORT].median_ms
+
+    for measurement in results.networks:
+        for name, converted in measurement.converted.items():
+            add(measurement, name, converted)
+    for tuned in results.tuned:
+        add(tuned, f"{tuned.point} tuned", tuned.tuned)
+    rows = []
+    for (label, name), by_threads in times.items():
+        few, many = min(by_threads), max(by_threads)
+        if few == many:
+            continue
+        gains = [each[few] / each[many] for each in (dense[label, name], by_threads)]
+        ratio = _at_least(gains[1] / gains[0], SCALING_TARGET)
+        rows.append([label, name, f"{few} → {many}", *(f"{gain:.2f}" for gain in gains), ratio])
+    return table(["", "pattern and goal", "threads", "ORT ×", "zaponnx ×", "ratio"], rows)
 
 
 def _label(subject: Subject) -> str:

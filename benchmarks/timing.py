@@ -12,7 +12,7 @@ Contender = Callable[[], object]
 
 _LEAST_ROUNDS = 5
 _REST_SECONDS = 0.015
-_WARMUP_SECONDS = 0.003
+_WARMUP_SECONDS = 0.03
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ def interleaved(contenders: Mapping[str, Contender], effort: Effort, seed: int =
     behind the same one.
 
     Before each timed run the contender rests, until the threads of the one before have ceased to spin (GNU OpenMP's do
-    so for 12 ms), and is run without being timed, since the first run after a rest is slower.
+    so for 12 ms), and is run without being timed for longer than it takes the scheduler to give woken threads a core each
+    (20 ms were seen, in which two threads of a session shared one of two cores).
 
     Args:
         contenders: Name → what to run.

@@ -83,7 +83,7 @@ void measure(const Kernel& kernel, const Shape& shape, const Options& options, c
   figures.push_back({"pattern", 1, loops.pattern_macs(), [&] { loops.pattern(team); }, {}, {}});
   std::vector<std::unique_ptr<Masks>> masks;
   for (double density : {0.2, 0.3, 0.5, 0.7}) {
-    masks.push_back(std::make_unique<Masks>(loops, density));
+    masks.push_back(std::make_unique<Masks>(layer.kernels, loops, density));
     const Masks& mask = *masks.back();
     figures.push_back({"sparse", density, mask.macs(), [&] { loops.sparse(mask, team); }, {}, {}});
   }

@@ -125,13 +125,12 @@ class PathLoops {
     team(tasks(), [&](size_t i) {
       static thread_local Buffer<float> sums;
       const Plan::Task task = this->task(static_cast<int64_t>(i));
-      const auto& lists = masks.task(static_cast<int64_t>(i));
-      if (lists.start.back() == 0) return;
-      sums.reserve(lists.start.back());
+      const PixelLists& lists = masks.task(static_cast<int64_t>(i));
+      if (lists.outputs == 0) return;
+      sums.reserve(lists.outputs);
       for_each_chunk(task, [&](const float* patch, const ChunkWeights& weights, bool accumulate) {
-        layer_.kernels.sparse_outputs({patch, pixels_[task.unit].rest.patch, plan_.layout.taps(), weights,
-                                       task.channels, lists.list.data(), lists.start.data(), lists.shared.data(),
-                                       sums.data(), accumulate});
+        layer_.kernels.sparse_outputs({patch, pixels_[task.unit].rest.patch, plan_.layout.taps(), weights, lists.block,
+                                       lists.blocks, lists.list, sums.data(), accumulate});
       });
     });
   }
@@ -157,42 +156,37 @@ class PathLoops {
 // Independent random masks: each output outside the pattern is computed with a probability of `density`.
 class Masks {
  public:
-  struct Lists {
-    std::vector<uint8_t> list;
-    std::vector<int32_t> start, shared;
-  };
-
-  Masks(const PathLoops& loops, double density) {
+  Masks(const VectorKernels& kernels, const PathLoops& loops, double density) {
     std::mt19937 generator(4);
     std::bernoulli_distribution computed(density);
     int64_t outputs = 0;
     for (int64_t i = 0; i < loops.tasks(); ++i) {
       const Plan::Task task = loops.task(i);
       const int32_t pixels = loops.pixels(task.unit).rest.count;
-      Lists lists;
-      lists.list.resize(pixels * task.channels + kListSlack);
-      lists.start.resize(task.channels + 1);
-      lists.shared.resize(divide_up(task.channels, 2));
+      blocks_.emplace_back(most_blocks(pixels) * divide_up(task.channels, 4));
+      entries_.emplace_back(pixels * task.channels + kListSlack);
+      PixelLists lists{blocks_.back().data(), entries_.back().data()};
       for (int32_t channel = 0; channel < task.channels; channel += 16) {
         const int32_t channels = std::min(16, task.channels - channel);
         uint16_t mask[kLargestTile] = {};
         for (int32_t pixel = 0; pixel < pixels; ++pixel) {
           for (int32_t c = 0; c < channels; ++c) mask[pixel] |= static_cast<uint16_t>(computed(generator)) << c;
         }
-        append_pixel_lists(mask, pixels, channels, lists.list.data(), &lists.start[channel],
-                           &lists.shared[channel / 2]);
+        append_pixel_lists(mask, pixels, channel, channels, kernels.block_pixels, lists);
       }
-      outputs += lists.start.back();
-      tasks_.push_back(std::move(lists));
+      outputs += lists.outputs;
+      tasks_.push_back(lists);
     }
     macs_ = static_cast<double>(outputs) * loops.output_macs();
   }
 
   double macs() const { return macs_; }
-  const Lists& task(int64_t index) const { return tasks_[index]; }
+  const PixelLists& task(int64_t index) const { return tasks_[index]; }
 
  private:
-  std::vector<Lists> tasks_;
+  std::vector<std::vector<OutputBlock>> blocks_;
+  std::vector<std::vector<uint8_t>> entries_;
+  std::vector<PixelLists> tasks_;
   double macs_;
 };
 

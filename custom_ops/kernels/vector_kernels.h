@@ -45,18 +45,23 @@ struct PatternPixelsArgs {
   bool accumulate;  // add to out instead of overwriting it
 };
 
-// The same for lists of single outputs: channel m's outputs are the pixels list[start[m]] ... list[start[m + 1] - 1],
-// and sums[k] (+)= the output that list[k] names. Of a pair of channels 2k and 2k + 1, the last shared[k] pixels of the
-// first are the first shared[k] pixels of the second.
+// Single outputs that are computed together: all of a few pixels and a few channels of a quad, channel ... channel + 3.
+struct OutputBlock {
+  int32_t channel;
+  uint8_t set;     // which channels of the quad, a bit for each
+  uint8_t pixels;  // at most VectorKernels::block_pixels for so many channels
+};
+
+// The same for single outputs. The blocks' pixels follow one another in `list`; sums[i] (+)= the i-th output in the
+// order of blocks, pixels and channels.
 struct SparseOutputsArgs {
   const float* patch;
   const int32_t* pixel;  // offset in the patch of the first tap of each pixel of the tile
   TapRuns taps;
   ChunkWeights weights;
-  int32_t channels;
+  const OutputBlock* block;
+  int32_t blocks;
   const uint8_t* list;
-  const int32_t* start;
-  const int32_t* shared;
   float* sums;
   bool accumulate;
 };
@@ -135,6 +140,7 @@ struct WinogradTransforms {
 struct VectorKernels {
   int32_t lanes;  // floats in a vector
   void (*pattern_pixels)(const PatternPixelsArgs& args);
+  int32_t block_pixels[4];  // of an OutputBlock with 1 ... 4 channels
   void (*sparse_outputs)(const SparseOutputsArgs& args);
   void (*predict)(const PredictArgs& args);
   void (*activate)(const ActivateArgs& args);

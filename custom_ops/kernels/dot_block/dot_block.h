@@ -2,7 +2,7 @@
 //
 //   sums[p * Channels + q] = Σ_taps x[p][tap] · w[q][tap]
 //
-// x[p] points at pixel p's first tap in a packed patch, w + q * stride at channel q's packed weights.
+// x[p] points at pixel p's first tap in a packed patch, w[q] at a channel's packed weights.
 //
 // Why the lanes hold the reduction: single outputs (any pixel of any channel) then cost no more than blocks, so the
 // sparse path works at the granularity of the masks, and both paths read the same packed weights. Measured on Zen 4, 64
@@ -11,6 +11,8 @@
 // the lanes) is as fast on the pattern but needs a second packing and cannot do single outputs.
 #pragma once
 
+#include <algorithm>
+
 #include "kernels/vector_kernels.h"
 
 namespace zaponnx {
@@ -18,31 +20,31 @@ namespace zaponnx {
 // Floats that dot_block writes to `sums`: the products, rounded up to a multiple of 8.
 constexpr int dot_block_sums(int count) { return (count + 7) / 8 * 8; }
 
-// Fetches one of `parts` equal parts of so many floats into L2.
-inline void prefetch_part(const float* data, int64_t floats, int32_t part, int32_t parts) {
+// Fetches so many floats into L2.
+inline void prefetch(const float* data, int64_t floats) {
   constexpr int64_t kLine = 16;
-  for (int64_t i = floats * part / parts; i < floats * (part + 1) / parts; i += kLine)
-    __builtin_prefetch(data + i, 0, 2);
+  for (int64_t i = 0; i < floats; i += kLine) __builtin_prefetch(data + i, 0, 2);
 }
 
 template <typename Isa, int Pixels, int Channels>
-[[gnu::always_inline]] inline void dot_block(const float* const (&x)[Pixels], const TapRuns& taps, const float* w,
-                                             int64_t stride, float* sums) {
+[[gnu::always_inline]] inline void dot_block(const float* const (&x)[Pixels], const float* const (&w)[Channels],
+                                             const TapRuns& taps, float* sums) {
   using Vector = typename Isa::Vector;
   constexpr int kPadded = dot_block_sums(Pixels * Channels);
   // gcc keeps these arrays in memory unless every loop over them is unrolled.
   Vector total[kPadded];
 #pragma GCC unroll 32
   for (int i = 0; i < kPadded; ++i) total[i] = Isa::zero();
+  // One index for all pixels and one for all weights, or the compiler moves a pointer for each.
+  int64_t tap = 0;
   for (int32_t run = 0; run < taps.count; ++run) {
-    // One index for all pixels, or the compiler keeps a pointer for each and runs out of registers.
     const int64_t end = taps.offset[run] + taps.length;
-    for (int64_t at = taps.offset[run]; at < end; at += Isa::kLanes, w += Isa::kLanes) {
+    for (int64_t at = taps.offset[run]; at < end; at += Isa::kLanes, tap += Isa::kLanes) {
       // Of pixels and weights, the fewer are held in registers while the others are loaded one by one.
-      if constexpr (Channels <= 2) {
+      if constexpr (Channels <= std::min(3, Pixels)) {
         Vector weight[Channels];
 #pragma GCC unroll 32
-        for (int q = 0; q < Channels; ++q) weight[q] = Isa::load(w + q * stride);
+        for (int q = 0; q < Channels; ++q) weight[q] = Isa::load(w[q] + tap);
 #pragma GCC unroll 32
         for (int p = 0; p < Pixels; ++p) {
           const Vector pixel = Channels == 1 ? Isa::load(x[p] + at) : Isa::load_once(x[p] + at);
@@ -57,7 +59,7 @@ template <typename Isa, int Pixels, int Channels>
         for (int p = 0; p < Pixels; ++p) pixel[p] = Isa::load(x[p] + at);
 #pragma GCC unroll 32
         for (int q = 0; q < Channels; ++q) {
-          const Vector weight = Isa::load(w + q * stride);
+          const Vector weight = Pixels == 1 ? Isa::load(w[q] + tap) : Isa::load_once(w[q] + tap);
 #pragma GCC unroll 32
           for (int p = 0; p < Pixels; ++p) {
             total[p * Channels + q] = Isa::fma(pixel[p], weight, total[p * Channels + q]);

@@ -14,6 +14,7 @@ template <typename Isa>
 constexpr VectorKernels vector_kernels() {
   return {Isa::kLanes,
           pattern_pixels<Isa>,
+          {Isa::kBlockPixels[0], Isa::kBlockPixels[1], Isa::kBlockPixels[2], Isa::kBlockPixels[3]},
           sparse_outputs<Isa>,
           predict<Isa>,
           activate<Isa>,

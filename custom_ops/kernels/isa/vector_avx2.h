@@ -12,9 +12,9 @@ namespace {  // each file that includes this compiles its own copy, with its own
 struct Avx2 {
   using Vector = __m256;
   static constexpr int kLanes = 8;
-  static constexpr int kPatternPixels = 3;   // x 4 channels: 12 accumulators, 3 pixels, 1 weight
-  static constexpr int kSparsePixels = 8;    // of one channel
-  static constexpr int kSharedPixels = 6;    // x 2 channels: 12 accumulators, 2 weights, 1 pixel
+  static constexpr int kPatternPixels = 3;  // x 4 channels: 12 accumulators, 3 pixels, 1 weight
+  // x 1 ... 4 channels: at most 12 accumulators, 3 weights or pixels, 1 of the others
+  static constexpr int kBlockPixels[] = {8, 5, 4, 3};
   static constexpr int kProductTiles = 6;    // of a plane of Winograd's
   static constexpr int kProductVectors = 2;  // x 6 tiles: 12 accumulators, 2 weights, 1 input
 

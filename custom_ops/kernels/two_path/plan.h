@@ -16,12 +16,9 @@ struct TileGrid {
   int64_t tile_rows, tile_columns;  // of a tile, in outputs
   int64_t columns, count;           // of the grid, in tiles
 
-  // large_weights: they pass once per tile from L3 or memory, so tiles are larger than L1 would have them.
-  TileGrid(const Geometry& g, const LayerAttributes& attributes, bool large_weights)
-      : height(g.out_height), width(g.out_width) {
-    const int64_t most_rows = large_weights ? 2 * kLargestRows : kLargestRows;
-    tile_rows = even_share(height, std::max<int64_t>(1, most_rows / attributes.strides[0]));
-    tile_columns = even_share(width, std::max<int64_t>(1, kLargestColumns / attributes.strides[1]));
+  TileGrid(const Geometry& g, const LayerAttributes& attributes) : height(g.out_height), width(g.out_width) {
+    tile_rows = even_share(height, largest_side(attributes.strides[0]));
+    tile_columns = even_share(width, largest_side(attributes.strides[1]));
     columns = divide_up(width, tile_columns);
     count = divide_up(height, tile_rows) * columns;
   }
@@ -34,11 +31,13 @@ struct TileGrid {
   }
 
  private:
-  // Keep a 3 x 3 layer's patch of 64 channels near L1's size at stride 1.
-  static constexpr int64_t kLargestRows = 8;
-  static constexpr int64_t kLargestColumns = 16;
-  static_assert(2 * kLargestRows * kLargestColumns <= kLargestTile);
+  // The sparse path wants many pixels, and large weights pass from L3 or memory once per tile; but the tile's patches
+  // should stay in L2.
+  static constexpr int64_t kLargestSide = 16;
+  static constexpr int64_t kLargestSpan = 32;  // of the input
+  static_assert(kLargestSide * kLargestSide <= kLargestTile);
 
+  static int64_t largest_side(int64_t stride) { return std::clamp<int64_t>(kLargestSpan / stride, 1, kLargestSide); }
   // The largest part when `extent` is cut in as few parts as `most` allows, all of nearly one size.
   static int64_t even_share(int64_t extent, int64_t most) { return divide_up(extent, divide_up(extent, most)); }
 };
@@ -99,7 +98,7 @@ struct Plan {
 
   // wave_floats: of the patches of a wave, if more than the least wave's fit in it.
   Plan(const Geometry& g, const LayerAttributes& attributes, const PackedWeights& weights, int64_t wave_floats)
-      : grid(g, attributes, weights.large()),
+      : grid(g, attributes),
         layout(attributes, g, grid.tile_rows, grid.tile_columns, weights.chunk()),
         pattern(attributes.pattern, g.out_height, g.out_width),
         groups(attributes.group),

@@ -14,7 +14,7 @@ namespace {
 struct Workspace {
   PixelTable pixels;
   Buffer<float> residual, scratch, sums;
-  Buffer<int32_t> start, shared;
+  Buffer<OutputBlock> block;
   Buffer<uint8_t> list;
   uint16_t mask[kLargestTile];
 };
@@ -152,7 +152,7 @@ class TwoPath final : public PreparedLayer {
     const ImageStrides strides = output_strides(call);
     float* known = known_outputs(call, task);
     float* y = call.activations.y + first_output(call, task);
-    predict(call, task, known, space);
+    const PixelLists lists = predict(call, task, known, space);
     for (int32_t i = 0; i < pixels.count; ++i) {
       std::memset(known + pixels.map[i] * g.out_channels, 0, task.channels * sizeof(float));
     }
@@ -163,48 +163,50 @@ class TwoPath final : public PreparedLayer {
                            tile.columns, task.channels);
       }
     }
-    const uint8_t* list = space.list.data();
-    const int32_t* start = space.start.data();
-    if (start[task.channels] == 0) return;
-    float* sums = space.sums.reserve(start[task.channels]);
+    if (lists.outputs == 0) return;
+    float* sums = space.sums.reserve(lists.outputs);
     for_each_chunk(call, task, [&](const float* patch, const ChunkWeights& weights, bool accumulate) {
-      kernels_.sparse_outputs({patch, pixels.patch, call.plan.layout.taps(), weights, task.channels, list, start,
-                               space.shared.data(), sums, accumulate});
+      kernels_.sparse_outputs({patch, pixels.patch, call.plan.layout.taps(), weights, lists.block, lists.blocks,
+                               lists.list, sums, accumulate});
     });
     const float* bias = bias_.data() + first_channel(call, task);
     const float* residual =
         call.activations.residual == nullptr ? nullptr : call.activations.residual + first_output(call, task);
-    for (int32_t c = 0; c < task.channels; ++c) {
-      for (int32_t i = start[c]; i < start[c + 1]; ++i) {
-        const int64_t at = c * strides.channel + pixels.map[list[i]] * strides.pixel;
-        float v = sums[i] + bias[c];
-        if (residual != nullptr) v += residual[at];
-        y[at] = clipped(v, attributes_.bound);
+    const uint8_t* list = lists.list;
+    for (const OutputBlock* block = lists.block; block != lists.block + lists.blocks; ++block) {
+      for (const uint8_t* end = list + block->pixels; list != end; ++list) {
+        const int64_t pixel = pixels.map[*list] * strides.pixel;
+        for (int32_t c = block->channel, set = block->set; set != 0; ++c, set >>= 1) {
+          if ((set & 1) == 0) continue;
+          const int64_t at = c * strides.channel + pixel;
+          float v = *sums++ + bias[c];
+          if (residual != nullptr) v += residual[at];
+          y[at] = clipped(v, attributes_.bound);
+        }
       }
     }
   }
 
-  // Fills the workspace's lists with the outputs of the task that must be computed, as indices into its pixels.
-  void predict(const Call& call, const Task& task, const float* known, Workspace& space) const {
+  // The outputs of the task that must be computed, in the workspace; the lists name its pixels.
+  PixelLists predict(const Call& call, const Task& task, const float* known, Workspace& space) const {
     const Geometry& g = call.g;
     const Tile& tile = task.tile;
     const PixelTable& pixels = space.pixels;
     const int32_t lanes = kernels_.lanes;
     const size_t parameter_count = static_cast<size_t>(kPredictorVectors) * lanes;
     float* parameters = space.scratch.reserve(parameter_count + predictor_scratch(tile.rows, tile.columns, lanes));
-    uint8_t* list = space.list.reserve(static_cast<size_t>(pixels.count) * task.channels + kListSlack);
-    int32_t* start = space.start.reserve(task.channels + 1);
-    int32_t* shared = space.shared.reserve(divide_up(task.channels, 2));
+    PixelLists lists{space.block.reserve(most_blocks(pixels.count) * divide_up(task.channels, 4)),
+                     space.list.reserve(static_cast<size_t>(pixels.count) * task.channels + kListSlack)};
     std::fill(space.mask, space.mask + kLargestTile, uint16_t{0});
-    start[0] = 0;
     for (int32_t c = 0; c < task.channels; c += lanes) {
       const int32_t channels = std::min(lanes, task.channels - c);
       predictors_.strip(first_channel(call, task) + c, parameters);
       kernels_.predict({known + c, g.out_channels, g.out_height, g.out_width, tile.top, tile.left, tile.rows,
                         tile.columns, call.plan.pattern.at(tile.top - 2, tile.left - 2), call.plan.pattern.stride(),
                         pixels.tile, pixels.count, channels, parameters, parameters + parameter_count, space.mask});
-      append_pixel_lists(space.mask, pixels.count, channels, list, start + c, shared + c / 2);
+      append_pixel_lists(space.mask, pixels.count, c, channels, kernels_.block_pixels, lists);
     }
+    return lists;
   }
 
   const VectorKernels& kernels_;
