@@ -11,7 +11,15 @@ import onnx
 
 from zaponnx.carried import CARRIED, RETUNING, read_artifacts
 from zaponnx.errors import on_behalf_of
-from zaponnx.graph.converted import attributes, dense_output, is_converted, read_metadata, zap_conv_name, zap_convs
+from zaponnx.graph.converted import (
+    attributes,
+    dense_output,
+    is_converted,
+    node_pattern,
+    read_metadata,
+    zap_conv_name,
+    zap_convs,
+)
 from zaponnx.graph.finding import find_matches
 from zaponnx.graph.surgery import display_name
 from zaponnx.graph.upgrading import opset_version
@@ -19,7 +27,6 @@ from zaponnx.json_fields import json_thresholds
 from zaponnx.macs import Work, conv_work
 from zaponnx.models import load_model
 from zaponnx.operator import NHWC_OPERATORS, RESIDUAL_OPERATORS
-from zaponnx.patterns import Pattern
 
 
 @dataclass(frozen=True)
@@ -154,17 +161,15 @@ def _layers(model: onnx.ModelProto) -> list[InspectedLayer]:
 
 def _converted_layer(node: onnx.NodeProto, work: Work) -> InspectedLayer:
     values = attributes(node)
-    columns = values["pattern_shape"][1]
-    tile = values["pattern"]
-    rows = tuple(tuple(tile[start : start + columns]) for start in range(0, len(tile), columns))
+    pattern = node_pattern(node)
     return InspectedLayer(
         zap_conv_name(node),
         "converted",
         residual=node.op_type in RESIDUAL_OPERATORS,
         macs=work.macs,
-        predictor_macs=0 if all(tile) else work.predictor_macs,
+        predictor_macs=0 if all(pattern.flat) else work.predictor_macs,
         thresholds=tuple(values["threshold"]),
-        pattern=Pattern(rows).spec,
+        pattern=pattern.spec,
         layout="NHWC" if node.op_type in NHWC_OPERATORS else "NCHW",
         output=dense_output(node),
     )

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zaponnx.calib.analysis import Analysis, analysis
-from zaponnx.calib.report.contents import Accuracy, Curves, Headline, Report, Sample, Timing
+from zaponnx.calib.report.contents import Curves, Report, Sample
 from zaponnx.calib.report.decisions import decisions
 from zaponnx.calib.report.facts import commands, facts, missing
 from zaponnx.calib.report.frontier import frontier, work
+from zaponnx.calib.report.headline import Accuracy, Headline, Timing
 from zaponnx.calib.report.layer_curves import layer_curves
 from zaponnx.calib.report.layers import all_layers, skipping_thresholds
 from zaponnx.calib.report.markdown import markdown
@@ -113,22 +114,27 @@ def _curves(sources: Sources, analyzed: Analysis | None) -> Curves | None:
 
 
 def _headline(sources: Sources) -> Headline:
-    accuracy = None
-    if sources.evaluation is not None:
-        evaluation, model, dense = sources.evaluation
-        if dense is not None and None not in (model.top1, model.top5, dense.top1, dense.top5):
-            accuracies = (dense.top1, model.top1, dense.top5, model.top5)
-            accuracy = Accuracy(evaluation.data, evaluation.split, evaluation.samples, *map(float, accuracies))  # type: ignore[arg-type]
     bench = sources.benchmark
     return Headline(
         work=work(sources),
-        accuracy=accuracy,
-        timings=tuple(Timing(run.threads, run.baseline_ms, run.model_ms, run.speedup) for run in bench.runs)
-        if bench
-        else (),
+        accuracy=_accuracy(sources),
+        timings=tuple(
+            Timing(run.threads, run.baseline_ms, run.model_ms, run.speedup) for run in (bench.runs if bench else ())
+        ),
         cpu=bench.cpu if bench else "",
         baseline=bench.baseline.name if bench else "",
     )
+
+
+def _accuracy(sources: Sources) -> Accuracy | None:
+    """Top-1 and top-5 of the model and of the dense one, None unless both were evaluated with labels."""
+    if sources.evaluation is None:
+        return None
+    evaluation, model, dense = sources.evaluation
+    if dense is None or model.top1 is None or model.top5 is None or dense.top1 is None or dense.top5 is None:
+        return None
+    measured_on = (evaluation.data, evaluation.split, evaluation.samples)
+    return Accuracy(*measured_on, dense.top1, model.top1, dense.top5, model.top5)
 
 
 def _own_command(path: Path, output: Path, files: dict[str, Path | None], results: list[Path], data: str | None) -> str:

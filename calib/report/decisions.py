@@ -15,10 +15,9 @@ from onnx import TensorProto, helper
 from zaponnx.calib.data import open_data
 from zaponnx.calib.report.contents import Hits
 from zaponnx.counting import add_counters
-from zaponnx.graph.converted import attributes, set_thresholds, zap_conv_name, zap_convs
+from zaponnx.graph.converted import attributes, node_pattern, set_thresholds, zap_conv_name, zap_convs
 from zaponnx.models import temporary_model
 from zaponnx.operator import NHWC_OPERATORS, TO_NCHW
-from zaponnx.patterns import Pattern
 from zaponnx.runtime import open_session, ort_errors, register, session_options
 
 Map = npt.NDArray[np.float64]
@@ -89,13 +88,6 @@ def decisions(
         )
         for number in range(min(samples, batch.size))
     ]
-
-
-def node_pattern(node: onnx.NodeProto) -> Pattern:
-    """A ZapConv's pattern."""
-    values = attributes(node)
-    columns, tile = values["pattern_shape"][1], values["pattern"]
-    return Pattern(tuple(tuple(tile[start : start + columns]) for start in range(0, len(tile), columns)))
 
 
 def _skips(node: onnx.NodeProto) -> bool:

@@ -7,7 +7,8 @@ import math
 
 import numpy as np
 
-from zaponnx.calib.report.contents import Evaluated, Frontier, Point, Work
+from zaponnx.calib.report.contents import Evaluated, Frontier, Point
+from zaponnx.calib.report.headline import Work
 from zaponnx.calib.report.layers import skipping_thresholds
 from zaponnx.calib.report.sources import Sources
 from zaponnx.evaluation import ModelEvaluation

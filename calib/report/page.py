@@ -8,7 +8,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from zaponnx.calib.report.charts import PARTS, charts, unique, work_parts
+from zaponnx.calib.report.chart_parts import unique
+from zaponnx.calib.report.charts import PARTS, charts, work_parts
 from zaponnx.calib.report.contents import Report
 from zaponnx.calib.report.decisions import LayerDecisions, SampleDecisions
 from zaponnx.calib.report.layer_table import layer_cards, layer_table, share

@@ -91,8 +91,8 @@ def read_sources(
     metadata, digest = read_metadata(model), model_sha256(path, "report")
     carried = read_artifacts(model, "report", str(path)) if RETUNING in metadata else None
     given_calibration = _calibration(calibration, metadata)
-    known_calibration = given_calibration or (carried and carried[0])
-    known_fit = _fit(fit, metadata) or (carried and carried[1])
+    known_calibration = given_calibration or (carried[0] if carried else None)
+    known_fit = _fit(fit, metadata) or (carried[1] if carried else None)
     hulls = carried[2] if carried and not given_calibration else None
     return Sources(
         path=path,

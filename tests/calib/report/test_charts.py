@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from zaponnx.calib.report.charts import unique, work_parts
+from zaponnx.calib.report.chart_parts import unique
+from zaponnx.calib.report.charts import work_parts
 from zaponnx.calib.report.contents import Layer
 
 LAYER = Layer("conv", "skips", "", 1000.0, 50.0, 0.5, (0.1,), saved=0.3, net_saved=0.25)
