@@ -112,7 +112,7 @@ def test_the_flow_in_processes(run, small, tmp_path: Path) -> None:
         ("eval", "MACs saved"),
         ("bench", "speed-up"),
         ("inspect", "can be predicted"),
-        ("report", "expected saved"),
+        ("report", "expected to be saved"),
         ("selfcheck", "OK"),
     ],
 )

@@ -39,7 +39,7 @@ def test_progress_is_a_bar_on_a_terminal_only(
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def clock(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A terminal on stderr, 60 columns wide, and the time there, in seconds, to be set."""
     now = [0.0]
     monkeypatch.setattr("zaponnx.terminal.time.monotonic", lambda: now[0])

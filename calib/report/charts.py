@@ -100,7 +100,12 @@ def _work(layers: Sequence[Layer], names: Sequence[str]) -> Spec:
         "mark": {"type": "bar", "height": {"band": 0.72}},
         "encoding": {
             "y": _rows_axis(names),
-            "x": {"field": "macs", "type": "quantitative", "title": "MACs per sample", "axis": {"format": "~s"}},
+            "x": {
+                "field": "macs",
+                "type": "quantitative",
+                "title": "MACs per sample",
+                "axis": {"format": "~s", "tickCount": 6},
+            },
             "color": {
                 "field": "part",
                 "type": "nominal",
@@ -132,7 +137,7 @@ def _times(layers: Sequence[Layer], names: Sequence[str]) -> Spec:
         "encoding": {
             "y": _rows_axis([name for layer, name in zip(layers, names, strict=True) if layer.times]),
             "yOffset": {"field": "model", "sort": ["dense", "now"]},
-            "x": {"field": "ms", "type": "quantitative", "title": "milliseconds"},
+            "x": {"field": "ms", "type": "quantitative", "title": "milliseconds", "axis": {"tickCount": 6}},
             "color": {
                 "field": "model",
                 "type": "nominal",

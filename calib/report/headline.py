@@ -78,7 +78,9 @@ class Headline:
         """All of it in one sentence."""
         share = self.work.predicted if self.work.whole is None else self.work.whole
         of = "calibrated layers'" if self.work.whole is None else "convolutions'"
-        parts = [f"{share:.1%} of the {of} multiply-accumulates {'saved' if self.work.measured else 'expected saved'}"]
+        parts = [
+            f"{share:.1%} of the {of} multiply-accumulates {'saved' if self.work.measured else 'expected to be saved'}"
+        ]
         if self.accuracy:
             lost = self.accuracy.top1_lost
             change = "no top-1 lost" if abs(lost) < 0.005 else f"{abs(lost):.2f} points of top-1 "

@@ -98,7 +98,10 @@ def layer_cards(report: Report, names: Sequence[str]) -> list[list[tuple[str, st
 
 
 def _card(layer: Layer, curves: LayerCurves | None) -> Iterator[tuple[str, str]]:
-    yield "it now", layer.form
+    yield (
+        "now it",
+        "computes all" if layer.form == "in full" else f"is {layer.form}" if layer.form == "dense" else layer.form,
+    )
     if layer.macs is not None:
         yield "MACs", mega(layer.macs)
     if layer.thresholds:

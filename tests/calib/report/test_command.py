@@ -153,7 +153,7 @@ def test_a_bare_report_names_what_it_lacks(small, tmp_path: Path) -> None:
     output = tmp_path / "bare.html"
     report = zaponnx.report(small.converted, output)
     assert [item.part for item in report.missing] == ["work", "accuracy", "time", "layer times", "curves", "maps"]
-    assert "expected saved" in report.headline.sentence
+    assert "expected to be saved" in report.headline.sentence
     assert report.headline.accuracy is None
     assert not report.headline.timings
     text = output.read_text()

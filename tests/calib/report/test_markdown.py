@@ -22,12 +22,12 @@ def report(small, results, tmp_path: Path) -> zaponnx.calib.report.contents.Repo
 def test_the_numbers_are_in_its_tables(report, results) -> None:
     text = report.output.read_text()
     model = results.read("eval")["models"][1]
-    assert f"| {100 * model['top1']:.2f}\N{NO-BREAK SPACE}% |" in text
+    assert f"| {100 * model['top1']:.2f} % |" in text
     for run in results.read("bench")["runs"]:
         assert f"| {run['model_ms']:.3f} | {run['speedup']:.2f}× |" in text
     for layer in report.layers:
         if layer.saved is not None:
-            assert f"{100 * layer.saved:.1f}\N{NO-BREAK SPACE}%" in text
+            assert f"{100 * layer.saved:.1f} %" in text
     assert "## Hits and misses" in text
     assert "zaponnx eval" in text
 
