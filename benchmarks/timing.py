@@ -48,8 +48,8 @@ def interleaved(contenders: Mapping[str, Contender], effort: Effort, seed: int =
     behind the same one.
 
     Before each timed run the contender rests, until the threads of the one before have ceased to spin (GNU OpenMP's do
-    so for 12 ms), and is run without being timed for longer than it takes the scheduler to give woken threads a core each
-    (20 ms were seen, in which two threads of a session shared one of two cores).
+    so for 12 ms), and is run without being timed for longer than it takes the scheduler to give woken threads a core
+    each (20 ms were seen, in which two threads of a session shared one of two cores).
 
     Args:
         contenders: Name → what to run.

@@ -17,7 +17,7 @@ constexpr int64_t kLargeWeightsWaveTiles = 96;
 constexpr int64_t kLargeWeights = 1 << 20;  // floats
 // Each part of a wave reads all weights of its block: 4 parts of 4 tiles (256 channels at 14 x 14) took 1.1 times as
 // long with one thread as one of 16, 4 parts of 14 tiles (64 channels at 56 x 56) no longer than one of 56.
-constexpr int64_t kLeastPartTiles = 12;
+constexpr int64_t kLeastPartTiles = 8;
 constexpr int64_t kMostStripTiles = 64;
 constexpr int64_t kSlots = 3;
 
