@@ -89,12 +89,13 @@ class _Decoder:
         return tuple(self.value(item, value, f"{name}[{index}]") for index, value in enumerate(data))
 
     def _scalar(self, kind: Any, data: Any, name: str) -> Any:
-        if kind is Path or (isinstance(kind, type) and issubclass(kind, StrEnum)):
-            text = self._scalar(str, data, name)
-            try:
-                return kind(text)
-            except ValueError:
-                self._refuse(name, f"is '{text}', and must be one of {', '.join(kind)}")
+        if kind is Path:
+            return Path(self._scalar(str, data, name))
+        if issubclass(kind, StrEnum):
+            text, known = self._scalar(str, data, name), [str(member) for member in kind]
+            if text not in known:
+                self._refuse(name, f"is '{text}', and must be one of {', '.join(known)}")
+            return kind(text)
         if kind is float:
             if isinstance(data, bool) or not isinstance(data, int | float) or not math.isfinite(data):
                 self._refuse(name, "is no finite number")
