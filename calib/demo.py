@@ -106,10 +106,15 @@ def demo(
     conversion = convert(dense, zapcal, zapfit, converted, epsilon=epsilon)
     evaluation = eval([dense, converted], _DATA, progress=progress)
     benchmark = bench(converted, dense, threads=threads, progress=progress)
-    made = {"eval": evaluation, "eval-calibration": candidates, "bench": benchmark, "convert": conversion}
-    results = {name: output / f"{name}.json" for name in made}
+    printed = {
+        "eval": evaluation.to_json(),
+        "eval-calibration": candidates.to_json(),
+        "bench": benchmark.to_json(),
+        "convert": conversion.to_json(),
+    }
+    results = {name: output / f"{name}.json" for name in printed}
     for name, path in results.items():
-        _write_json(path, made[name].to_json())
+        _write_json(path, printed[name])
     page = output / "report.html"
     report(
         converted,

@@ -124,14 +124,15 @@ def _layer(node: onnx.NodeProto, computed: npt.NDArray[np.bool_], values: npt.ND
     in_pattern = np.broadcast_to(node_pattern(node).mask(*values.shape[1:]), values.shape)
     skipped, positive = ~computed, values > 0
     wrong = skipped & positive
-    total = float(values.sum(dtype=np.float64))
+    finite = np.where(np.isfinite(values), values, 0).astype(np.float64)  # others weigh nothing, as in calibration
+    total = float(finite.sum())
     hits = Hits(
         layer=zap_conv_name(node),
         pattern=int(in_pattern.sum()),
         computed=int((computed & ~in_pattern).sum()),
         skipped=int((skipped & ~positive).sum()),
         wrong=int(wrong.sum()),
-        lost=float(values[wrong].sum(dtype=np.float64)) / total if total else 0.0,
+        lost=float(finite[wrong].sum()) / total if total else 0.0,
     )
     return LayerDecisions(hits, skipped.mean(axis=0), wrong.mean(axis=0))
 

@@ -137,9 +137,7 @@ def _model(sources: Sources) -> Facts:
         "opset, IR version": f"{inspection.opset}, {inspection.ir_version}",
         "convolutions": f"{len(inspection.layers)}, {converted} of them ZapConv",
         "pattern": metadata.get("pattern", ""),
-        "operating point": f"epsilon {float(metadata['epsilon']):.4g}, error {float(metadata['error']):.4g}"
-        if "error" in metadata
-        else "",
+        "operating point": f"epsilon {sources.recorded[0]:.4g}, error {sources.recorded[1]:.4g}",
         "fine-tuned": metadata.get("finetuned", ""),
         "zaponnx": metadata.get("version", ""),
     }

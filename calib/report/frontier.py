@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
@@ -32,11 +31,10 @@ def frontier(sources: Sources) -> Frontier | None:
         ]
         errors = np.column_stack([site.error for site in effects]).round(_DECIMALS)
         savings = np.column_stack([site.saved for site in effects]).round(_DECIMALS)
-    recorded = [json.loads(sources.metadata[name]) for name in ("epsilon", "error", "mac_saved")]
-    heads = [*((point.epsilon, point.error, point.mac_saved) for point in fit.points), recorded]
+    heads = [*((point.epsilon, point.error, point.mac_saved) for point in fit.points), sources.recorded]
     points = [
-        Point(*map(float, head), tuple(error.tolist()), tuple(saved.tolist()))
-        for head, error, saved in zip(heads, errors, savings, strict=True)
+        Point(epsilon, error, mac_saved, tuple(layer_error.tolist()), tuple(layer_saved.tolist()))
+        for (epsilon, error, mac_saved), layer_error, layer_saved in zip(heads, errors, savings, strict=True)
     ]
     return Frontier(
         method=fit.method,
@@ -58,9 +56,9 @@ def work(sources: Sources) -> Work:
             math.fsum(layer.macs * getattr(layer, name) for layer in model.layers)
             for name in ("mac_saved", "net_mac_saved")
         )
-        shares = (skipped / whole, net / whole) if whole else (None, None)
-        return Work(True, *shares, calibrated_share(sources, model))
-    predicted = float(json.loads(sources.metadata.get("mac_saved", "0")))
+        predicted = calibrated_share(sources, model)
+        return Work(True, skipped / whole, net / whole, predicted) if whole else Work(True, None, None, predicted)
+    predicted = sources.recorded[2]
     layers = [layer for layer in sources.inspection.layers if layer.status == "converted"]
     if not whole or not sources.sites:
         return Work(False, None, None, predicted)

@@ -68,13 +68,13 @@ def layer_table(layers: Sequence[Layer]) -> LayerTable:
         (
             "dense ms",
             "time of its dense nodes, measured by tuning",
-            lambda layer: layer.times and layer.times.dense_ms,
+            lambda layer: layer.times.dense_ms if layer.times else None,
             lambda value: f"{value:.3f}",
         ),
         (
             "now ms",
             "time of what it is now, measured by tuning",
-            lambda layer: layer.times and layer.times.now_ms,
+            lambda layer: layer.times.now_ms if layer.times else None,
             lambda value: f"{value:.3f}",
         ),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -55,6 +56,22 @@ class Sources:
     def original_sha256(self) -> str:
         """The hash of the dense model that the model was converted from."""
         return self.metadata.get("model_sha256", "")
+
+    @cached_property
+    def recorded(self) -> tuple[float, float, float]:
+        """The operating point that `convert` recorded: epsilon, error and the share of MACs saved.
+
+        Raises:
+            ArtifactError: There is none.
+        """
+        try:
+            epsilon, error, mac_saved = (float(self.metadata[name]) for name in ("epsilon", "error", "mac_saved"))
+            if not math.isfinite(epsilon + error + mac_saved):
+                raise ValueError("they are not finite")
+        except (KeyError, ValueError) as problem:
+            what, remedy = "its metadata do not record its operating point", "convert the original model again"
+            raise ArtifactError("report", what, where=str(self.path), remedy=remedy) from problem
+        return epsilon, error, mac_saved
 
     @property
     def sites(self) -> tuple[SiteCalibration, ...]:
@@ -130,7 +147,7 @@ def _fit(path: Path | None, metadata: Mapping[str, str]) -> Fit | None:
 
 def _evaluation(path: Path, metadata: Mapping[str, str]) -> Evaluation:
     evaluation = read_result(Evaluation, path, "eval", "report")
-    if metadata.get("model_sha256") not in (model.original_sha256 for model in evaluation.models):
+    if metadata.get("model_sha256", "") not in [model.original_sha256 for model in evaluation.models]:
         raise _foreign(path, "evaluation", "evaluate the model, or others of the same network")
     return evaluation
 

@@ -242,6 +242,19 @@ def test_data_that_do_not_suit_are_refused(small, tmp_path: Path) -> None:
         zaponnx.report(small.converted, tmp_path / "report.html", data=f"npz:{tmp_path / 'wide.npz'}")
 
 
+@pytest.mark.parametrize("value", [None, "much", "nan"])
+def test_a_model_whose_operating_point_is_not_recorded_is_refused(small, tmp_path: Path, value: str | None) -> None:
+    model = onnx.load_model(small.converted)
+    kept = [entry for entry in model.metadata_props if entry.key != "zaponnx.error"]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    if value is not None:
+        model.metadata_props.add(key="zaponnx.error", value=value)
+    onnx.save_model(model, tmp_path / "edited.zap.onnx")
+    with pytest.raises(ArtifactError, match="do not record its operating point"):
+        zaponnx.report(tmp_path / "edited.zap.onnx", tmp_path / "report.html")
+
+
 def test_a_model_that_carries_nothing_still_has_a_report(small, tmp_path: Path) -> None:
     model = onnx.load_model(small.converted)
     kept = [entry for entry in model.metadata_props if entry.key != "zaponnx.retuning"]
