@@ -35,7 +35,7 @@ bench: $(VENV)/.bench
 frontier: $(VENV)/.package
 	$(BIN)/python -m benchmarks.frontier $(FRONTIER)
 
-# Networks that others wrote, converted and checked. Less: make coverage COVERAGE='--networks light_ --output build'
+# Networks that others wrote, converted and checked; goes on after an interrupt. Less: make coverage COVERAGE='--networks light_ --output build'
 coverage: $(VENV)/.package
 	$(BIN)/python -m zoo $(COVERAGE)
 

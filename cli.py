@@ -110,8 +110,29 @@ def analyze_command(**arguments: Any) -> Any:
     type=click.Choice(["channel", "layer"]),
     help="A threshold for each output channel, or one per layer.  [default: channel; layer for sigmoid]",
 )
+@click.option("--epsilon", type=float, help="Choose the point that keeps this limit for the error.")
+@click.option("--mac-saving", type=float, help="Choose the point that saves this share of the MACs, from 0 to 1.")
+@click.option("--max-drop", type=float, help="Choose what saves most and loses at most this top-1, as in 0.01.")
+@click.option(
+    "--latency", type=float, metavar="MS", help="Choose the least error at which the model takes at most this."
+)
+@click.option("--min-latency", is_flag=True, help="Choose the fastest model that --epsilon or --max-drop allows.")
+@click.option("--model", type=options.FILE, help="The dense model, for the last three.")
+@click.option("--data", metavar="SPEC", help=f"What to run it on, with labels for --max-drop: {options.SPECS}")
+@click.option("--split", help="Of data that have splits; calibration if not given.")
+@options.samples
+@click.option("--batch-size", type=options.COUNT, help="Samples per run; 128 to evaluate and 1 to time, if not given.")
+@options.preprocess
+@options.workers
+@options.providers
+@click.option("--threads", type=options.COUNT, help="Threads to time with; all cores if not given.")
+@click.option(
+    "--costs",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Cost table, written if it is not there; model.zapcosts.json for model.zapfit.json, if not given.",
+)
 def fit_command(**arguments: Any) -> Any:
-    """Find the best thresholds for a whole range of budgets."""
+    """Find the best thresholds for all budgets, and choose one."""
     return zaponnx.fit(**arguments)
 
 

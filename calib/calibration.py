@@ -125,6 +125,7 @@ def calibrate(
     step_samples = _step_samples(source.length, batch_size)
     settings = {
         "data": data,
+        "split": source.split,
         "preprocess": preprocess,
         "hold_out": f"every {HOLD_OUT}th sample is measured and not trained on",
         "epochs": epochs,

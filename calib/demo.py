@@ -157,7 +157,7 @@ def _largest_epsilon(dense: Path, zapcal: Path, zapfit: Path, progress: Progress
             candidate = Path(directory) / f"epsilon-{epsilon:g}.zap.onnx"
             convert(dense, zapcal, zapfit, candidate, epsilon=epsilon)
             found = eval([candidate], _DATA, split="calibration", progress=progress)
-            tried = replace(tried, models=(*tried.models, *found.models))
+            tried = replace(tried, models=(*tried.models, *found.models), notes=found.notes)
             if _top1(tried.models[-1]) < _top1(tried.models[0]) - MAX_DROP:
                 break
             chosen = epsilon

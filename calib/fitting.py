@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,15 +14,22 @@ import numpy as np
 
 from zaponnx.artifact_files import load_calibration, save_fit
 from zaponnx.artifacts import GRANULARITIES, OBJECTIVES, Calibration, Fit, OperatingPoint
+from zaponnx.budget import Budget
+from zaponnx.calib.choosing import check_model, chosen_by_running
 from zaponnx.calib.curves import Curve, layer_curve
 from zaponnx.calib.exact import LagrangianPath
 from zaponnx.calib.hulls import Hull, hulls
+from zaponnx.calib.means import Means
 from zaponnx.calib.sigmoid import SmoothCurve, minimize_macs, smooth_curve
+from zaponnx.chosen_point import ChosenPoint, Goal, UsedData
 from zaponnx.errors import InvalidArgument
 from zaponnx.files import check_output, sha256
 from zaponnx.progress import Progress, silent
+from zaponnx.providers import Provider
 
 METHODS = ("exact", "sigmoid")
+
+_log = logging.getLogger("zaponnx.fit")
 
 _PAPER_EPSILONS = [step / 100 for step in range(201)]  # 0 to 2
 _COARSE_STEP = 0.05  # of epsilon, beyond
@@ -34,9 +43,24 @@ def fit(
     method: str = "exact",
     granularity: str | None = None,
     objective: str | None = None,
+    epsilon: float | None = None,
+    mac_saving: float | None = None,
+    max_drop: float | None = None,
+    latency: float | None = None,
+    min_latency: bool = False,
+    model: Path | str | None = None,
+    data: str | None = None,
+    split: str | None = None,
+    samples: int | None = None,
+    batch_size: int | None = None,
+    preprocess: str | None = None,
+    workers: int = 0,
+    providers: Sequence[Provider] | None = None,
+    threads: int | None = None,
+    costs: Path | str | None = None,
     progress: Progress = silent,
 ) -> Fit:
-    """Chooses thresholds for budgets from nothing lost to only the patterns computed.
+    """Chooses thresholds for budgets from nothing lost to only the patterns computed, and maybe one of these points.
 
     The exact method's budgets are those at which 0.4 % more of the sites' MACs are saved than at the one before, or
     the next step up that the measured curves have. Those of the sigmoids are the paper's, 0 to 2 in steps of 0.01, and
@@ -51,28 +75,116 @@ def fit(
         objective: What the error of a point is: "output", what the sites' errors do to the model's outputs, as far as
             calibration measured it, or "sum", as in the paper. None is "output" for the exact method; the other has
             sums only.
-        progress: Told about budgets done, or, with the exact method, about operating points.
+        epsilon, mac_saving: Chooses the point that `convert` takes for the same.
+        max_drop: Chooses the point that saves most among those that lose at most this top-1, 0 to 1, as evaluations of
+            converted models show.
+        latency: Chooses the point with the least error whose model takes at most so many milliseconds, as measured.
+        min_latency: Chooses the fastest model that `epsilon` or `max_drop` allows.
+        model: The dense model, for `max_drop`, `latency` and `min_latency`; with the other two it is only checked.
+        data: The SPEC of the data to run it on; with labels for `max_drop`. For those three, as all below.
+        split: Of data that have splits; "calibration" if None.
+        samples: Evaluate on at most so many.
+        batch_size: Samples per run, unless the model prescribes its batch; if None, 128 to evaluate and 1 to time.
+        preprocess: Normalisation of images, as in `calibrate`.
+        workers: Processes that decode images, for `max_drop`.
+        providers: ONNX Runtime's for `max_drop`; times are the CPU's.
+        threads: ORT's threads within an operator, for times; all cores if None.
+        costs: The cost table: read if the file is there, else measured and written. If None it is beside the output,
+            as model.zapcosts.json for model.zapfit.json.
+        progress: Told about operating points, or budgets, done, and about every model that is run.
+
+    What is run is kept in OUTPUT.partial, with which the same call goes on after an interrupt. If no point reaches a
+    goal, the nearest is chosen, and the fit's `budget_missed` says so.
 
     Raises:
-        InvalidArgument: An unknown method, granularity or objective, or one that the method does not have; or a
-            directory that does not exist.
-        ArtifactError: The calibration cannot be read.
+        InvalidArgument: An unknown method, granularity or objective, or one that the method does not have; a directory
+            that does not exist; goals that exclude each other; an argument that is missing, out of range or in vain.
+        ArtifactError: The calibration cannot be read, or is of another model; or the cost table is damaged, or of
+            another model or machine.
+        ModelError: The model cannot be read or run.
+        DataError: The data cannot be read, do not suit the model, or have no labels.
+        OutputError: The system does not let a file be written.
+        RuntimeUnavailable: ONNX Runtime or the library is not installed.
     """
     calibration, output = Path(calibration), Path(output)
     if method not in METHODS:
         raise InvalidArgument("fit", f"unknown method '{method}'", remedy=f"use one of {', '.join(METHODS)}")
     granularity = _option("granularity", granularity, GRANULARITIES, method, "layer")
     objective = _option("objective", objective, OBJECTIVES, method, "sum")
-    check_output(output, "fit", [calibration])
+    goal = Goal.of(epsilon, mac_saving, max_drop, latency, min_latency)
+    means = Means.of(
+        goal,
+        output,
+        model=model,
+        data=data,
+        split=split,
+        preprocess=preprocess,
+        batch_size=batch_size,
+        samples=samples,
+        workers=workers,
+        providers=providers,
+        threads=threads,
+        costs=costs,
+    )
+    if goal and goal.by_time and method != "exact":
+        problem = f"the method '{method}' does not go by time"
+        raise InvalidArgument("fit", problem, remedy="use the method 'exact'")
+    inputs = [calibration, *([Path(model)] if model else []), *(means.inputs if means else [])]
+    check_output(output, "fit", inputs)
+    if means and means.timing:
+        check_output(means.costs, "fit", [*inputs, output])
     measured = load_calibration(calibration, "fit")
+    result = _fitted(measured, calibration, method, granularity, objective, progress)
+    if model:
+        check_model(Path(model), result, calibration)
+    with _choosing(goal, means, result, measured, calibration, output, progress) as chosen:
+        result = replace(result, chosen=chosen)
+        if result.note:
+            _log.warning(result.note)
+        save_fit(result, output)
+    return result
+
+
+def _fitted(
+    measured: Calibration, path: Path, method: str, granularity: str, objective: str, progress: Progress
+) -> Fit:
+    """All points; none of them is chosen."""
     if method == "exact":
         points = exact_points(hulls(measured, granularity), objective, progress)
         sources: Mapping[str, Mapping[str, Any]] = {site.output: {"curve": "measured"} for site in measured.sites}
     else:
         points, sources = _sigmoid(measured, progress)
-    result = Fit(measured.model_sha256, sha256(calibration), method, granularity, objective, tuple(points), sources)
-    save_fit(result, output)
-    return result
+    return Fit(
+        model_sha256=measured.model_sha256,
+        calibration_sha256=sha256(path),
+        method=method,
+        granularity=granularity,
+        objective=objective,
+        points=tuple(points),
+        curves=sources,
+        calibrated_on=UsedData.by_calibration(measured.settings),
+    )
+
+
+@contextmanager
+def _choosing(
+    goal: Goal | None,
+    means: Means | None,
+    fitted: Fit,
+    measured: Calibration,
+    calibration: Path,
+    output: Path,
+    progress: Progress,
+) -> Iterator[ChosenPoint | None]:
+    """Yields the point that is asked for, None if none is."""
+    if goal is None:
+        yield None
+    elif means is None:
+        point, missed, _ = Budget(goal.epsilon, goal.mac_saving).select(fitted)
+        yield ChosenPoint(goal, point, missed=missed)
+    else:
+        with chosen_by_running(goal, means, fitted, measured, calibration, output, progress) as chosen:
+            yield chosen
 
 
 def _option(name: str, value: str | None, values: Sequence[str], method: str, papers: str) -> str:

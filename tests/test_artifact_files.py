@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 
 from zaponnx.artifact_files import load_calibration, load_fit, save_calibration, save_fit
 from zaponnx.artifacts import MAGNITUDES, Calibration, Fit, OperatingPoint, Predictor, SiteCalibration
+from zaponnx.chosen_point import ChosenPoint, Goal, Trial, UsedData
 from zaponnx.errors import ArtifactError
 from zaponnx.patterns import Pattern
 
@@ -61,7 +62,9 @@ def fit() -> Fit:
         "relu1": {"curve": "sigmoid", "error": [1.0, 2.0, 3.0, 4.0], "macs": [0.0, 0.0, 0.0, 0.0]},
         "relu2": {"curve": "measured", "reason": "no convergence"},
     }
-    return Fit("f" * 64, "c" * 64, "exact", "channel", "output", points, curves)
+    used = UsedData("digits", "calibration", 9)
+    chosen = ChosenPoint(Goal(max_drop=0.01), points[1], data=used, trials=(Trial(0.0, 0.0, top1=0.9),))
+    return Fit("f" * 64, "c" * 64, "exact", "channel", "output", points, curves, used, chosen)
 
 
 def test_calibration_round_trip(calibration: Calibration, tmp_path: Path) -> None:
@@ -172,6 +175,10 @@ CALIBRATION_DAMAGE: dict[str, Callable[[dict[str, Any], dict[str, Any]], object]
     "pattern type": lambda header, arrays: header.update(pattern=5),
     "settings": lambda header, arrays: header.update(settings=[]),
     "sites type": lambda header, arrays: header.update(sites={}),
+    "no sites": lambda header, arrays: (
+        header.update(sites=[]),
+        [arrays.pop(name) for name in list(arrays) if name != "edges"],
+    ),
     "same output twice": lambda header, arrays: header["sites"][1].update(output="relu1"),
     "channels": lambda header, arrays: header["sites"][0].update(channels=4),
     "channels text": lambda header, arrays: header["sites"][0].update(channels="3"),
@@ -233,9 +240,13 @@ def test_unsound_calibrations_are_not_written(calibration: Calibration, tmp_path
 
 FIT_DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
     "format": lambda document: document.update(format="other"),
-    "version": lambda document: document.update(version=1),
+    "older version": lambda document: document.update(version=2),
     "unknown key": lambda document: document.update(extra=1),
     "missing key": lambda document: document.pop("method"),
+    "no chosen point": lambda document: document.pop("chosen"),
+    "chosen thresholds": lambda document: document["chosen"]["thresholds"].pop("relu1"),
+    "chosen site": lambda document: document["chosen"]["thresholds"].update(relu3=[0.1]),
+    "calibrated on": lambda document: document["calibrated_on"].pop("data"),
     "method": lambda document: document.update(method="guess"),
     "hash": lambda document: document.update(model_sha256="F" * 64),
     "no points": lambda document: document.update(points=[]),

@@ -75,7 +75,7 @@ def with_external_tensor(parts: onnx.GraphProto) -> None:
 @pytest.mark.parametrize(
     ("edit", "problem"),
     [
-        (setting("version", 1), "'version' is 1, and this zaponnx reads version 2"),
+        (setting("version", 2), "'version' is 2, and this zaponnx reads version 3"),
         (setting("more", 1), "'more' is unknown"),
         (removing("parts"), "'parts' is missing"),
         (setting("parts", 7), "'parts' is no string"),
@@ -120,7 +120,7 @@ def tensor(name: str, change: Callable[[Any], Any]) -> Edit:
 @pytest.mark.parametrize(
     ("edit", "problem"),
     [
-        (setting("version", 1), "'version' is 1, and this zaponnx reads version 2"),
+        (setting("version", 2), "'version' is 2, and this zaponnx reads version 3"),
         (setting("more", 1), "'more' is unknown"),
         (removing("method"), "'method' is missing"),
         (setting("method", "guess"), "'method' is neither"),
@@ -128,7 +128,7 @@ def tensor(name: str, change: Callable[[Any], Any]) -> Edit:
         (setting("calibration", []), "'calibration' is no JSON object"),
         (in_calibration("model_sha256", "0"), r"'calibration.model_sha256' is no SHA-256"),
         (in_calibration("pattern", "Z"), r"'calibration.pattern' is none"),
-        (in_calibration("sites", []), "is an unknown tensor"),
+        (in_calibration("sites", []), r"'calibration.sites' are none"),
         (setting("tensors", "*"), "'tensors' is not in base64"),
         (setting("tensors", "AAAA"), "'tensors' are damaged"),
         (with_tensors(lambda arrays: arrays.pop("epsilon")), "'tensors' are damaged"),
@@ -161,6 +161,9 @@ def tensor(name: str, change: Callable[[Any], Any]) -> Edit:
         (tensor("epsilon", lambda values: values[::-1]), "'points' are not in the order of epsilon"),
         (tensor("mac_saved", lambda values: values + 2), r"'points\[0\].mac_saved' is no finite number"),
         (tensor("error", lambda values: values + np.inf), r"'points\[0\].error' is no finite number"),
+        (removing("chosen"), "'chosen' is missing"),
+        (setting("chosen", {}), r"'chosen.goal' is missing"),
+        (setting("chosen", [1]), r"'chosen' is no JSON object"),
     ],
 )
 def test_damaged_artifacts(refused, edit: Edit, problem: str) -> None:

@@ -139,10 +139,55 @@ def test_a_batch_of_one_is_tried(dense_model: Path, zap_model: Path, change: Cha
 
 def test_inputs_that_cannot_be_made_up_are_refused(dense_model: Path, zap_model: Path, change: Change) -> None:
     def add_text_input(model: onnx.ModelProto) -> None:
-        model.graph.input.append(helper.make_tensor_value_info("text", TensorProto.STRING, [1]))
+        model.graph.input.append(helper.make_tensor_value_info("text", TensorProto.BFLOAT16, [1]))
 
-    with pytest.raises(ModelError, match=r"input 'text': its type tensor\(string\) cannot be checked"):
+    match = r"input 'text': its type tensor\(bfloat16\) cannot be checked; export the model with an input of float32"
+    with pytest.raises(ModelError, match=match):
         verify(change(dense_model, add_text_input), change(zap_model, add_text_input))
+
+
+@pytest.mark.parametrize("text", [True, False])
+def test_inputs_of_other_types(dense_model: Path, zap_model: Path, change: Change, text: bool) -> None:
+    """Text, or whole numbers: what is made up of them can be read as numbers."""
+
+    def scale(model: onnx.ModelProto) -> None:
+        kind = TensorProto.STRING if text else TensorProto.INT32
+        model.graph.input.append(helper.make_tensor_value_info("factor", kind, [1]))
+        model.graph.node.append(helper.make_node("Cast", ["factor"], ["number"], to=TensorProto.FLOAT))
+        model.graph.node.append(helper.make_node("Mul", ["Y", "number"], ["scaled"]))
+        model.graph.output[0].name = "scaled"
+
+    assert verify(change(dense_model, scale), change(zap_model, scale)).difference < 1e-5
+
+
+@pytest.fixture
+def with_log(change: Change) -> Callable[..., Path]:
+    """Puts Log(x + offset) behind a model, scaled: zeros of a ReLU make it as steep as 1 / offset."""
+
+    def write(path: Path, offset: float, amount: float = 0) -> Path:
+        def edit(model: onnx.ModelProto) -> None:
+            model.graph.initializer.append(numpy_helper.from_array(np.array(offset, np.float32), "offset"))
+            model.graph.node.append(helper.make_node("Add", ["Y", "offset"], ["above"]))
+            model.graph.node.append(helper.make_node("Log", ["above"], ["log"]))
+            model.graph.output[0].name = "log"
+            if amount:
+                add_to("B", amount)(model)
+
+        return change(path, edit)
+
+    return write
+
+
+def test_a_model_that_enlarges_roundings_is_measured_by_itself(
+    dense_model: Path, zap_model: Path, with_log: Callable[..., Path]
+) -> None:
+    result = verify(with_log(dense_model, 1e-7), with_log(zap_model, 1e-7))
+    assert result.difference <= result.tolerance
+
+
+def test_its_other_weights_are_refused(dense_model: Path, zap_model: Path, with_log: Callable[..., Path]) -> None:
+    with pytest.raises(ModelError, match=r"node 'tiny': .* differs .*, and neighbouring inputs change that by \d"):
+        verify(with_log(dense_model, 1e-7), with_log(zap_model, 1e-7, 1e-2))
 
 
 def rounded(type_: int) -> Callable[[onnx.ModelProto], None]:

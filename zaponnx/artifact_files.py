@@ -17,9 +17,10 @@ from safetensors.numpy import save
 
 from zaponnx.artifact_schema import FIT_FORMAT, calibration_of, calibration_parts, fit_of
 from zaponnx.artifacts import FIT_VERSION, Calibration, Fit
+from zaponnx.chosen_point import point_json
 from zaponnx.errors import ArtifactError
 from zaponnx.files import atomic_path
-from zaponnx.json_fields import json_thresholds, parse_json
+from zaponnx.json_fields import parse_json
 
 _CALIBRATION_KEY = "zaponnx.calibration"
 
@@ -79,10 +80,6 @@ def save_fit(fit: Fit, path: Path) -> None:
         OutputError: The system refuses it.
         ArtifactError: `load_fit` would refuse it.
     """
-    points = [asdict(point) for point in fit.points]
-    for point in points:
-        thresholds = point["thresholds"].items()
-        point["thresholds"] = {output: json_thresholds(values) for output, values in thresholds}
     document = {
         "format": FIT_FORMAT,
         "version": FIT_VERSION,
@@ -91,8 +88,10 @@ def save_fit(fit: Fit, path: Path) -> None:
         "method": fit.method,
         "granularity": fit.granularity,
         "objective": fit.objective,
-        "points": points,
+        "points": [point_json(point) for point in fit.points],
         "curves": {output: dict(curve) for output, curve in fit.curves.items()},
+        "calibrated_on": asdict(fit.calibrated_on) if fit.calibrated_on else None,
+        "chosen": fit.chosen.to_json() | point_json(fit.chosen.point) if fit.chosen else None,
     }
     text = _json_text(document, "fit", path)
     fit_of(parse_json(text, "fit", str(path)))

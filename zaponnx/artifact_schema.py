@@ -7,7 +7,7 @@ carries the same, see `zaponnx.carried`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from zaponnx.artifacts import (
     Predictor,
     SiteCalibration,
 )
+from zaponnx.chosen_schema import read_chosen, read_point, read_used_data
 from zaponnx.errors import InvalidArgument
 from zaponnx.json_fields import Fields
 from zaponnx.patterns import Pattern
@@ -93,6 +94,8 @@ def calibration_of(fields: Fields, arrays: Arrays, *, histograms: bool = True) -
         _site(site, arrays, f"sites.{index}.", edges.size, histograms)
         for index, site in enumerate(fields.objects("sites"))
     ]
+    if not sites:
+        fields.refuse("sites", "are none")
     if len({site.output for site in sites}) < len(sites):
         fields.refuse("sites", "name an output twice")
     fields.done()
@@ -179,27 +182,30 @@ def fit_of(fields: Fields) -> Fit:
         objective=objective,
         points=tuple(_point(point) for point in fields.objects("points")),
         curves={output: _curve(curve) for output, curve in fields.object("curves").members()},
+        calibrated_on=None if fields.absent("calibrated_on") else read_used_data(fields.object("calibrated_on")),
+        chosen=None if fields.absent("chosen") else read_chosen(fields.object("chosen")),
     )
     fields.done()
     if not fit.points:
         fields.refuse("points", "are none")
     if any(first.epsilon > second.epsilon for first, second in zip(fit.points, fit.points[1:], strict=False)):
         fields.refuse("points", "are not in the order of epsilon")
-    if any(point.thresholds.keys() != fit.curves.keys() for point in fit.points):
-        fields.refuse("points", "do not have thresholds for each of the curves' sites, and for no other")
-    if granularity == "layer" and any(len(values) > 1 for point in fit.points for values in point.thresholds.values()):
-        fields.refuse("points", "have several thresholds for a site, which the granularity 'layer' does not")
+    _check_thresholds(fields, "points", fit, fit.points)
+    if fit.chosen is not None:
+        _check_thresholds(fields, "chosen", fit, [fit.chosen.point])
     return fit
 
 
+def _check_thresholds(fields: Fields, key: str, fit: Fit, points: Sequence[OperatingPoint]) -> None:
+    """Refuses operating points that have other sites or granularity than the fit."""
+    if any(point.thresholds.keys() != fit.curves.keys() for point in points):
+        fields.refuse(key, "do not have thresholds for each of the curves' sites, and for no other")
+    if fit.granularity == "layer" and any(len(values) > 1 for point in points for values in point.thresholds.values()):
+        fields.refuse(key, "have several thresholds for a site, which the granularity 'layer' does not")
+
+
 def _point(fields: Fields) -> OperatingPoint:
-    thresholds = fields.object("thresholds")
-    point = OperatingPoint(
-        epsilon=fields.number("epsilon", low=0),
-        error=fields.number("error", low=0),
-        mac_saved=fields.number("mac_saved", low=0, high=1),
-        thresholds={output: thresholds.thresholds(output) for output in thresholds.names()},
-    )
+    point = read_point(fields)
     fields.done()
     return point
 

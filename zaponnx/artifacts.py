@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from zaponnx.patterns import Pattern
 
+if TYPE_CHECKING:
+    from zaponnx.chosen_point import ChosenPoint, UsedData
+
 CALIBRATION_VERSION = 2
-FIT_VERSION = 2
+FIT_VERSION = 3
 
 GRANULARITIES = ("channel", "layer")
 """What has a threshold of its own."""
@@ -157,6 +160,8 @@ class Fit:
         points: By ascending epsilon, from 0 to where only the patterns are computed.
         curves: Site output → how its curves were obtained: {"curve": "measured" or "sigmoid", "reason": why a fit
             was given up, "error": [a, b, c, d], "macs": [a, b, c, d]}; coefficients of d + a/(1+exp(−b·x+c)).
+        calibrated_on: The calibration's data; None if it does not say.
+        chosen: The operating point that was asked for; None if none was.
     """
 
     model_sha256: str
@@ -166,6 +171,26 @@ class Fit:
     objective: str
     points: tuple[OperatingPoint, ...]
     curves: Mapping[str, Mapping[str, Any]]
+    calibrated_on: UsedData | None = None
+    chosen: ChosenPoint | None = None
+
+    @property
+    def budget_missed(self) -> str:
+        """Why the goal of the chosen point is missed, "" if it is met or there is none."""
+        return self.chosen.missed if self.chosen else ""
+
+    @property
+    def note(self) -> str:
+        """What is to be said of the data that accuracies were measured on, "" if they are no others' too."""
+        if self.chosen is None or self.chosen.goal.max_drop is None:
+            return ""
+        searched, calibrated = self.chosen.data, self.calibrated_on
+        if searched is None or calibrated is None or not searched.overlaps(calibrated):
+            return ""
+        return (
+            f"the drop was measured on {searched.data}, which calibrated the predictors, too: "
+            "on other data it may be larger"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As `zaponnx fit --json` prints it: all but the thresholds."""
@@ -178,4 +203,8 @@ class Fit:
             "objective": self.objective,
             "points": [{name: getattr(point, name) for name in names} for point in self.points],
             "curves": {output: dict(curve) for output, curve in self.curves.items()},
+            "calibrated_on": asdict(self.calibrated_on) if self.calibrated_on else None,
+            "chosen": self.chosen.to_json() if self.chosen else None,
+            "budget_missed": self.budget_missed,
+            "note": self.note,
         }

@@ -30,7 +30,8 @@ def check_provenance(
             remedy = f"run zaponnx {command} for this model"
             raise ArtifactError("convert", "it belongs to another model", where=str(path), remedy=remedy)
     sizes = {site.output: site.channels if fit.granularity == "channel" else 1 for site in calibration.sites}
-    fitted = ({output: len(values) for output, values in point.thresholds.items()} for point in fit.points)
+    points = [*fit.points, *([fit.chosen.point] if fit.chosen else [])]
+    fitted = ({output: len(values) for output, values in point.thresholds.items()} for point in points)
     if fit.calibration_sha256 != sha256(calibration_path) or any(found != sizes for found in fitted):
         remedy = f"run zaponnx fit {calibration_path}"
         raise ArtifactError("convert", "it was fitted to another calibration", where=str(fit_path), remedy=remedy)

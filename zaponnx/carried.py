@@ -12,7 +12,8 @@ import itertools
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -25,6 +26,7 @@ from zaponnx.artifact_files import written_by
 from zaponnx.artifact_schema import FIT_FORMAT, Arrays, calibration_of, calibration_parts, fit_of
 from zaponnx.artifacts import FIT_VERSION, Calibration, Fit, SiteCalibration, decimals
 from zaponnx.calib.hulls import Hull
+from zaponnx.chosen_point import ChosenPoint, UsedData
 from zaponnx.errors import ModelError
 from zaponnx.graph.converted import is_converted, read_metadata
 from zaponnx.graph.originals import FIELDS, Originals
@@ -34,7 +36,7 @@ from zaponnx.provenance import recorded_settings
 CARRIED = (DENSE, RETUNING) = ("dense", "retuning")
 """The metadata's keys, without their prefix."""
 
-CARRIED_VERSION = 2
+CARRIED_VERSION = 3
 
 _POINT = ("epsilon", "error", "mac_saved")
 _HULL = ("rows", "thresholds", "error", "saved")
@@ -60,9 +62,10 @@ def carried_metadata(removed: Originals, calibration: Calibration, fit: Fit, hul
     header, arrays = calibration_parts(replace(calibration, sites=sites, settings=recorded_settings(calibration)))
     for index, hull in enumerate(hulls):
         arrays |= {f"sites.{index}.hull.{name}": getattr(hull, name) for name in _HULL}
-    rows = [[value for site in sites for value in point.thresholds[site.output]] for point in fit.points]
+    points = [*fit.points, *([fit.chosen.point] if fit.chosen else [])]
+    rows = [[value for site in sites for value in point.thresholds[site.output]] for point in points]
     arrays["thresholds"] = np.array(rows, np.float32)
-    arrays |= {name: np.array([getattr(point, name) for point in fit.points], np.float64) for name in _POINT}
+    arrays |= {name: np.array([getattr(point, name) for point in points], np.float64) for name in _POINT}
     retuning = {
         "version": CARRIED_VERSION,
         "calibration": header,
@@ -70,6 +73,7 @@ def carried_metadata(removed: Originals, calibration: Calibration, fit: Fit, hul
         "method": fit.method,
         "granularity": fit.granularity,
         "objective": fit.objective,
+        "chosen": _without_numbers(fit.chosen) if fit.chosen else None,
         "tensors": _base64(zlib.compress(save(arrays))),
     }
     return {DENSE: json.dumps(dense), RETUNING: json.dumps(retuning)}
@@ -137,9 +141,18 @@ def read_artifacts(model: onnx.ModelProto, phase: str, where: str) -> tuple[Cali
         "objective": fields.text("objective"),
         "points": points,
         "curves": {output: {"curve": "measured"} for output in outputs},
+        "calibrated_on": asdict(used) if (used := UsedData.by_calibration(calibration.settings)) else None,
+        "chosen": None,
     }
+    if not fields.absent("chosen") and points:
+        document["chosen"] = {**fields.object("chosen").rest(), **points.pop()}
     fields.done()
     return calibration, fit_of(Fields(document, phase, _place(where, RETUNING))), hulls
+
+
+def _without_numbers(chosen: ChosenPoint) -> dict[str, Any]:
+    """What is carried of a chosen point beside the tensors, in which it is the last one."""
+    return {name: value for name, value in chosen.to_json().items() if name not in _POINT}
 
 
 def _unpacked(content: bytes) -> bytes:

@@ -41,7 +41,8 @@ def convert(
         model, calibration, fit: The three files; the artifacts must belong to the model.
         output: The file to write.
         epsilon: Takes the last point whose error, as measured in calibration, is not above this budget.
-        mac_saving: Takes the first point that saves this share, 0 to 1, of the calibrated sites' MACs.
+        mac_saving: Takes the first point that saves this share, 0 to 1, of the calibrated sites' MACs. Without both, it
+            is the point that `fit` chose.
         layout: "auto" lets ZapConvs exchange activations in NHWC where that saves conversions, see
             `zaponnx.graph.layouts`; "nchw" does not. The results are the same.
         tune: Measures on this machine's CPU whether each site is fastest skipping, computed in full by Winograd's
@@ -54,11 +55,12 @@ def convert(
         progress: Told about every measurement.
 
     If no point keeps to the budget or reaches the goal, the nearest one is written, and the report says that the budget
-    was missed; so it does where the sites that pay save less than `mac_saving`.
+    was missed; so it does where the sites that pay save less than `mac_saving`, and where `fit` missed its goal.
 
     Raises:
-        InvalidArgument: Not exactly one of `epsilon` and `mac_saving` is given, or an argument is out of range; data
-            are missing or given in vain, or the SPEC is unknown; the output cannot be written or is one of the inputs.
+        InvalidArgument: Both `epsilon` and `mac_saving` are given, or neither is and `fit` chose no point; an argument
+            is out of range; data are missing or given in vain, or the SPEC is unknown; the output cannot be written or
+            is one of the inputs.
         ModelError: The model cannot be read or run or is converted already, or the check of the result failed.
         ArtifactError: An artifact cannot be read or belongs to another model, or the fit to another calibration.
         DataError: The data cannot be read or do not suit the model.

@@ -48,6 +48,7 @@ class ConversionReport:
             share of all calibrated sites' MACs, those that stay dense included; `eval` gives that of the ZapConvs.
         budget_missed: Why the budget that was asked for could not be met, "" if it was.
         upgraded: What had to be upgraded, as in "opset 9 to 13", "" if nothing.
+        stale: The tensors whose value infos were dropped, since they contradicted what ONNX infers.
         converted: The sites that became ZapConvs, in the model's order.
         dense: The Convs that stay dense, and why.
         layouts: How many ZapConvs are in NHWC, and how many Transposes that took.
@@ -64,6 +65,7 @@ class ConversionReport:
     mac_saved: float
     budget_missed: str
     upgraded: str
+    stale: tuple[str, ...]
     converted: tuple[ConvertedSite, ...]
     dense: tuple[Refusal, ...]
     layouts: Layouts

@@ -13,7 +13,7 @@ from zaponnx.artifacts import Calibration, Fit, OperatingPoint
 from zaponnx.calib.hulls import Hull
 from zaponnx.calibrated_sites import CalibratedSite, calibrated_sites
 from zaponnx.graph.layouts import Layouts
-from zaponnx.graph.passes import to_dense, to_zap_convs
+from zaponnx.graph.passes import Changes, to_dense, to_zap_convs
 from zaponnx.graph.rewriting import Replacement
 from zaponnx.graph.site import Refusal
 from zaponnx.patterns import ALL_OUTPUTS
@@ -26,7 +26,7 @@ class DenseModel:
     Attributes:
         path: Its file, which conversions are compared with.
         model: The same, upgraded, and the calibrated sites folded.
-        upgraded: What was upgraded, "" if nothing was.
+        changes: What had to be changed beside the sites.
         calibration, fit: Its artifacts.
         hulls: What the thresholds of the fit's operating points, and of those between them, are chosen from.
         sites: The calibrated sites, in the model's order.
@@ -35,7 +35,7 @@ class DenseModel:
 
     path: Path
     model: onnx.ModelProto
-    upgraded: str
+    changes: Changes
     calibration: Calibration
     fit: Fit
     hulls: Sequence[Hull]
@@ -63,11 +63,11 @@ class DenseModel:
             ModelError: The model cannot be upgraded.
             ArtifactError: The calibration has a site that the model does not have.
         """
-        model, upgraded = to_dense(
+        model, changes = to_dense(
             model, lambda each: [match for match, _ in calibrated_sites(each, calibration, artifact)[0]]
         )
         sites, refusals = calibrated_sites(model, calibration, artifact)
-        return cls(path, model, upgraded, calibration, fit, hulls, sites, refusals)
+        return cls(path, model, changes, calibration, fit, hulls, sites, refusals)
 
     @property
     def tensors(self) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 
+from zaponnx.chosen_point import UsedData
 from zaponnx.counting import Counter, add_counters
 from zaponnx.errors import DataError, InvalidArgument, ModelError
 from zaponnx.graph.converted import read_metadata
@@ -17,11 +20,14 @@ from zaponnx.macs import PREDICTOR_MACS_PER_OUTPUT
 from zaponnx.models import load_model, model_sha256, temporary_model
 from zaponnx.processes import own_device, process_count, process_rank, threads_per_process
 from zaponnx.progress import Progress, silent
+from zaponnx.provenance import data_used
 from zaponnx.providers import Provider
 from zaponnx.runtime import open_session, ort_errors, register, session_options
 
 if TYPE_CHECKING:
     from zaponnx.calib.data import Batch, DataSource
+
+_log = logging.getLogger("zaponnx.eval")
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,7 @@ class Evaluation:
         samples: How many samples that was.
         providers: The sessions' providers.
         portable: Whether ZapConv was run by its function body instead of the native library.
+        notes: What else the data were used for, as far as the models say: there the accuracy may be too good.
     """
 
     models: tuple[ModelEvaluation, ...]
@@ -84,6 +91,7 @@ class Evaluation:
     samples: int
     providers: tuple[str, ...]
     portable: bool
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As `zaponnx eval --json` prints it."""
@@ -133,6 +141,7 @@ def eval(
     if not models:
         raise InvalidArgument("eval", "no model is given")
     results = []
+    notes: list[str] = []
     seen: list[int] = []  # samples, by model
     for path in map(Path, models):
         model = load_model(path, "eval")
@@ -160,7 +169,20 @@ def eval(
             raise DataError("eval", problem, where=data, remedy="make every pass over the data the same")
         sha256 = model_sha256(path, "eval")
         results.append(tally.evaluation(path, counters, sha256, read_metadata(model).get("model_sha256", sha256)))
-    return Evaluation(tuple(results), data, source.split, seen[0], tuple(session.get_providers()), portable)
+        notes += _notes(path, model, UsedData(data, source.split, None))
+    for note in notes:
+        _log.warning(note)
+    run_by = tuple(session.get_providers())
+    return Evaluation(tuple(results), data, source.split, seen[0], run_by, portable, tuple(notes))
+
+
+def _notes(path: Path, model: onnx.ModelProto, used: UsedData) -> list[str]:
+    """What was done with the same data before."""
+    return [
+        f"{path} was {what} on {earlier.data}, too: on other data its accuracy may be lower"
+        for what, earlier in data_used(read_metadata(model))
+        if earlier.overlaps(used)
+    ]
 
 
 class _Tally:

@@ -66,11 +66,15 @@ class Retuning:
         points: How many there are.
         error: The largest of their errors; the smallest is that of the dense model, or near it.
         mac_saved: The largest share of the calibrated layers' MACs that one saves.
+        chosen_for: What fit chose the one for that `retune` takes unless told another, "" if it chose none.
+        chosen_mac_saved: The share of those MACs that it saves; None without one.
     """
 
     points: int
     error: float
     mac_saved: float
+    chosen_for: str = ""
+    chosen_mac_saved: float | None = None
 
 
 @dataclass(frozen=True)
@@ -136,8 +140,14 @@ def inspect(model: Path | str) -> Inspection:
 def _retuning(model: onnx.ModelProto, where: str) -> Retuning | None:
     if RETUNING not in read_metadata(model):
         return None
-    points = read_artifacts(model, "inspect", where)[1].points
-    return Retuning(len(points), max(point.error for point in points), max(point.mac_saved for point in points))
+    fit = read_artifacts(model, "inspect", where)[1]
+    return Retuning(
+        points=len(fit.points),
+        error=max(point.error for point in fit.points),
+        mac_saved=max(point.mac_saved for point in fit.points),
+        chosen_for=fit.chosen.goal.text if fit.chosen else "",
+        chosen_mac_saved=fit.chosen.point.mac_saved if fit.chosen else None,
+    )
 
 
 def _layers(model: onnx.ModelProto) -> list[InspectedLayer]:

@@ -68,6 +68,20 @@ class Fields:
             self.refuse(key, "is no string")
         return value
 
+    def texts(self, key: str) -> list[str]:
+        """A member that is an array of strings."""
+        values = self._array(key)
+        if not all(isinstance(value, str) for value in values):
+            self.refuse(key, "has not strings only")
+        return values
+
+    def absent(self, key: str) -> bool:
+        """Whether a member is null, which is then taken."""
+        absent = self._data.get(key, ...) is None
+        if absent:
+            self.take(key)
+        return absent
+
     def integer(self, key: str, low: int = 1) -> int:
         """An integer member, at least `low`."""
         value = self.take(key)

@@ -30,7 +30,7 @@ class Request:
     """What is asked for.
 
     Attributes:
-        budget: The error or the saving.
+        budget: The error or the saving, or that which fit chose.
         layout: "auto" lets ZapConvs exchange activations in NHWC, "nchw" does not.
         tuning: What to measure the sites with; None without tuning.
 
@@ -90,8 +90,9 @@ def write_operating_point(
         ZapError: As `zaponnx.conversion.convert` says.
     """
     budget = request.budget
-    point, budget_missed = budget.select(dense.fit)
-    tuning, winograd = None, frozenset[str]()
+    selected = budget.select(dense.fit)
+    point, winograd, budget_missed = selected.point, selected.winograd, selected.missed
+    tuning = None
     if request.tuning is not None:
         choice, tuning = tuned_point(
             dense.path,
@@ -108,9 +109,10 @@ def write_operating_point(
         )
         winograd = choice.winograd
         if choice.point is not point:
-            point, budget_missed = choice.point, budget.missed_by_tuned(choice.point)
+            ms = choice.model.converted_ms if choice.model else None
+            point, budget_missed = choice.point, budget.missed_by_tuned(selected, choice.point, ms)
     result, layouts = dense.converted(point, request.layout, winograd)
-    write_metadata(result, provenance(dense.calibration, dense.fit, point, tuning))
+    write_metadata(result, provenance(dense.calibration, dense.fit, selected.chosen, point, tuning))
     removed = originals(dense.model.graph, result.graph)
     write_metadata(result, carried_metadata(removed, dense.calibration, dense.fit, dense.hulls))
     with staged_model(result, output, "convert", external_data=external_data) as staged:
@@ -123,7 +125,8 @@ def write_operating_point(
         error=point.error,
         mac_saved=point.mac_saved,
         budget_missed=budget_missed,
-        upgraded=dense.upgraded,
+        upgraded=dense.changes.upgraded,
+        stale=dense.changes.stale,
         converted=tuple(
             ConvertedSite(site.name, match.output, point.thresholds[match.output], site.macs)
             for match, site in dense.sites

@@ -60,7 +60,8 @@ def operating_point(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--epsilon",
             type=float,
-            help="Budget: a limit for the error, as measured in calibration and added up by fit.",
+            help="Budget: a limit for the error, as measured in calibration and added up by fit. Without this and the "
+            "next one, the point that fit chose.",
         ),
         click.option(
             "--mac-saving", type=float, help="Goal: the share of the calibrated layers' MACs to save, from 0 to 1."

@@ -20,7 +20,14 @@ _LOAD_FAILURE = "Failed to load library"
 _UNKNOWN_OPERATOR = "is not a registered function/op"
 """What ORT says of an operator that it does not have; it loads no libraries that nobody registered."""
 
-_OPERATOR_REMEDY = "give the model the operator as a model-local function, of ONNX operators"
+_VERSION_REMEDY = "install a newer ONNX Runtime, or export the model with an opset and IR version that this one knows"
+
+_REMEDIES = {
+    _UNKNOWN_OPERATOR: "give the model the operator as a model-local function, of ONNX operators",
+    "is under development": _VERSION_REMEDY,  # what ORT says of an opset that is newer than itself
+    "Unsupported model IR version": _VERSION_REMEDY,
+}
+"""A part of what ORT says → what helps."""
 
 _PROVIDER_REMEDY = "check the driver, and that the provider's libraries are installed"
 _LOG_ERRORS_ONLY = 3
@@ -192,6 +199,6 @@ def ort_errors(phase: str, where: str) -> Iterator[None]:
     except ZapError:
         raise
     except Exception as error:  # ORT's exceptions have no base class of their own
-        remedy = _OPERATOR_REMEDY if _UNKNOWN_OPERATOR in str(error) else ""
+        remedy = next((remedy for part, remedy in _REMEDIES.items() if part in str(error)), "")
         problem = f"ONNX Runtime refuses it: {' '.join(str(error).split())}"
         raise ModelError(phase, problem, where=where, remedy=remedy) from error

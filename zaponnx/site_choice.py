@@ -134,7 +134,7 @@ def choose(
     in_full = {output: times for output, times in suiting.items() if times.pays}
     rivals = [output for output in _skipping(point) if output in in_full]
     skipping = time_sites(build(point, ()), rivals, ())
-    winograd = {output for output, times in in_full.items() if not _faster(skipping.get(output), times)}
+    winograd = {output for output, times in in_full.items() if not faster(skipping.get(output), times)}
     if winograd:
         point = redistributed(winograd)
     while outputs := [output for output in point.thresholds if output in {*_skipping(point), *winograd}]:
@@ -159,7 +159,7 @@ def choose(
         progress(f"timing the model, {len(in_full)} layers by Winograd", len(dense), len(point.thresholds))
         nothing_skipped = redistributed(point.thresholds.keys())
         without_skipping = timer.model(build(nothing_skipped, in_full.keys()))
-        if without_skipping.pays and not (outputs and _faster(whole, without_skipping)):
+        if without_skipping.pays and not (outputs and faster(whole, without_skipping)):
             point, winograd, outputs, whole = nothing_skipped, set(in_full), list(in_full), without_skipping
 
     def form(output: str) -> Form:
@@ -174,7 +174,7 @@ def _skipping(point: OperatingPoint) -> list[str]:
     return [output for output in point.thresholds if point.skips(output)]
 
 
-def _faster(one: PairedTimes | None, other: PairedTimes) -> bool:
+def faster(one: PairedTimes | None, other: PairedTimes) -> bool:
     """Whether one of two that were each timed beside the dense nodes is faster beyond noise."""
     if one is None:
         return False

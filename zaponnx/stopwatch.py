@@ -115,14 +115,17 @@ class Stopwatch:
             return interleaved_times(sessions, self._feeds, PAIRS, BATCHES)
 
 
-def read_feeds(data: str, model: onnx.ModelProto, batch_size: int, preprocess: str | None) -> list[Feed]:
-    """The first whole batches of a data set's calibration split.
+def read_feeds(
+    data: str, model: onnx.ModelProto, batch_size: int, preprocess: str | None, split: str = "calibration"
+) -> list[Feed]:
+    """The first whole batches of a data set.
 
     Args:
         data: The data set's SPEC.
         model: The model to feed.
         batch_size: Samples per batch, unless the model prescribes its batch.
         preprocess: Normalisation of images, as in `calibrate`.
+        split: Of data that have splits.
 
     Raises:
         InvalidArgument: An unknown SPEC or option.
@@ -130,7 +133,7 @@ def read_feeds(data: str, model: onnx.ModelProto, batch_size: int, preprocess: s
     """
     from zaponnx.calib.data import open_data
 
-    source = open_data(data, model, split="calibration", batch_size=batch_size, preprocess=preprocess)
+    source = open_data(data, model, split=split, batch_size=batch_size, preprocess=preprocess)
     feeds = [batch.inputs for batch in itertools.islice(source.whole_batches(), BATCHES)]
     if not feeds:
         remedy = "give more data" if source.fixed_batch else "give more data or a smaller batch size"

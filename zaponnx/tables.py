@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zaponnx.calib.finetuning import FinetuneReport
     from zaponnx.calib.paper.reproduction import Reproduction
     from zaponnx.calib.report.contents import Report
+    from zaponnx.chosen_point import ChosenPoint
     from zaponnx.conversion_report import ConversionReport
     from zaponnx.evaluation import Evaluation
     from zaponnx.inspection import Inspection
@@ -104,7 +105,42 @@ def fit(result: Fit) -> str:
     for site, curve in result.curves.items():
         if "reason" in curve:
             lines.append(f"{site}: no sigmoid fits ({curve['reason']}), its measured curve is used")
+    if result.chosen:
+        lines += ["", *_chosen(result.chosen)]
+    if result.calibrated_on:
+        lines.append(f"calibrated on {result.calibrated_on.text}")
+    lines += [f"NOTE: {result.note}"] * bool(result.note)
+    lines += [f"BUDGET MISSED: {result.budget_missed}"] * bool(result.budget_missed)
     return "\n".join(lines)
+
+
+def _chosen(chosen: ChosenPoint) -> list[str]:
+    """The models that were run, and the point that was chosen of them."""
+    lines = []
+    if chosen.trials:
+        rows = [
+            [
+                f"{trial.error:.3g}",
+                percent(trial.mac_saved),
+                percent(trial.top1),
+                *([f"{trial.times.converted_ms:.3f}", f"{trial.times.dense_ms:.3f}"] if trial.times else ["-", "-"]),
+            ]
+            for trial in chosen.trials
+        ]
+        lines += [table(["error", "MACs saved", "top-1", "ms", "dense ms"], rows), ""]
+    point, in_full = chosen.point, len(chosen.winograd)
+    lines.append(
+        f"chosen for {chosen.goal.text}: {percent(point.mac_saved)} of the MACs saved at an error of {point.error:.3g}"
+        + (f", {in_full} layers in full by Winograd's" if in_full else "")
+    )
+    if chosen.goal.by_time and not chosen.winograd and not any(map(point.skips, point.thresholds)):
+        lines.append("that is the dense model: nothing pays, or nothing need be faster")
+    if chosen.data:
+        samples = f", {chosen.data.samples} samples" if chosen.data.samples else ""
+        lines.append(f"searched on {chosen.data.text}{samples}")
+    if under := chosen.conditions:
+        lines.append(f"timed with {under.threads} threads on {under.cpu}, batch {under.batch_size}")
+    return lines
 
 
 def convert(report: ConversionReport) -> str:
@@ -127,6 +163,8 @@ def convert(report: ConversionReport) -> str:
         lines.append(f"{report.layouts.nhwc} layers in NHWC, with {report.layouts.transposes} Transposes beside them")
     if report.upgraded:
         lines.append(f"upgraded from {report.upgraded}")
+    if report.stale:
+        lines.append(f"value infos dropped that contradict ONNX's shape inference: {', '.join(report.stale)}")
     lines += [
         f"{report.output}: {percent(report.mac_saved)} of the calibrated layers' MACs saved, those that stay "
         f"dense included, at an error of {report.error:.3g} (epsilon {report.epsilon:.3g}): as measured in calibration",
@@ -199,7 +237,8 @@ def evaluate(evaluation: Evaluation) -> str:
     header = ["model", "top-1", "top-5", "MACs saved", "net of predictors"]
     split = f" ({evaluation.split})" if evaluation.split else ""
     labels = ", without labels" if all(model.top1 is None for model in evaluation.models) else ""
-    return f"{table(header, rows)}\n\n{evaluation.samples} samples of {evaluation.data}{split}{labels}"
+    lines = [table(header, rows), "", f"{evaluation.samples} samples of {evaluation.data}{split}{labels}"]
+    return "\n".join([*lines, *(f"NOTE: {note}" for note in evaluation.notes)])
 
 
 def bench(benchmark: Benchmark) -> str:
@@ -240,6 +279,9 @@ def inspect(inspection: Inspection) -> str:
             f"{percent(inspection.retuning.mac_saved)} of the calibrated layers' MACs, at an error of up to "
             f"{inspection.retuning.error:.3g}"
         )
+        if inspection.retuning.chosen_for:
+            saved = percent(inspection.retuning.chosen_mac_saved)
+            lines.append(f"fit chose the one that saves {saved}, for {inspection.retuning.chosen_for}")
     elif inspection.converted:
         lines.append("cannot be retuned: it does not carry what that takes")
     return "\n".join(lines)

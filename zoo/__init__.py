@@ -8,5 +8,6 @@ equality                    original and converted at −∞ → how far apart t
 agreement                   converted at an operating point → whether every ZapConv agrees with its function body
 reasons                     why Convs stay dense, in classes, and what is behind each
 coverage                    network → all of it, as one row
+kept                        rows → files, for a run that is interrupted
 report                      rows → docs/coverage.json and docs/coverage.md
 """

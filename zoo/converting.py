@@ -40,9 +40,9 @@ class Dense:
 
 def dense(model: onnx.ModelProto) -> Dense:
     """Prepares a copy of a model."""
-    prepared, upgraded = to_dense(_copy(model), lambda upgraded: find_matches(upgraded)[0])
+    prepared, changes = to_dense(_copy(model), lambda upgraded: find_matches(upgraded)[0])
     matches, refusals = find_matches(prepared)
-    return Dense(prepared, upgraded, tuple(matches), tuple(refusals))
+    return Dense(prepared, changes.upgraded, tuple(matches), tuple(refusals))
 
 
 def at_operating_point(prepared: Dense, thresholds: Mapping[str, float], seed: int) -> onnx.ModelProto:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+import resource
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import onnx
 
+from zaponnx.graph.finding import find_matches
 from zaponnx.graph.upgrading import opset_version
 from zaponnx.macs import conv_work
 from zaponnx.models import first_line, load_model, save_model
+from zaponnx.tolerances import SENSITIVITY_FACTOR
 from zoo.agreement import Agreement, agreement, thresholds_that_skip
 from zoo.converting import Dense, again, at_minus_infinity, at_operating_point, by_winograd, dense, stripped
 from zoo.equality import WAYS, Feeds, differences, run, sensitivity
@@ -22,7 +25,7 @@ from zoo.networks import SEED, Network
 from zoo.normalizing import normalize
 from zoo.reasons import reason_class, without_names
 
-FACTOR = 8
+FACTOR = SENSITIVITY_FACTOR
 """How far a tensor may be from the original's at threshold −∞, in units of the network's own sensitivity.
 
 The products that are added up are the same, but for the batch norms that are folded into the weights, and their order
@@ -36,7 +39,7 @@ SKIPPED = 0.3
 
 @dataclass(frozen=True)
 class Row:
-    """A network's.
+    """A network's. One without a site is not run: `share`, `differences` and what they are compared with stay empty.
 
     Attributes:
         network, origin, size: See `zoo.networks.Network`.
@@ -46,6 +49,7 @@ class Row:
         share: Share of the convolutions' MACs that the sites have.
         refusals: Reason, without the names of nodes → how many Convs stay dense for it.
         seconds: That the conversion took.
+        memory: MiB that the process had at its peak.
         differences: Way of running it → the largest difference from the original at threshold −∞.
         sensitivity: See `zoo.equality.sensitivity`.
         positive, skipped: See `zoo.agreement.Agreement`; at the operating point.
@@ -55,45 +59,46 @@ class Row:
     network: str
     origin: str
     size: int
-    opset: int
-    ir_version: int
-    upgraded: str
-    nodes: int
-    convs: int
-    sites: int
-    share: float
-    refusals: Mapping[str, int]
-    seconds: float
-    differences: Mapping[str, float]
-    sensitivity: float
-    positive: float
-    skipped: float
-    problems: tuple[str, ...]
+    opset: int = 0
+    ir_version: int = 0
+    upgraded: str = ""
+    nodes: int = 0
+    convs: int = 0
+    sites: int = 0
+    share: float = 0
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0
+    memory: int = 0
+    differences: Mapping[str, float] = field(default_factory=dict)
+    sensitivity: float = 0
+    positive: float = 0
+    skipped: float = 0
+    problems: tuple[str, ...] = ()
 
 
 def cover(network: Network) -> Row:
-    """Converts a network, and checks the result."""
-    with tempfile.TemporaryDirectory() as directory:
-        return _cover(network, Path(directory))
+    """Converts a network, and checks the result; that it cannot be exported or run is a problem, too."""
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            row = _cover(network, Path(directory))
+    except Exception as error:  # torch's exporters raise errors of many kinds
+        problem = f"it cannot be covered: {first_line(error)}"
+        row = Row(network.name, network.origin, network.size, problems=(problem,))
+    return replace(row, memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 
 def _cover(network: Network, directory: Path) -> Row:
-    model = network.model()
+    model = network.model(directory)
+    has_sites = bool(find_matches(model)[0])
     feeds = {_input(model): network.images()}
-    normalize(model, feeds, SEED)
-    file = directory / "model.onnx"
-    save_model(model, file, external_data=True)
-    model = load_model(file, "coverage")
+    if has_sites:
+        model = _normalized(model, feeds, directory / "normalized.onnx")
     start = time.perf_counter()
     prepared = dense(model)
     everywhere = at_minus_infinity(prepared, SEED)
     seconds = time.perf_counter() - start
-    macs = _conv_macs(prepared.model, feeds)
     refusals = Counter(without_names(refusal.reason) for refusal in prepared.refusals)
-    found = differences(model, everywhere, by_winograd(prepared, SEED), feeds)
-    own = sensitivity(model, _compared(prepared), feeds)
-    operating, problems = _operating_point(prepared, everywhere, feeds, directory)
-    return Row(
+    row = Row(
         network=network.name,
         origin=network.origin,
         size=network.size,
@@ -103,19 +108,43 @@ def _cover(network: Network, directory: Path) -> Row:
         nodes=len(model.graph.node),
         convs=len(prepared.matches) + len(prepared.refusals),
         sites=len(prepared.matches),
-        share=sum(macs[match.conv.outputs[0].name] for match in prepared.matches) / sum(macs.values()),
         refusals=dict(refusals.most_common()),
         seconds=seconds,
+        problems=tuple(f"unexplained: {reason}" for reason in refusals if reason_class(reason) is None),
+    )
+    if has_sites:
+        return _checked(row, model, prepared, everywhere, feeds, directory)
+    return row if everywhere == prepared.model else _with_problems(row, "it has no site, and yet it was changed")
+
+
+def _normalized(model: onnx.ModelProto, feeds: Feeds, file: Path) -> onnx.ModelProto:
+    normalize(model, feeds, SEED)
+    save_model(model, file, external_data=True)
+    return load_model(file, "coverage")
+
+
+def _checked(
+    row: Row, model: onnx.ModelProto, prepared: Dense, everywhere: onnx.ModelProto, feeds: Feeds, directory: Path
+) -> Row:
+    """The row of a network with sites, complete."""
+    macs = _conv_macs(prepared.model, feeds)
+    found = differences(model, everywhere, by_winograd(prepared, SEED), feeds)
+    own = sensitivity(model, _compared(prepared), feeds)
+    operating, problems = _operating_point(prepared, everywhere, feeds, directory)
+    complete = replace(
+        row,
+        share=sum(macs[match.conv.outputs[0].name] for match in prepared.matches) / sum(macs.values()),
         differences=found,
         sensitivity=own,
         positive=operating.positive,
         skipped=operating.skipped,
-        problems=(
-            *(f"unexplained: {reason}" for reason in refusals if reason_class(reason) is None),
-            *(f"{way}: differs by {found[way]:.1e}" for way in WAYS if not found[way] <= FACTOR * own),
-            *problems,
-        ),
     )
+    different = (f"{way}: differs by {found[way]:.1e}" for way in WAYS if not found[way] <= FACTOR * own)
+    return _with_problems(complete, *different, *problems)
+
+
+def _with_problems(row: Row, *problems: str) -> Row:
+    return replace(row, problems=(*row.problems, *problems))
 
 
 def _operating_point(

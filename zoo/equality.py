@@ -17,6 +17,7 @@ from onnx import inliner
 from zaponnx.graph.converted import dense_output, zap_convs
 from zaponnx.operator import NHWC_OPERATORS, TO_NCHW
 from zaponnx.runtime import open_session, register, session_options
+from zaponnx.tolerances import neighbours
 from zaponnx.weights import extent, refer
 
 Array = npt.NDArray[Any]
@@ -109,7 +110,7 @@ def sensitivity(model: onnx.ModelProto, tensors: Sequence[str], feeds: Feeds) ->
 
     It is the yardstick of `differences`: those of results that are equally right.
     """
-    moved = {name: _neighbours(values) for name, values in feeds.items()}
+    moved = {name: neighbours(values) for name, values in feeds.items()}
     pairs = zip(run(model, tensors, feeds), run(model, tensors, moved), strict=True)
     return _largest(_difference(expected, values) for expected, values in pairs)
 
@@ -117,13 +118,6 @@ def sensitivity(model: onnx.ModelProto, tensors: Sequence[str], feeds: Feeds) ->
 def _largest(differences: Iterable[float]) -> float:
     """The largest, NaN if there is one, wherever it is; `max` would pass over it."""
     return float(np.max(list(differences)))
-
-
-def _neighbours(values: Array) -> Array:
-    """The next larger or the next smaller number of each value, at random."""
-    directions = np.random.default_rng(0).choice(np.array([-np.inf, np.inf], values.dtype), values.shape)
-    neighbours: Array = np.nextafter(values, directions)
-    return neighbours
 
 
 def _difference(expected: Array, actual: Array) -> float:

@@ -6,7 +6,7 @@ that follow a convolution.
 
 from __future__ import annotations
 
-import io
+from pathlib import Path
 from typing import Any
 
 import onnx
@@ -15,13 +15,14 @@ from torch import nn
 
 from zaponnx.calib.exporting import quiet_torch
 from zaponnx.calib.torchvision_compat import torchvision_models
+from zaponnx.models import read_model
 
 DYNAMO = "dynamo"
 TORCHSCRIPT = "torchscript"
 
 
 def exported(
-    name: str, exporter: str, opset: int, size: int, seed: int, *, dynamic_batch: bool, **keywords: Any
+    name: str, exporter: str, opset: int, size: int, seed: int, file: Path, *, dynamic_batch: bool, **keywords: Any
 ) -> onnx.ModelProto:
     """A network with seeded random weights.
 
@@ -31,6 +32,7 @@ def exported(
         opset: That it is to write.
         size: Of the square images that it is traced with.
         seed: Of the weights.
+        file: Where to write it, the only one in its directory; the large weights stay there.
         dynamic_batch: Whether the batch is dynamic, else it is 1.
         **keywords: Of torchvision's builder.
     """
@@ -40,7 +42,8 @@ def exported(
         _scatter(network)
     sample = torch.zeros(1, 3, size, size)
     with quiet_torch():
-        return (_dynamo if exporter == DYNAMO else _torchscript)(network.eval(), sample, opset, dynamic_batch)
+        (_dynamo if exporter == DYNAMO else _torchscript)(network.eval(), sample, file, opset, dynamic_batch)
+    return read_model(file, "coverage")
 
 
 @torch.no_grad()
@@ -58,29 +61,27 @@ def _scatter(network: nn.Module) -> None:
             module.bias.normal_(std=0.1)
 
 
-def _dynamo(network: nn.Module, sample: torch.Tensor, opset: int, dynamic_batch: bool) -> onnx.ModelProto:
-    program = torch.onnx.export(
+def _dynamo(network: nn.Module, sample: torch.Tensor, file: Path, opset: int, dynamic_batch: bool) -> None:
+    torch.onnx.export(
         network,
         (sample,),
+        file,
         input_names=["input"],
         opset_version=opset,
         dynamic_shapes=({0: torch.export.Dim("batch")},) if dynamic_batch else None,
         dynamo=True,
+        external_data=True,
         verbose=False,
     )
-    assert program is not None
-    return program.model_proto
 
 
-def _torchscript(network: nn.Module, sample: torch.Tensor, opset: int, dynamic_batch: bool) -> onnx.ModelProto:
-    file = io.BytesIO()
+def _torchscript(network: nn.Module, sample: torch.Tensor, file: Path, opset: int, dynamic_batch: bool) -> None:
     torch.onnx.export(
         network,
         (sample,),
-        file,  # type: ignore[arg-type] # it takes streams too
+        str(file),  # no other path may have more than 2 GB
         input_names=["input"],
         opset_version=opset,
         dynamic_axes={"input": {0: "batch"}} if dynamic_batch else None,
         dynamo=False,
     )
-    return onnx.load_model_from_string(file.getvalue())

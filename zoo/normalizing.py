@@ -17,6 +17,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from zaponnx.runtime import open_session, session_options
+from zaponnx.weights import values as values_of
 
 Array = npt.NDArray[Any]
 
@@ -25,14 +26,14 @@ _BATCH_NORM_INPUTS = ("scale", "shift", "mean", "variance")
 
 
 class _Weights:
-    """The initializers of a model, as arrays that can be set."""
+    """The initializers of a model, as arrays that can be set; they may be on disk."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self._tensors = {tensor.name: tensor for tensor in model.graph.initializer}
         self._set: set[str] = set()
 
     def all(self) -> dict[str, Array]:
-        return {name: numpy_helper.to_array(tensor) for name, tensor in self._tensors.items()}
+        return {name: values_of(tensor) for name, tensor in self._tensors.items()}
 
     def free(self, name: str) -> bool:
         """Whether it is an initializer that was not set yet: one that is shared is set for its first reader."""

@@ -45,7 +45,8 @@ def _suitable(array: npt.NDArray[Any], entry: ModelInput, spec: str) -> npt.NDAr
     if array.ndim == 0 or any(wanted not in (None, given) for wanted, given in dims):
         wanted = ", ".join(["N", *("?" if dim is None else str(dim) for dim in entry.shape[1:])])
         raise DataError("data", f"shape {list(array.shape)} does not fit the model's ({wanted})", where=where)
-    if array.dtype != entry.dtype:
+    text = entry.dtype.kind == "O" and array.dtype.kind == "U"  # what ONNX's helper and numpy make of strings
+    if array.dtype != entry.dtype and not text:
         remedy = f"convert it with .astype('{entry.dtype}')"
         raise DataError("data", f"dtype {array.dtype} is not the model's {entry.dtype}", where=where, remedy=remedy)
     return array

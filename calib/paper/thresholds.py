@@ -13,6 +13,7 @@ from zaponnx.artifacts import Fit
 from zaponnx.calib.curves import layer_curve
 from zaponnx.calib.fitting import measured_point
 from zaponnx.calib.paper.pickled import UnsafePickle, read_plain_pickle
+from zaponnx.chosen_point import UsedData
 from zaponnx.errors import DataError
 from zaponnx.files import check_output, sha256
 
@@ -54,6 +55,7 @@ def adopt(calibration: Path | str, thresholds: Path | str, output: Path | str) -
         objective="sum",
         points=tuple(points),
         curves={site.output: {"curve": "measured"} for site in measured.sites},
+        calibrated_on=UsedData.by_calibration(measured.settings),
     )
     save_fit(fit, output)
     return fit

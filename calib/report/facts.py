@@ -30,6 +30,7 @@ def facts(sources: Sources) -> dict[str, Facts]:
             "samples": str(evaluation.samples),
             "models": ", ".join(model.path.name for model in evaluation.models),
             "run by": ", ".join(evaluation.providers) + (", without the library" if evaluation.portable else ""),
+            **({"note": "; ".join(evaluation.notes)} if evaluation.notes else {}),
         }
     if bench := sources.benchmark:
         shapes = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in bench.input_shapes.items())

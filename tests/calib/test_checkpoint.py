@@ -14,6 +14,7 @@ import pytest
 
 from zaponnx.artifacts import Calibration
 from zaponnx.calib import checkpoint as checkpoints
+from zaponnx.calib import partial_file
 from zaponnx.calib.calibration import calibrate
 from zaponnx.calib.data.source import DataSource
 
@@ -157,7 +158,7 @@ def test_damaged_files_are_not_used(arguments: dict[str, Any], caplog: pytest.Lo
 def test_code_in_a_file_is_not_run(arguments: dict[str, Any]) -> None:
     partial = interrupted(arguments, 7)
     evil = b"cos\nmkdir\n(S'" + str(partial.parent / "made").encode() + b"'\ntR."
-    partial.write_bytes(checkpoints._header(evil) + evil)
+    partial.write_bytes(partial_file._header(evil) + evil)
     with pytest.raises(UnpicklingError):
         calibrate(**arguments)
     assert not (partial.parent / "made").exists()

@@ -16,6 +16,7 @@ from onnx import helper, numpy_helper
 
 from zaponnx.artifact_files import load_calibration, load_fit, save_calibration, save_fit
 from zaponnx.artifacts import MAGNITUDES, Calibration, Fit, OperatingPoint, Predictor, SiteCalibration
+from zaponnx.chosen_point import UsedData
 from zaponnx.conversion import convert
 from zaponnx.conversion_report import ConversionReport
 from zaponnx.errors import ZapError
@@ -125,7 +126,9 @@ def make_files(tmp_path: Path) -> Callable[..., Files]:
             point(2.0, 0.6, math.inf, math.inf),
         )
         curves = {output: {"curve": "measured"} for output in ("r1", "r2")}
-        save_fit(Fit(model_hash, sha256(files.calibration), "exact", "layer", "sum", points, curves), files.fit)
+        options = ("exact", "layer", "sum")
+        used = UsedData.by_calibration(settings)
+        save_fit(Fit(model_hash, sha256(files.calibration), *options, points, curves, used), files.fit)
         return files
 
     return make

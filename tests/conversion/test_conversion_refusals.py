@@ -88,7 +88,7 @@ def test_unknown_layouts_are_refused(files) -> None:
 
 
 def test_a_budget_is_required(files) -> None:
-    with pytest.raises(InvalidArgument, match="no budget is given; give an epsilon or a MAC saving"):
+    with pytest.raises(InvalidArgument, match="no budget is given, and fit was not asked to choose a point; give an"):
         files.convert()
     files.assert_refused(InvalidArgument, "both given; give one of them", epsilon=1.0, mac_saving=0.5)
 

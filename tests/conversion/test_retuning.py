@@ -108,7 +108,7 @@ def test_it_carries_what_was_calibrated(files, epsilon: float) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "problem"),
     [
-        ({}, InvalidArgument, "no budget is given; give an epsilon or a MAC saving"),
+        ({}, InvalidArgument, "no budget is given, and fit was not asked to choose a point; give an epsilon"),
         ({"epsilon": -1.0}, InvalidArgument, "epsilon is -1.0"),
         ({"epsilon": 1.0, "layout": "nhwc"}, InvalidArgument, "the layout is 'nhwc'"),
         ({"epsilon": 1.0, "threads": 1}, InvalidArgument, "--threads is for tuning only"),

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 import zaponnx
+from zaponnx import tables
 from zaponnx.artifact_files import load_fit, save_fit
 from zaponnx.errors import InvalidArgument, ModelError
 from zaponnx.models import external_files, load_model, model_sha256, save_model
@@ -76,6 +77,46 @@ def test_what_was_folded_and_upgraded_stays_so(make_batch_norm_files, epsilon: f
     kept = [tensor.name for tensor in before.graph.initializer]
     folded = [name for name in kept if name not in ("W1", "scale", "shift", "mean", "var")] + ["r1/W", "r1/B"]
     assert [tensor.name for tensor in after.graph.initializer] == folded
+
+
+@pytest.mark.parametrize("tensor", ["c1", "r1", "a", "s", "h"])
+def test_stale_value_infos_are_dropped(make_files, tensor: str) -> None:
+    """Wherever they are: else strict shape inference would refuse what comes back."""
+    stale = helper.make_tensor_value_info(tensor, TensorProto.FLOAT, ["N", 8, 99, 12])
+    files = make_files(edit=lambda model: model.graph.value_info.append(stale))
+    report = files.convert(epsilon=1.0)
+    assert (report.stale, len(report.converted)) == ((tensor,), 2)
+    assert f"value infos dropped that contradict ONNX's shape inference: {tensor}" in tables.convert(report)
+    stripped, retuned = (files.output.with_name(name) for name in ("stripped.onnx", "retuned.onnx"))
+    zaponnx.strip(files.output, stripped)
+    assert zaponnx.retune(files.output, retuned, epsilon=0.5).stale == ()
+    model = load_model(files.model, "test")
+    del model.graph.value_info[:]
+    assert load_model(stripped, "test") == model
+
+
+@pytest.mark.parametrize("layout", ["auto", "nchw"])
+@pytest.mark.parametrize("batch", ["N", 2])
+def test_constant_residuals_stay_expanded(make_files, layout: str, batch: int | str) -> None:
+    def add_constant(model: onnx.ModelProto) -> None:
+        pixels = np.linspace(-1, 1, 144, dtype=np.float32).reshape(12, 12)
+        model.graph.initializer.append(numpy_helper.from_array(pixels, "k"))
+        next(node for node in model.graph.node if node.output[0] == "a").input[1] = "k"
+        for value in (*model.graph.input, *model.graph.output):
+            shape = [batch, *(dim.dim_value for dim in value.type.tensor_type.shape.dim[1:])]
+            value.CopyFrom(helper.make_tensor_value_info(value.name, TensorProto.FLOAT, shape))
+
+    files = make_files(edit=add_constant)
+    assert len(files.convert(epsilon=1.0, layout=layout).converted) == 2
+    stripped, retuned = (files.output.with_name(name) for name in ("stripped.onnx", "retuned.onnx"))
+    zaponnx.strip(files.output, stripped)
+    zaponnx.retune(files.output, retuned, epsilon=1.0, layout=layout)
+    assert retuned.read_bytes() == files.output.read_bytes()
+    operators = [node.op_type for node in load_model(stripped, "test").graph.node]
+    assert ("Expand" in operators) == (batch == "N")
+    x = np.random.default_rng(0).normal(size=(2, 4, 12, 12)).astype(np.float32)
+    expected, actual = (InferenceSession(path).run(None, {"x": x})[0] for path in (files.model, stripped))
+    np.testing.assert_array_equal(actual, expected)
 
 
 def test_converting_it_again_gives_the_same(make_batch_norm_files) -> None:

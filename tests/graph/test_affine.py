@@ -61,10 +61,10 @@ def test_weights_that_another_conv_reads_too_stay(network: ModelBuilder, assert_
 
 
 REFUSED = {
-    "a whole map": ("a = Add(c, z)", "Add 'a' has a constant of 1×8×12×11, which is not one number per channel"),
+    "a whole map": ("a = Sub(c, z)", "Sub 'a' has a constant of 1×8×12×11, which is not one number per channel"),
     "a row": ("a = Mul(row, c)", "Mul 'a' has a constant of 11, which is not one number per channel"),
     "one per sample": ("a = Sub(c, n)", "Sub 'a' has a constant of 2×8×1×1, which is not one number per channel"),
-    "five dimensions": ("a = Sum(c, five)", "Sum 'a' has a constant of 1×1×8×1×1, which is not one number per channel"),
+    "five dimensions": ("a = Mul(c, five)", "Mul 'a' has a constant of 1×1×8×1×1, which is not one number per channel"),
     "division by zero": (
         "zero = Constant<value_float=0.0>() a = Div(c, zero)",
         "Div 'a' has constants that make infinite values or NaN",

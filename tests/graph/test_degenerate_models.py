@@ -35,10 +35,18 @@ def model(nodes: str) -> onnx.ModelProto:
         (f"{RESHAPES} c = Conv<pads=[1,1,1,1]>(x, r600) y = Relu(c)", NOT_CONSTANT),
         (
             "k = Constant<value_float=1e30>() c = Conv<pads=[1,1,1,1]>(x, W) a = Mul(c, k) b = Mul(a, k) y = Relu(b)",
-            "its weights are not finite when what follows it is folded into them",
+            "its weights would not be finite with what follows it folded in",
+        ),
+        (
+            "k = Constant<value_float=3e38>() c = Conv<pads=[1,1,1,1]>(x, W) a = Add(c, k) b = Add(a, k) y = Relu(b)",
+            "its bias would not be finite with what follows it folded in",
+        ),
+        (
+            "b = Constant<value = float[4] {1, inf, 1, 1}>() c = Conv<pads=[1,1,1,1]>(x, W, b) y = Relu(c)",
+            "its bias is not all finite",
         ),
     ],
-    ids=["unknown type", "shape of floats", "many nodes", "overflow"],
+    ids=["unknown type", "shape of floats", "many nodes", "overflow", "overflow of the bias", "infinite bias"],
 )
 def test_a_reason_is_given(nodes: str, reason: str) -> None:
     sites, (refusal,) = find_sites(model(nodes), include_first=True)

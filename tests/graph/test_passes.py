@@ -14,7 +14,7 @@ from zaponnx.graph.finding import find_matches
 from zaponnx.graph.layouts import Layouts
 from zaponnx.graph.matching import Match
 from zaponnx.graph.originals import originals, restore
-from zaponnx.graph.passes import to_dense, to_zap_convs
+from zaponnx.graph.passes import Changes, to_dense, to_zap_convs
 from zaponnx.graph.rewriting import Replacement
 from zaponnx.patterns import Pattern
 
@@ -31,13 +31,14 @@ NETWORKS = {
     "relu6": "low = Constant<value_float=0.0>() high = Constant<value_float=6.0>() CONV y = Clip(c, low, high)",
     "a bound that others read": "CONV low = Constant<value_float=0.0>() r = Clip(c, low) y = Add(r, low)",
     "nodes of no effect": "CONV i = Identity(c) d = Dropout(i) y = Relu(d)",
+    "a constant of every pixel": "CONV a = Add(c, k) t = Relu(a) d = Conv<pads=[1,1,1,1]>(t, W) y = Relu(d)",
     "no site": "CONV y = Sigmoid(c)",
 }
 
 
 @pytest.fixture(params=NETWORKS.values(), ids=NETWORKS.keys())
 def model(request: pytest.FixtureRequest, network: Callable[..., onnx.ModelProto]) -> onnx.ModelProto:
-    built = network(request.param, V=(8, 8, 1, 1))
+    built = network(request.param, V=(8, 8, 1, 1), k=(12, 11))
     for name in "cstn":
         built.graph.value_info.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
         built.graph.quantization_annotation.add(tensor_name=name)
@@ -68,16 +69,16 @@ def zap_convs(model: onnx.ModelProto, chosen: set[str], layout: str) -> Layouts:
 def test_a_second_run_changes_nothing(model: onnx.ModelProto, layout: str) -> None:
     outputs = {match.output for match in sites(model)}
     model.ir_version = 7
-    dense, upgraded = to_dense(model, sites)
-    assert upgraded == "IR version 7 to 8"
+    dense, changes = to_dense(model, sites)
+    assert changes == Changes("IR version 7 to 8")
     assert {match.output for match in sites(dense)} == outputs
-    again, upgraded = to_dense(copied(dense), sites)
-    assert (again, upgraded) == (dense, "")
+    again, changes = to_dense(copied(dense), sites)
+    assert (again, changes) == (dense, Changes())
     zap_convs(dense, outputs, layout)
     again = copied(dense)
-    again, upgraded = to_dense(again, sites)
+    again, changes = to_dense(again, sites)
     layouts = zap_convs(again, outputs, layout)
-    assert (again, upgraded, layouts) == (dense, "", Layouts())
+    assert (again, changes, layouts) == (dense, Changes(), Layouts())
 
 
 def test_nothing_chosen_changes_nothing(model: onnx.ModelProto) -> None:

@@ -244,7 +244,12 @@ def test_several_runs_add_up(build_model: ModelBuilder, predictor: Predictor) ->
 
 
 @pytest.mark.parametrize(
-    "nodes", [f"{CONV} n = {BATCH_NORM} y = Relu(n)", "V = Identity(W) c = Conv(s, V) y = Relu(c)"]
+    "nodes",
+    [
+        f"{CONV} n = {BATCH_NORM} y = Relu(n)",
+        "V = Identity(W) c = Conv(s, V) y = Relu(c)",
+        f"e = Constant<value_ints=[12, 11]>() k = ConstantOfShape(e) {CONV} a = Add(c, k) y = Relu(a)",
+    ],
 )
 def test_a_site_that_is_not_folded_is_an_error(build_model: ModelBuilder, predictor: Predictor, nodes: str) -> None:
     model = build_model(f"({STEM} {nodes} }}", **SHAPES, **STATISTICS)

@@ -10,6 +10,9 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from zoo.coverage import Row
+from zoo.equality import WAYS
+
 SHAPES = {"W0": (8, 3, 3, 3), "W1": (8, 8, 3, 3), "B1": (8,), "W2": (8, 8, 3, 3), "W3": (8, 8, 1, 1), "G": (5, 8)}
 STATISTICS = ("scale", "shift", "mean", "variance")
 
@@ -40,6 +43,31 @@ def network() -> onnx.ModelProto:
         numpy_helper.from_array(array.astype(np.float32), name) for name, array in arrays.items()
     )
     return model
+
+
+@pytest.fixture
+def row() -> Row:
+    """A row without problems."""
+    return Row(
+        network="light_squeezenet",
+        origin="onnx",
+        size=224,
+        opset=9,
+        ir_version=3,
+        upgraded="opset 9 to 13",
+        nodes=66,
+        convs=26,
+        sites=23,
+        share=0.9,
+        refusals={"it is the first convolution of the network": 3},
+        seconds=0.5,
+        memory=400,
+        differences=dict.fromkeys(WAYS, 1e-6),
+        sensitivity=1e-6,
+        positive=0.5,
+        skipped=0.3,
+        problems=(),
+    )
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from zoo import coverage
 from zoo.coverage import Row, cover
 from zoo.exports import TORCHSCRIPT
 from zoo.networks import LIGHT, NETWORKS, Network
@@ -39,6 +40,29 @@ def recorded() -> dict[str, dict[str, Any]]:
 def test_the_record_is_complete_and_without_problems(recorded: dict[str, dict[str, Any]]) -> None:
     assert list(recorded) == [network.label for network in NETWORKS]
     assert not any(row["problems"] for row in recorded.values())
+
+
+def test_what_differs_too_much_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coverage, "FACTOR", 0)
+    network = next(network for network in NETWORKS if network.name == "light_squeezenet")
+    assert any(problem.startswith("library: differs by") for problem in cover(network).problems)
+
+
+def test_what_cannot_be_exported_is_a_problem() -> None:
+    row = cover(Network("resnet18", TORCHSCRIPT, opset=11, size=32, keywords={"colour": "blue"}))
+    assert (row.network, row.convs) == ("resnet18", 0)
+    assert "it cannot be covered: " in row.problems[0]
+    assert "colour" in row.problems[0]
+
+
+@pytest.mark.parametrize("name", ["vit_b_32", "efficientnet_b0"])
+def test_a_network_without_sites_is_not_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But converted."""
+    monkeypatch.setattr(coverage, "normalize", None)
+    monkeypatch.setattr(coverage, "differences", None)
+    row = cover(next(network for network in NETWORKS if network.label == f"{name}:{TORCHSCRIPT}"))
+    assert (row.sites, row.problems, dict(row.differences)) == (0, (), {})
+    assert sum(row.refusals.values()) == row.convs > 0
 
 
 @pytest.mark.parametrize("network", _CHECKED, ids=lambda network: network.label)

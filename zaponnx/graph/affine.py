@@ -94,6 +94,8 @@ def _arithmetic(node: gs.Node, data: gs.Tensor, channels: int) -> Affine | str |
     if found is None or (node.op == "Div" and not first):
         return None
     values = _per_channel(found, channels)
+    if values is None and node.op in ("Add", "Sum"):
+        return None  # It may be a residual.
     if values is None:
         shape = "×".join(map(str, found.shape))
         return f"{node.op} '{display_name(node)}' has a constant of {shape}, which is not one number per channel"

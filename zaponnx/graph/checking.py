@@ -13,7 +13,7 @@ from zaponnx.graph.chains import dropout_obstacle
 from zaponnx.graph.constants import constant
 from zaponnx.graph.matching import Match
 from zaponnx.graph.surgery import display_name, given_input, is_op
-from zaponnx.graph.symbols import Shape
+from zaponnx.graph.symbols import Shape, shape_text
 from zaponnx.macs import PREDICTOR_MACS_PER_OUTPUT
 
 
@@ -32,8 +32,9 @@ def check(match: Match, graph: gs.Graph, shapes: Mapping[str, Shape]) -> str:
 def _check_conv(match: Match) -> str:
     if match.weights.dtype != np.float32:
         return f"its weights are {_type_name(match.weights.dtype)}, not float32: export the model in float32"
-    bias = given_input(match.conv, 2)
-    if bias is not None and constant(bias) is None:
+    given = given_input(match.conv, 2)
+    bias = None if given is None else constant(given)
+    if given is not None and bias is None:
         return "its bias is computed or an input, not constant"
     macs = match.macs_per_output
     if macs <= 2 * PREDICTOR_MACS_PER_OUTPUT:
@@ -43,19 +44,23 @@ def _check_conv(match: Match) -> str:
         # The library has no fast kernel for it: 96 channels, 5 × 5, of 56 × 56 took 250 times the dense layer's time.
         return "it is depthwise (one input channel in each group), which is faster dense"
     # Of a copy, which is dropped with the values that it reads from disk.
-    weights = match.weights.copy().values
-    with np.errstate(over="ignore", invalid="ignore"):
-        folded = (weights * match.affine.scale[:, None, None, None]).astype(np.float32)
-    if not np.isfinite(weights).all():
-        return "its weights are not all finite"
-    if not np.isfinite(folded).all():
-        return "its weights are not finite when what follows it is folded into them"
+    scale, shift = match.affine.scale, match.affine.shift
+    for name, values, factor, summand in (
+        ("weights", match.weights.copy().values, scale[:, None, None, None], 0),
+        ("bias", np.zeros(1) if bias is None else bias.values, scale, shift),
+    ):
+        with np.errstate(over="ignore", invalid="ignore"):
+            folded = (values * factor + summand).astype(np.float32)
+        if not np.isfinite(values).all():
+            return f"its {name} {'are' if name == 'weights' else 'is'} not all finite"
+        if not np.isfinite(folded).all():
+            return f"its {name} would not be finite with what follows it folded in"
     return ""
 
 
 def _check_residual(match: Match, shapes: Mapping[str, Shape]) -> str:
     """The residual must have the shape of what it is added to: ZapConvResidual does not broadcast."""
-    if match.residual is None or match.add is None:
+    if match.residual is None or match.add is None or match.expansion is not None:
         return ""
     name = display_name(match.add)
     branch = next(operand for operand in match.add.inputs if operand is not match.residual)
@@ -63,7 +68,8 @@ def _check_residual(match: Match, shapes: Mapping[str, Shape]) -> str:
     if residual is None or other is None:
         return f"the shape of an operand of {match.add.op} '{name}' is unknown"
     if residual != other or None in residual:
-        return f"{match.add.op} '{name}' adds {_text(residual)} to {_text(other)}, and a residual must not broadcast"
+        adds = f"{match.add.op} '{name}' adds {shape_text(residual)} to {shape_text(other)}"
+        return f"{adds}, and a residual must not broadcast"
     return ""
 
 
@@ -72,8 +78,3 @@ def _type_name(dtype: Any) -> str:
     if isinstance(dtype, int):
         return str(onnx.TensorProto.DataType.Name(dtype)).lower()
     return str(np.dtype(dtype).name)
-
-
-def _text(shape: Shape) -> str:
-    """The sizes, "?" for those that only ONNX's inference has a name for."""
-    return "×".join("?" if dim is None or "unk__" in str(dim) else str(dim) for dim in shape)

@@ -13,6 +13,7 @@ from zaponnx.graph.affine import Affine, affine_map
 from zaponnx.graph.chains import has_no_effect, sole_reader
 from zaponnx.graph.constants import CONSTANT_OPERATORS, constant
 from zaponnx.graph.padding import explicit_pads
+from zaponnx.graph.residuals import Expansion, expansion
 from zaponnx.graph.surgery import display_name, is_op
 from zaponnx.graph.symbols import Shape
 from zaponnx.operator import DOMAIN, RESIDUAL_OPERATORS
@@ -30,6 +31,7 @@ class Match:
         folded: The nodes right behind the Conv that do that.
         add: The Add or Sum of the residual, if any.
         residual: Its other operand, if there is one.
+        expansion: What the residual has to become, if it is a constant that is broadcast.
         bound: The activation's upper bound, infinite for ReLU.
         nodes: All nodes that ZapConv takes the place of, in the order of the flow, from the Conv to the activation.
     """
@@ -41,6 +43,7 @@ class Match:
     folded: tuple[gs.Node, ...]
     add: gs.Node | None
     residual: gs.Tensor | None
+    expansion: Expansion | None
     bound: float
     nodes: tuple[gs.Node, ...]
 
@@ -83,7 +86,7 @@ def match(conv: gs.Node, graph: gs.Graph, shapes: Mapping[str, Shape]) -> Match 
     if isinstance(pads, str):
         return pads
     affine, folded = Affine.identity(weights.shape[0]), 0
-    add = residual = None
+    add = residual = expanded = None
     nodes = [conv]
     while True:
         data = nodes[-1].outputs[0]
@@ -95,7 +98,8 @@ def match(conv: gs.Node, graph: gs.Graph, shapes: Mapping[str, Shape]) -> Match 
             if isinstance(activation, str):
                 return activation
             last, bound = activation
-            return Match(conv, weights, pads, affine, tuple(nodes[1:folded]), add, residual, bound, (*nodes, *last))
+            folds, flow = tuple(nodes[1:folded]), (*nodes, *last)
+            return Match(conv, weights, pads, affine, folds, add, residual, expanded, bound, flow)
         own = affine_map(reader, data, weights.shape[0]) if add is None else None
         if isinstance(own, str):
             return own
@@ -104,6 +108,10 @@ def match(conv: gs.Node, graph: gs.Graph, shapes: Mapping[str, Shape]) -> Match 
         elif add is None and is_op(reader, "Add", "Sum") and len(reader.inputs) == 2:
             add = reader
             residual = next(operand for operand in reader.inputs if operand is not data)
+            found = expansion(reader, data, graph, shapes)
+            if isinstance(found, str):
+                return found
+            expanded = found
         elif (zap_conv := _zap_conv_adding(data)) is not None:
             return f"it is the residual of {zap_conv.op} '{display_name(zap_conv)}'"
         elif not has_no_effect(reader):

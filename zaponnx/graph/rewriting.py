@@ -70,7 +70,7 @@ def _zap_conv(replacement: Replacement, name: str, names: set[str]) -> gs.Node:
     """The new node of a name; its new constants get names that are not in `names` and are added to it."""
     match, pattern = replacement.match, replacement.pattern
     constants = [tensor for tensor in match.conv.inputs[1:] if not tensor.is_empty()]
-    if match.folded or not all(isinstance(tensor, gs.Constant) for tensor in constants):
+    if match.folded or match.expansion or not all(isinstance(tensor, gs.Constant) for tensor in constants):
         raise ValueError(f"'{match.output}' is not folded")
     arrays = dict(vars(replacement.predictor))
     if given_input(match.conv, 2) is None:

@@ -1,7 +1,8 @@
 """Shapes: what ONNX shape inference knows of a model's tensors, without copying its weights.
 
 A size that is not fixed has a symbol, and two sizes of one symbol are equal. ONNX's inference gives the outputs of
-convolutions and pools new symbols; `symbols` says which of these are equal.
+convolutions and pools new symbols; `symbols` says which of these are equal. What a model's value infos say counts only
+where inference does not know better: they may be stale, or have a symbol of their own for each tensor.
 """
 
 from __future__ import annotations
@@ -36,32 +37,57 @@ def infer_shapes(model: onnx.ModelProto, graph: gs.Graph, *, batch: int | None =
     Raises:
         ModelError: Types or shapes in the model contradict each other.
     """
+    bare = _without_weights(model, graph, batch)
+    types = _inferred(bare)
+    unknown = [value for value in model.graph.value_info if not _is_known(types.get(value.name))]
+    if unknown:
+        bare.graph.value_info.extend(unknown)
+        types = _inferred(bare)
+    shapes = {initializer.name: tuple(initializer.dims) for initializer in model.graph.initializer}
+    for name, each in types.items():
+        if each.HasField("shape"):
+            shapes[name] = tuple(size(dim) for dim in each.shape.dim)
+    return with_equal_symbols(model, shapes)
+
+
+def inferred_types(model: onnx.ModelProto, graph: gs.Graph) -> dict[str, onnx.TypeProto.Tensor]:
+    """The types of the main graph's tensors as far as ONNX infers them without value infos; as in `infer_shapes`."""
+    return _inferred(_without_weights(model, graph, None))
+
+
+def size(dim: onnx.TensorShapeProto.Dimension) -> int | str | None:
+    """A fixed size, the symbol of another, or None."""
+    return dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None
+
+
+def _inferred(model: onnx.ModelProto) -> dict[str, onnx.TypeProto.Tensor]:
+    """The types of a model's tensors as far as ONNX infers them."""
     register_schemas()
     try:
-        inferred = shape_inference.infer_shapes(_without_weights(model, graph, batch), check_type=True, data_prop=True)
+        graph = shape_inference.infer_shapes(model, check_type=True, data_prop=True).graph
     except shape_inference.InferenceError as error:
         problem = first_line(error).removeprefix("[ShapeInferenceError] ")
         raise ModelError(
             "shape inference", f"its types or shapes contradict each other: {problem}", remedy=MEND
         ) from error
-    shapes = {initializer.name: tuple(initializer.dims) for initializer in model.graph.initializer}
-    for value in [*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output]:
-        if value.type.tensor_type.HasField("shape"):
-            dims = value.type.tensor_type.shape.dim
-            shapes[value.name] = tuple(
-                dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in dims
-            )
-    return with_equal_symbols(model, shapes)
+    values = (*graph.input, *graph.value_info, *graph.output)
+    return {value.name: value.type.tensor_type for value in values if value.type.HasField("tensor_type")}
+
+
+def _is_known(found: onnx.TypeProto.Tensor | None) -> bool:
+    """Whether inference knows a tensor's shape, symbols that it made up aside."""
+    sizes = [size(dim) for dim in found.shape.dim] if found is not None and found.HasField("shape") else [None]
+    return not any(each is None or str(each).startswith("unk__") for each in sizes)
 
 
 def _without_weights(model: onnx.ModelProto, imported: gs.Graph, batch: int | None) -> onnx.ModelProto:
-    """A copy of the model in which the large initializers are inputs, so that it stays small."""
+    """A copy of the model without value infos in which the large initializers are inputs, so that it stays small."""
     copy = onnx.ModelProto(ir_version=model.ir_version)
     copy.opset_import.extend(model.opset_import)
     copy.functions.extend(model.functions)
     graph = copy.graph
     graph.name = model.graph.name
-    for name in ("node", "input", "output", "value_info", "sparse_initializer"):
+    for name in ("node", "input", "output", "sparse_initializer"):
         getattr(graph, name).extend(getattr(model.graph, name))
     inputs = {value.name for value in graph.input}
     for value in graph.input:

@@ -44,6 +44,11 @@ def with_equal_symbols(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> d
     return {name: resolved(name) for name in shapes}
 
 
+def shape_text(shape: Sequence[int | str | None]) -> str:
+    """A shape for people: the sizes, "?" for those that only ONNX's inference has a name for."""
+    return "×".join("?" if dim is None or "unk__" in str(dim) else str(dim) for dim in shape)
+
+
 def _broadcast_shape(operands: Sequence[Shape]) -> Shape:
     """The shape that operands are broadcast to, None where that is not known."""
     sizes: list[int | str | None] = []

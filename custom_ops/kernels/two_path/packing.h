@@ -1,8 +1,8 @@
 // The two-path layer's packed weights and predictors.
 //
-// Input channels are cut in chunks of `chunk` channels (padded with zeros), so that a chunk of a tile's patch stays near
-// the core. In the packed weights, as in a patch, the taps of a kernel row are contiguous, channel by channel, which turns
-// the taps of one output into a few runs; the lanes of a vector then hold neighbouring channels.
+// Input channels are cut in chunks of `chunk` channels (padded with zeros), so that a chunk of a tile's patch stays
+// near the core. In the packed weights, as in a patch, the taps of a kernel row are contiguous, channel by channel,
+// which turns the taps of one output into a few runs; the lanes of a vector then hold neighbouring channels.
 #pragma once
 
 #include "core/layer.h"

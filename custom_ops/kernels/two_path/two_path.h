@@ -2,7 +2,8 @@
 //
 //   1. pack: X is cut in patches, one for each tile and chunk of input channels.
 //   2. pattern: the pattern's pixels of a tile for all channels, into an NHWC map.
-//   3. rest: predict from the map's pattern, list the outputs to compute by the channels that share pixels, and write Y:
+//   3. rest: predict from the map's pattern, list the outputs to compute by the channels that share pixels, and write
+//   Y:
 //      the pattern's pixels from the map, the listed outputs computed, zeros elsewhere.
 //
 // stages/stages.h has the order in which the tiles pass these steps; the pattern is its `compute`. How an output is

@@ -52,6 +52,14 @@ def test_arrays_that_do_not_suit_the_model(
         list(open_data(f"npz:{tmp_path / 'data.npz'}", fed_by(input=["N", 3]), split="test"))
 
 
+def test_text_for_an_input_of_strings(fed_by: FedBy, tmp_path: Path) -> None:
+    """No npz file can hold the objects that ONNX's helper calls strings."""
+    np.savez(tmp_path / "data.npz", input=np.array([["left"], ["right"]]))
+    model = fed_by(onnx.TensorProto.STRING, input=["N", 1])
+    (batch,) = open_data(f"npz:{tmp_path / 'data.npz'}", model, split="test", batch_size=2)
+    assert batch.inputs["input"].tolist() == [["left"], ["right"]]
+
+
 def test_damaged_files(fed_by: FedBy, tmp_path: Path) -> None:
     path = tmp_path / "data.npz"
     np.savez(path, input=np.random.default_rng(0).random((400, 3), dtype=np.float32))
