@@ -247,6 +247,25 @@ def inspect_command(**arguments: Any) -> Any:
     return zaponnx.inspect(**arguments)
 
 
+@main.command("report", cls=Command, show=tables.report, progress=True)
+@click.argument("model", type=options.FILE)
+@options.output
+@click.option("--calibration", type=options.FILE, help="What calibrate wrote: adds the layers' curves.")
+@click.option("--fit", type=options.FILE, help="What fit wrote, in place of the points that the model carries.")
+@click.option("--eval", type=options.FILE, multiple=True, help="What eval --json printed: adds accuracy and work.")
+@click.option("--bench", type=options.FILE, help="What bench --json printed: adds the times.")
+@click.option("--convert", type=options.FILE, help="What convert --json printed: adds reasons, and times of layers.")
+@click.option("--data", metavar="SPEC", help=f"Adds hits and misses on samples: {options.SPECS}")
+@click.option("--samples", type=options.COUNT, default=4, show_default=True, help="So many of them.")
+@options.preprocess
+def report_command(**arguments: Any) -> Any:
+    """Show what a converted model saves, loses and gains.
+
+    What is not given is left out, and the report says which command would give it.
+    """
+    return zaponnx.report(**arguments)
+
+
 for command in (
     command_line.pack_command,
     command_line.verify_command,

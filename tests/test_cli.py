@@ -12,7 +12,7 @@ from zaponnx.cli import main
 
 COMMANDS = [
     *("export", "calibrate", "analyze", "fit", "adopt", "convert", "finetune", "retune", "strip", "eval"),
-    *("bench", "inspect", "pack", "verify", "unpack", "zoo", "selfcheck", "demo", "reproduce"),
+    *("bench", "inspect", "report", "pack", "verify", "unpack", "zoo", "selfcheck", "demo", "reproduce"),
 ]
 ZOO = ["list", "add", "get"]
 FUNCTIONS = [name for name in COMMANDS if name != "zoo"] + [f"zoo {name}" for name in ZOO]
@@ -133,6 +133,7 @@ def test_the_flow_in_processes(run, small, tmp_path: Path) -> None:
         ("eval", "MACs saved"),
         ("bench", "speed-up"),
         ("inspect", "can be predicted"),
+        ("report", "expected to be saved"),
         ("pack", "SHA-256"),
         ("verify", "all as the manifest says"),
         ("unpack", "all.zap.onnx"),
@@ -166,6 +167,7 @@ def test_text_output(invoke, small, tmp_path: Path, name: str, expected: str) ->
         "eval": [small.model, small.converted, "--data", "random", "--samples", 8],
         "bench": [small.converted, "--baseline", small.model, "--threads", "1,2", "--iterations", 2, "--warmup", 0],
         "inspect": [small.model],
+        "report": [small.converted, "-o", tmp_path / "report.html"],
         "pack": [small.converted, "-o", package],
         "verify": [package],
         "unpack": [package, "-o", tmp_path / "all.zap.onnx"],

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from zaponnx.calib.fitting import fit
     from zaponnx.calib.paper.reproduction import reproduce
     from zaponnx.calib.paper.thresholds import adopt
+    from zaponnx.calib.report import report
     from zaponnx.conversion import convert
     from zaponnx.evaluation import eval
     from zaponnx.inspection import inspect
@@ -50,6 +51,7 @@ _MODULES = {
     "zoo_list": "zaponnx.packaging.zoo_commands",
     "zoo_add": "zaponnx.packaging.zoo_commands",
     "zoo_get": "zaponnx.packaging.zoo_commands",
+    "report": "zaponnx.calib.report",
     "selfcheck": "zaponnx.self_check",
     "demo": "zaponnx.calib.demo",
     "reproduce": "zaponnx.calib.paper.reproduction",
@@ -75,6 +77,7 @@ __all__ = [
     "library_path",
     "pack",
     "register",
+    "report",
     "reproduce",
     "retune",
     "selfcheck",
