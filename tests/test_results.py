@@ -58,6 +58,7 @@ CONVERSION = ConversionReport(
     upgraded="",
     converted=(ConvertedSite("conv", "y", (0.5, float("inf"), float("-inf")), 9.0),),
     dense=(Refusal("stem", "it is the first"),),
+    stale=("y",),
     layouts=Layouts(1, 2),
     tuning=TUNING,
     verification=Verification(("library",), 0.0, 1e-6),
