@@ -56,10 +56,11 @@ def commands(page: Path) -> list[str]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem)
 def test_commands_have_the_options_that_pages_give_them(page: Path) -> None:
+    group = click.Context(main, help_option_names=["-h", "--help"])
     for line in commands(page):
         name, *arguments = shlex.split(line, comments=True)[1:]
         command = main.commands[name]
-        values, _, _ = command.make_parser(click.Context(command)).parse_args(arguments)
+        values, _, _ = command.make_parser(click.Context(command, parent=group)).parse_args(arguments)
         missing = [param.name for param in command.params if param.required and not values.get(param.name)]
         assert not missing, line
 
