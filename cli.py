@@ -15,6 +15,7 @@ try:
     import zaponnx
     from zaponnx import options, tables
     from zaponnx.commands import Command, Flow
+    from zaponnx.packaging import command_line
 except KeyboardInterrupt:  # later, the commands see to it
     raise SystemExit(130) from None
 
@@ -244,6 +245,34 @@ def bench_command(**arguments: Any) -> Any:
 def inspect_command(**arguments: Any) -> Any:
     """List the layers that can be predicted, and why others cannot."""
     return zaponnx.inspect(**arguments)
+
+
+@main.command("report", cls=Command, show=tables.report, progress=True)
+@click.argument("model", type=options.FILE)
+@options.output
+@click.option("--calibration", type=options.FILE, help="What calibrate wrote: adds the layers' curves.")
+@click.option("--fit", type=options.FILE, help="What fit wrote, in place of the points that the model carries.")
+@click.option("--eval", type=options.FILE, multiple=True, help="What eval --json printed: adds accuracy and work.")
+@click.option("--bench", type=options.FILE, help="What bench --json printed: adds the times.")
+@click.option("--convert", type=options.FILE, help="What convert --json printed: adds reasons, and times of layers.")
+@click.option("--data", metavar="SPEC", help=f"Adds hits and misses on samples: {options.SPECS}")
+@click.option("--samples", type=options.COUNT, default=4, show_default=True, help="So many of them.")
+@options.preprocess
+def report_command(**arguments: Any) -> Any:
+    """Show what a converted model saves, loses and gains.
+
+    What is not given is left out, and the report says which command would give it.
+    """
+    return zaponnx.report(**arguments)
+
+
+for command in (
+    command_line.pack_command,
+    command_line.verify_command,
+    command_line.unpack_command,
+    command_line.zoo_group,
+):
+    main.add_command(command)
 
 
 @main.command("selfcheck", cls=Command, show=tables.selfcheck)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,14 @@ from zaponnx.calib.calibration import calibrate
 from zaponnx.calib.exporting import ExportReport, export
 from zaponnx.calib.fitting import fit
 from zaponnx.calib.plots import plot_curves
+from zaponnx.calib.report import report
 from zaponnx.conversion import convert
 from zaponnx.conversion_report import ConversionReport
 from zaponnx.errors import InvalidArgument
-from zaponnx.evaluation import Evaluation, eval
+from zaponnx.evaluation import Evaluation, ModelEvaluation, eval
 from zaponnx.files import atomic_path, check_output
 from zaponnx.inspection import Inspection, inspect
+from zaponnx.packaging.packing import pack
 from zaponnx.progress import Progress, silent
 
 EPSILONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0)
@@ -29,6 +31,8 @@ MAX_DROP = 0.01
 """How much top-1 may be lost."""
 
 _DATA = "digits"
+_DESCRIPTION = "A small CNN that tells the handwritten digits of scikit-learn's data set apart"
+_TAGS = ("digits", "classification")
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Demo:
         conversion, inspection: The converted model.
         evaluation: Both models on the test split, which took no part in the choice.
         benchmark: Their times.
-        files: All that it wrote to the directory, in this order: the flow's files, the curves' plots, demo.json.
+        files: All that it wrote to the directory, in this order: the flow's files, the curves' plots, what the commands
+            would print with --json, report.html, the package, demo.json.
     """
 
     output: Path
@@ -79,7 +84,7 @@ def demo(
 
     Args:
         output: The directory to write, made if it does not exist: model.onnx, model.zapcal, model.zapfit.json,
-            model.zap.onnx, plots and demo.json.
+            model.zap.onnx, plots, the results as JSON, report.html, which shows it all, and digits.tar.gz, a package.
         seed: Of training and calibration.
         threads: Numbers of threads to time with.
         progress: Told about every step.
@@ -93,45 +98,87 @@ def demo(
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidArgument("demo", f"cannot make the directory: {error.strerror}", where=str(output)) from error
-    report = output / "demo.json"
-    check_output(report, "demo")
+    summary = output / "demo.json"
+    check_output(summary, "demo")
     dense, zapcal = output / "model.onnx", output / "model.zapcal"
     zapfit, converted = output / "model.zapfit.json", output / "model.zap.onnx"
     exported = export(_DATA, dense, seed=seed, progress=progress)
     calibration = calibrate(dense, _DATA, zapcal, seed=seed, progress=progress)
     plots = plot_curves(calibration, fit(zapcal, zapfit), output)
-    epsilon = _largest_epsilon(dense, zapcal, zapfit, progress)
+    epsilon, candidates = _largest_epsilon(dense, zapcal, zapfit, progress)
     conversion = convert(dense, zapcal, zapfit, converted, epsilon=epsilon)
+    evaluation = eval([dense, converted], _DATA, progress=progress)
+    benchmark = bench(converted, dense, threads=threads, progress=progress)
+    printed = {
+        "eval": evaluation.to_json(),
+        "eval-calibration": candidates.to_json(),
+        "bench": benchmark.to_json(),
+        "convert": conversion.to_json(),
+    }
+    results = {name: output / f"{name}.json" for name in printed}
+    for name, path in results.items():
+        _write_json(path, printed[name])
+    page = output / "report.html"
+    report(
+        converted,
+        page,
+        calibration=zapcal,
+        eval=[results["eval"], results["eval-calibration"]],
+        bench=results["bench"],
+        convert=results["convert"],
+        data=_DATA,
+        progress=progress,
+    )
+    package = output / "digits.tar.gz"
+    pack(
+        [converted],
+        package,
+        description=_DESCRIPTION,
+        tags=_TAGS,
+        data=_DATA,
+        eval=[results["eval"]],
+        bench=[results["bench"]],
+        report=page,
+        progress=progress,
+    )
     result = Demo(
         output=output,
         epsilon=epsilon,
         export=exported,
         conversion=conversion,
         inspection=inspect(converted),
-        evaluation=eval([dense, converted], _DATA, progress=progress),
-        benchmark=bench(converted, dense, threads=threads, progress=progress),
-        files=(dense, zapcal, zapfit, converted, *plots, report),
+        evaluation=evaluation,
+        benchmark=benchmark,
+        files=(dense, zapcal, zapfit, converted, *plots, *results.values(), page, package, summary),
     )
-    with atomic_path(report, "demo") as temporary:
-        temporary.write_text(json.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
+    _write_json(summary, result.to_json())
     return result
 
 
-def _largest_epsilon(dense: Path, zapcal: Path, zapfit: Path, progress: Progress) -> float:
-    """The last of EPSILONS before one loses more than MAX_DROP of the dense model's top-1 on the calibration split."""
-    least = _calibration_top1(dense, progress) - MAX_DROP
+def _write_json(path: Path, content: Any) -> None:
+    with atomic_path(path, "demo") as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _largest_epsilon(dense: Path, zapcal: Path, zapfit: Path, progress: Progress) -> tuple[float, Evaluation]:
+    """The last of EPSILONS before one loses more than MAX_DROP of the dense model's top-1 on the calibration split.
+
+    And what was measured to find it: the dense model, and one for each that was tried.
+    """
+    tried = eval([dense], _DATA, split="calibration", progress=progress)
     chosen = 0.0
     with tempfile.TemporaryDirectory() as directory:
-        candidate = Path(directory) / "candidate.onnx"
         for epsilon in EPSILONS:
+            candidate = Path(directory) / f"epsilon-{epsilon:g}.zap.onnx"
             convert(dense, zapcal, zapfit, candidate, epsilon=epsilon)
-            if _calibration_top1(candidate, progress) < least:
+            found = eval([candidate], _DATA, split="calibration", progress=progress)
+            tried = replace(tried, models=(*tried.models, *found.models), notes=found.notes)
+            if _top1(tried.models[-1]) < _top1(tried.models[0]) - MAX_DROP:
                 break
             chosen = epsilon
-    return chosen
+    return chosen, tried
 
 
-def _calibration_top1(model: Path, progress: Progress) -> float:
-    top1 = eval([model], _DATA, split="calibration", progress=progress).models[0].top1
-    assert top1 is not None  # the digits have labels
-    return top1
+def _top1(model: ModelEvaluation) -> float:
+    assert model.top1 is not None  # the digits have labels
+    return model.top1

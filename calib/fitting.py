@@ -91,7 +91,7 @@ def fit(
         threads: ORT's threads within an operator, for times; all cores if None.
         costs: The cost table: read if the file is there, else measured and written. If None it is beside the output,
             as model.zapcosts.json for model.zapfit.json.
-        progress: Told about every model that is run.
+        progress: Told about operating points, or budgets, done, and about every model that is run.
 
     What is run is kept in OUTPUT.partial, with which the same call goes on after an interrupt. If no point reaches a
     goal, the nearest is chosen, and the fit's `budget_missed` says so.
@@ -134,7 +134,7 @@ def fit(
     if means and means.timing:
         check_output(means.costs, "fit", [*inputs, output])
     measured = load_calibration(calibration, "fit")
-    result = _fitted(measured, calibration, method, granularity, objective)
+    result = _fitted(measured, calibration, method, granularity, objective, progress)
     if model:
         check_model(Path(model), result, calibration)
     with _choosing(goal, means, result, measured, calibration, output, progress) as chosen:
@@ -145,13 +145,15 @@ def fit(
     return result
 
 
-def _fitted(measured: Calibration, path: Path, method: str, granularity: str, objective: str) -> Fit:
+def _fitted(
+    measured: Calibration, path: Path, method: str, granularity: str, objective: str, progress: Progress
+) -> Fit:
     """All points; none of them is chosen."""
     if method == "exact":
-        points = exact_points(hulls(measured, granularity), objective)
+        points = exact_points(hulls(measured, granularity), objective, progress)
         sources: Mapping[str, Mapping[str, Any]] = {site.output: {"curve": "measured"} for site in measured.sites}
     else:
-        points, sources = _sigmoid(measured)
+        points, sources = _sigmoid(measured, progress)
     return Fit(
         model_sha256=measured.model_sha256,
         calibration_sha256=sha256(path),
@@ -197,24 +199,29 @@ def _option(name: str, value: str | None, values: Sequence[str], method: str, pa
     return value
 
 
-def exact_points(found: Sequence[Hull], objective: str) -> list[OperatingPoint]:
+def exact_points(found: Sequence[Hull], objective: str, progress: Progress = silent) -> list[OperatingPoint]:
     """The optima of a range of budgets, from nothing lost to only the patterns computed."""
     path = LagrangianPath(found, objective)
     levels = np.arange(path.saved[0], path.saved[-1], _SAVING_STEP)
     steps = np.unique(np.searchsorted(path.saved, levels))
-    points = [path.point(float(budget)) for budget in path.budgets[steps]]
+    points = []
+    for done, budget in enumerate(path.budgets[steps], start=1):
+        points.append(path.point(float(budget)))
+        progress("choosing thresholds", done, len(steps))
     patterns_only = {hull.site: (math.inf,) * hull.size for hull in found}
     return [*points, replace(path.point(math.inf), epsilon=float(path.budgets[-1]), thresholds=patterns_only)]
 
 
-def _sigmoid(calibration: Calibration) -> tuple[list[OperatingPoint], Mapping[str, Mapping[str, Any]]]:
+def _sigmoid(
+    calibration: Calibration, progress: Progress
+) -> tuple[list[OperatingPoint], Mapping[str, Mapping[str, Any]]]:
     """The paper's points, and how each site's curves were obtained."""
     curves = [layer_curve(site, calibration.edges) for site in calibration.sites]
     smooth = [smooth_curve(curve) for curve in curves]
     lossless = LagrangianPath(hulls(calibration, "layer"), "sum").point(0)
     points = [lossless]
     epsilons = _grid(curves)[1:]
-    for epsilon, solution in zip(epsilons, minimize_macs(smooth, epsilons), strict=True):
+    for epsilon, solution in zip(epsilons, minimize_macs(smooth, epsilons, progress), strict=True):
         if solution is None:
             points.append(replace(lossless, epsilon=epsilon))
         else:

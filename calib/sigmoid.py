@@ -18,6 +18,7 @@ from scipy.optimize import curve_fit, minimize
 from scipy.special import expit
 
 from zaponnx.calib.curves import Curve, Doubles
+from zaponnx.progress import Progress, silent
 
 SAMPLED: Doubles = np.arange(-13, 14) / 10
 _LOWEST, _HIGHEST = -1.0, 1.0
@@ -112,16 +113,19 @@ def _fitted(values: Doubles) -> Coefficients | str:
     return float(a * spread), float(b), float(c), float(d * spread + values[0])
 
 
-def minimize_macs(curves: Sequence[SmoothCurve], epsilons: Sequence[float]) -> list[Doubles | None]:
+def minimize_macs(
+    curves: Sequence[SmoothCurve], epsilons: Sequence[float], progress: Progress = silent
+) -> list[Doubles | None]:
     """For every budget, ascending, the thresholds of the sites that minimise Σ MAC(T) on the smooth curves.
 
-    None where even the lowest thresholds exceed the budget.
+    None where even the lowest thresholds exceed the budget. `progress` is told about budgets done.
     """
     solutions: list[Doubles | None] = []
     previous: Doubles | None = None
-    for epsilon in epsilons:
+    for done, epsilon in enumerate(epsilons, start=1):
         previous = _minimized(curves, epsilon, previous)
         solutions.append(previous)
+        progress("minimising the MACs", done, len(epsilons))
     return solutions
 
 

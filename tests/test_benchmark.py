@@ -30,6 +30,20 @@ def test_runs_are_medians_and_their_ratio(zap_model: Path, dense_model: Path) ->
     assert result.input_shapes == SHAPES
 
 
+def test_progress_is_told_between_the_timed_runs(zap_model: Path, dense_model: Path) -> None:
+    told = []
+    zaponnx.bench(
+        zap_model,
+        dense_model,
+        threads=(1, 2),
+        iterations=3,
+        warmup=2,
+        input_shapes=SHAPES,
+        progress=lambda step, done, total: told.append((step, done, total)),
+    )
+    assert told == [(f"timing with {threads}", done, 3) for threads in ("1 thread", "2 threads") for done in range(4)]
+
+
 def test_json_has_the_runs(zap_model: Path, dense_model: Path) -> None:
     result = zaponnx.bench(zap_model, dense_model, threads=(1,), iterations=1, warmup=0, input_shapes=SHAPES)
     printed = json.loads(json.dumps(result.to_json()))

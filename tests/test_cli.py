@@ -12,21 +12,30 @@ from zaponnx.cli import main
 
 COMMANDS = [
     *("export", "calibrate", "analyze", "fit", "adopt", "convert", "finetune", "retune", "strip", "eval"),
-    *("bench", "inspect", "selfcheck", "demo", "reproduce"),
+    *("bench", "inspect", "report", "pack", "verify", "unpack", "zoo", "selfcheck", "demo", "reproduce"),
 ]
+ZOO = ["list", "add", "get"]
+FUNCTIONS = [name for name in COMMANDS if name != "zoo"] + [f"zoo {name}" for name in ZOO]
 COMMON = {"as_json", "verbose", "quiet", "debug"}
 
 
-def test_commands_are_listed_in_the_order_of_the_flow(invoke) -> None:
-    lines = invoke("--help").stdout.partition("Commands:\n")[2].splitlines()
-    assert [line.split()[0] for line in lines] == COMMANDS
+def command(name: str) -> click.Command:
+    """A command, of a group if its name says so."""
+    group, _, inner = name.rpartition(" ")
+    return main.commands[group].commands[inner] if group else main.commands[name]
+
+
+@pytest.mark.parametrize(("group", "names"), [([], COMMANDS), (["zoo"], ZOO)])
+def test_commands_are_listed_in_the_order_of_the_flow(invoke, group: list[str], names: list[str]) -> None:
+    lines = invoke(*group, "--help").stdout.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in lines] == names
     assert not any(line.endswith("...") for line in lines)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_flags_are_keywords_of_the_function(name: str) -> None:
-    keywords = inspect.signature(getattr(zaponnx, name)).parameters
-    for parameter in main.commands[name].params:
+    keywords = inspect.signature(getattr(zaponnx, name.replace(" ", "_"))).parameters
+    for parameter in command(name).params:
         if parameter.name in COMMON:
             continue
         keyword = keywords[parameter.name]
@@ -40,11 +49,11 @@ def test_flags_are_keywords_of_the_function(name: str) -> None:
                 assert (default or None) == (keyword.default or None), parameter.name
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_flag_has_a_help(invoke, name: str) -> None:
-    result = invoke(name, "--help")
+    result = invoke(*name.split(), "--help")
     assert result.exit_code == 0
-    options = [parameter for parameter in main.commands[name].params if isinstance(parameter, click.Option)]
+    options = [parameter for parameter in command(name).params if isinstance(parameter, click.Option)]
     assert {option.name for option in options} >= COMMON
     for option in options:
         assert option.help, option.name
@@ -59,6 +68,8 @@ def test_the_flow_in_processes(run, small, tmp_path: Path) -> None:
     """Each command prints one JSON object on stdout, and its start and finish on stderr."""
     calibration, fit, converted = (tmp_path / name for name in ("m.zapcal", "m.zapfit.json", "m.zap.onnx"))
     retuned, stripped = tmp_path / "retuned.zap.onnx", tmp_path / "stripped.onnx"
+    package, zoo = tmp_path / "package.tar.gz", tmp_path / "zoo"
+    zoo.mkdir()
     commands = {
         "calibrate": [
             small.model,
@@ -80,11 +91,17 @@ def test_the_flow_in_processes(run, small, tmp_path: Path) -> None:
         "eval": [small.model, converted, "--data", "random", "--samples", 8, "--batch-size", 4, "--providers", "cpu"],
         "bench": [converted, "--baseline", small.model, "--threads", "1", "--iterations", 3, "--warmup", 1],
         "inspect": [converted],
+        "pack": [converted, retuned, "-o", package, "--tags", "tiny,test", "--license", "MIT", "--test-sets", 2],
+        "verify": [package, "--providers", "cpu", "--tolerance", 0.01],
+        "unpack": [package, "-o", tmp_path / "unpacked"],
+        "zoo add": [zoo, package],
+        "zoo list": [zoo, "--tag", "tiny", "--tag", "test"],
+        "zoo get": [zoo, "package", "-o", tmp_path / "got.tar.gz"],
         "selfcheck": [],
     }
     printed = {}
     for name, arguments in commands.items():
-        result = run(name, *arguments, "--json")
+        result = run(*name.split(), *arguments, "--json")
         assert result.returncode == 0, result.stderr
         printed[name] = json.loads(result.stdout)
         lines = result.stderr.splitlines()
@@ -99,6 +116,10 @@ def test_the_flow_in_processes(run, small, tmp_path: Path) -> None:
     assert printed["retune"].keys() == printed["convert"].keys()
     assert printed["retune"]["mac_saved"] >= 0.3
     assert stripped.read_bytes() == small.model.read_bytes()
+    assert printed["verify"]["manifest"] == printed["pack"]["check"]["manifest"] == printed["unpack"]["manifest"]
+    assert printed["zoo list"]["packages"] == printed["zoo add"]["packages"]
+    assert printed["zoo get"]["sha256"] == printed["pack"]["sha256"]
+    assert (tmp_path / "got.tar.gz").read_bytes() == package.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -112,10 +133,21 @@ def test_the_flow_in_processes(run, small, tmp_path: Path) -> None:
         ("eval", "MACs saved"),
         ("bench", "speed-up"),
         ("inspect", "can be predicted"),
+        ("report", "expected to be saved"),
+        ("pack", "SHA-256"),
+        ("verify", "all as the manifest says"),
+        ("unpack", "all.zap.onnx"),
+        ("zoo add", "licence not said"),
+        ("zoo list", "package/model"),
+        ("zoo get", "speed-up"),
         ("selfcheck", "OK"),
     ],
 )
 def test_text_output(invoke, small, tmp_path: Path, name: str, expected: str) -> None:
+    package = tmp_path / "all.tar.gz"
+    if name.startswith(("verify", "unpack", "zoo")):
+        zaponnx.pack([small.converted], package)
+        zaponnx.zoo_add(tmp_path, [package])
     arguments = {
         "calibrate": [small.model, "--data", "random", "-o", tmp_path / "m.zapcal", "--samples", 8, "--epochs", 1],
         "fit": [small.calibration, "-o", tmp_path / "m.zapfit.json", "--method", "sigmoid"],
@@ -135,9 +167,16 @@ def test_text_output(invoke, small, tmp_path: Path, name: str, expected: str) ->
         "eval": [small.model, small.converted, "--data", "random", "--samples", 8],
         "bench": [small.converted, "--baseline", small.model, "--threads", "1,2", "--iterations", 2, "--warmup", 0],
         "inspect": [small.model],
+        "report": [small.converted, "-o", tmp_path / "report.html"],
+        "pack": [small.converted, "-o", package],
+        "verify": [package],
+        "unpack": [package, "-o", tmp_path / "all.zap.onnx"],
+        "zoo add": [tmp_path, package],
+        "zoo list": [tmp_path],
+        "zoo get": [tmp_path, "all", "-o", tmp_path / "got"],
         "selfcheck": [],
     }[name]
-    result = invoke(name, *arguments)
+    result = invoke(*name.split(), *arguments)
     assert result.exit_code == 0, result.stderr
     assert expected in result.stdout
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+import zaponnx
 import zaponnx.commands
 from zaponnx.errors import ModelError
 
@@ -87,6 +88,22 @@ def test_damaged_files(invoke, small, tmp_path: Path, command: str, kind: str, d
     assert_fails(invoke(command, *arguments), 1, bad.name, output)
 
 
+@pytest.mark.parametrize("damage", [truncated, empty, foreign])
+@pytest.mark.parametrize("command", ["verify", "unpack", "zoo add"])
+def test_damaged_packages(invoke, small, tmp_path: Path, command: str, damage: Damage) -> None:
+    zaponnx.pack([small.converted], tmp_path / "good.tar.gz")
+    damage(tmp_path / "good.tar.gz", tmp_path / "bad.tar.gz")
+    output = tmp_path / "out" / "written"
+    output.parent.mkdir()
+    arguments = {
+        "verify": [tmp_path / "bad.tar.gz"],
+        "unpack": [tmp_path / "bad.tar.gz", "-o", output],
+        "zoo add": [output.parent, tmp_path / "bad.tar.gz"],
+    }[command]
+    assert_fails(invoke(*command.split(), *arguments), 1, f"{command}: {tmp_path / 'bad.tar.gz'}: ", output)
+    assert list(output.parent.iterdir()) == []
+
+
 def test_artifacts_given_for_each_other(invoke, small, tmp_path: Path) -> None:
     output = tmp_path / "written"
     swapped = ["--calibration", small.fit, "--fit", small.calibration]
@@ -147,6 +164,18 @@ def test_budget_and_goal_exclude_each_other(invoke, small, tmp_path: Path) -> No
         (["calibrate", "MODEL", "--data", "random", "-o", "out", "--samples", "0"], "--samples"),
         (["calibrate", "MODEL", "--data", "random", "-o", "out", "--seed", "-1"], "--seed"),
         (["transmogrify"], "No such command"),
+        (["pack", "-o", "out"], "MODEL"),
+        (["pack", "MODEL"], "--output"),
+        (["pack", "MODEL", "-o", "out", "--native", "win-x64"], "unknown platform 'win-x64'"),
+        (["pack", "MODEL", "-o", "out", "--test-sets", "0"], "--test-sets"),
+        (["pack", "MODEL", "-o", "out", "--eval", "nowhere.json"], "'nowhere.json' does not exist"),
+        (["pack", "MODEL", "-o", "out", "--data", "tarot"], "unknown data 'tarot'"),
+        (["verify", "nowhere"], "'nowhere' does not exist"),
+        (["unpack", "nowhere", "-o", "out"], "'nowhere' does not exist"),
+        (["zoo", "get", ".", "name"], "--output"),
+        (["zoo", "list", "ftp://example.invalid"], "is no URL of a zoo"),
+        (["zoo", "add", "nowhere", "MODEL"], "is no directory"),
+        (["zoo", "juggle"], "No such command"),
     ],
 )
 def test_usage_errors(

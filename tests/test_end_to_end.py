@@ -14,6 +14,7 @@ from onnx.reference import ReferenceEvaluator
 
 import zaponnx
 from zaponnx.calib.data import open_data
+from zaponnx.models import model_sha256
 from zaponnx.operator import DOMAIN, NHWC_OPERATORS, TO_NCHW
 from zaponnx.self_check import tiny_model
 
@@ -27,7 +28,7 @@ def plain(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
 
 def test_demo_writes_all_files(digits) -> None:
     names = {path.name for path in digits.directory.iterdir()}
-    assert names >= {"model.onnx", "model.zapcal", "model.zapfit.json", "model.zap.onnx", "demo.json"}
+    assert names >= {"model.onnx", "model.zapcal", "model.zapfit.json", "model.zap.onnx", "demo.json", "report.html"}
     listed = json.loads((digits.directory / "demo.json").read_text())["files"]
     assert sorted(listed) == sorted(map(str, digits.directory.iterdir()))
     plots = [path for path in digits.directory.glob("*.png") if path.read_bytes().startswith(b"\x89PNG")]
@@ -48,6 +49,25 @@ def test_demo_prints_the_table_of_what_it_measured(digits) -> None:
         assert f"{run['model_ms']:.3f}" in digits.stdout
         threads = "1 thread." if run["threads"] == 1 else f"{run['threads']} threads."
         assert (f"model.onnx with {threads}" in digits.stdout) == (run["speedup"] <= 1)
+
+
+def test_demo_ends_with_a_report_that_lacks_only_times_of_layers(digits) -> None:
+    """The demo does not tune."""
+    found = json.loads((digits.directory / "demo.json").read_text())["evaluation"]["models"][1]
+    text = (digits.directory / "report.html").read_text()
+    assert text.count('class="lacking">Not in this report') == 1
+    assert "Not in this report: each layer&#39;s time." in text
+    assert f"{100 * found['top1']:.2f}\N{NO-BREAK SPACE}%" in text
+
+
+def test_demo_ends_with_a_package_that_verifies(digits) -> None:
+    found = json.loads((digits.directory / "demo.json").read_text())
+    check = zaponnx.verify(digits.directory / "digits.tar.gz")
+    (model,) = check.manifest.models
+    assert model.source_sha256 == model_sha256(digits.converted)
+    assert model.accuracy.model.top1 == found["evaluation"]["models"][1]["top1"]
+    assert [run.speedup for run in model.speed.runs] == [run["speedup"] for run in found["benchmark"]["runs"]]
+    assert "digits.tar.gz" in digits.stdout
 
 
 def test_demo_saves_work_at_the_accuracy_it_promises(digits) -> None:

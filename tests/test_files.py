@@ -15,7 +15,7 @@ import pytest
 
 from zaponnx.artifact_files import load_calibration, load_fit, save_calibration, save_fit
 from zaponnx.errors import InvalidArgument, OutputError
-from zaponnx.files import atomic_path, check_output
+from zaponnx.files import atomic_directory, atomic_path, check_output
 from zaponnx.models import save_model
 
 
@@ -53,6 +53,24 @@ def test_a_full_disk_leaves_what_was_there(small, tmp_path: Path, write: Callabl
 def test_a_directory_that_is_not_there(small, tmp_path: Path, write: Callable[[Any, Path], None]) -> None:
     with pytest.raises(OutputError, match=f"{tmp_path / 'none' / 'written'}: cannot be written: No such"):
         write(small, tmp_path / "none" / "written")
+
+
+def test_a_directory_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "made"
+    for content in ("first", "second"):
+        with atomic_directory(path, "test") as staged:
+            (staged / "folder").mkdir()
+            (staged / "folder" / content).write_text(content)
+            assert not (path / "folder" / content).exists()
+        assert [file.name for file in (path / "folder").iterdir()] == [content]
+    with (
+        pytest.raises(OutputError, match=f"{path}: cannot be written: File too large"),
+        full_disk(),
+        atomic_directory(path, "test") as staged,
+    ):
+        (staged / "third").write_bytes(bytes(100))
+    assert [file.name for file in path.rglob("*")] == ["folder", "second"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_directory_that_vanishes_meanwhile(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def test_wheel_has_all_parts_and_nothing_else(distributions: Path) -> None:
         for file in (ROOT / folder).rglob("*.py")
     }
     assert modules <= set(names)
+    assert {f"zaponnx/calib/report/page.{suffix}" for suffix in ("html", "css", "js")} <= set(names)
     assert {"zaponnx/cli.py", "zaponnx/py.typed", "zaponnx/lib/libzaponnx_ops.so"} <= set(names)
     assert {name.split("/")[0] for name in names} == {"zaponnx", f"zaponnx-{zaponnx.__version__}.dist-info"}
     assert [name for name in names if name.endswith(".so")] == ["zaponnx/lib/libzaponnx_ops.so"]

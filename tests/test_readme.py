@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -44,10 +43,10 @@ def test_the_flow_step_by_step(tmp_path: Path) -> None:
     (commands,) = blocks("sh")
     for command in commands.splitlines():
         result = subprocess.run(
-            shlex.split(command), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
         assert result.returncode == 0, f"{command}\n{result.stderr}"
-        assert result.stdout, command
+        assert result.stdout or ">" in command, command
     for program in blocks("python"):
         subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
 

@@ -16,12 +16,27 @@ BENCHMARK = Benchmark(
     iterations=5,
     warmup=1,
     versions={},
+    model_sha256="0" * 64,
+    baseline_sha256="1" * 64,
 )
 
 
 def test_columns_are_aligned() -> None:
     lines = tables.table(["layer", "MACs"], [["a", "1"], ["longer", "12345"]]).splitlines()
     assert lines == ["layer    MACs", "------  -----", "a           1", "longer  12345"]
+
+
+def test_long_names_lose_their_middle_to_fit_80_columns() -> None:
+    names = ["models/" + "a" * 90 + "/first.onnx", "models/" + "a" * 90 + "/second.onnx"]
+    lines = tables.table(["model", "top-1"], [[name, "99.00%"] for name in names]).splitlines()
+    assert [len(line) for line in lines[1:]] == [80, 80, 80]
+    assert all(line.startswith("models/aaa") and "…" in line for line in lines[2:])
+    assert ["first.onnx" in lines[2], "second.onnx" in lines[3]] == [True, True]
+
+
+def test_a_first_column_is_not_cut_to_nothing() -> None:
+    line = tables.table(["layer", "wide"], [["features.0.conv", "x" * 100]]).splitlines()[-1]
+    assert line.split()[0] == "fea…s.0.conv"
 
 
 def test_unknown_numbers() -> None:

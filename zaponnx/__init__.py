@@ -19,9 +19,14 @@ if TYPE_CHECKING:
     from zaponnx.calib.fitting import fit
     from zaponnx.calib.paper.reproduction import reproduce
     from zaponnx.calib.paper.thresholds import adopt
+    from zaponnx.calib.report import report
     from zaponnx.conversion import convert
     from zaponnx.evaluation import eval
     from zaponnx.inspection import inspect
+    from zaponnx.packaging.packing import pack
+    from zaponnx.packaging.unpacking import unpack
+    from zaponnx.packaging.verifying import verify
+    from zaponnx.packaging.zoo_commands import zoo_add, zoo_get, zoo_list
     from zaponnx.retuning import retune
     from zaponnx.runtime import InferenceSession, library_path, register
     from zaponnx.self_check import selfcheck
@@ -40,6 +45,13 @@ _MODULES = {
     "eval": "zaponnx.evaluation",
     "bench": "zaponnx.benchmark",
     "inspect": "zaponnx.inspection",
+    "pack": "zaponnx.packaging.packing",
+    "verify": "zaponnx.packaging.verifying",
+    "unpack": "zaponnx.packaging.unpacking",
+    "zoo_list": "zaponnx.packaging.zoo_commands",
+    "zoo_add": "zaponnx.packaging.zoo_commands",
+    "zoo_get": "zaponnx.packaging.zoo_commands",
+    "report": "zaponnx.calib.report",
     "selfcheck": "zaponnx.self_check",
     "demo": "zaponnx.calib.demo",
     "reproduce": "zaponnx.calib.paper.reproduction",
@@ -63,11 +75,18 @@ __all__ = [
     "fit",
     "inspect",
     "library_path",
+    "pack",
     "register",
+    "report",
     "reproduce",
     "retune",
     "selfcheck",
     "strip",
+    "unpack",
+    "verify",
+    "zoo_add",
+    "zoo_get",
+    "zoo_list",
 ]
 
 

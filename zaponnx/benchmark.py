@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from zaponnx.errors import InvalidArgument, ModelError
 from zaponnx.machine import check_threads, cpu_cores, cpu_name, versions
-from zaponnx.models import load_model
+from zaponnx.models import load_model, model_sha256
 from zaponnx.progress import Progress, silent
 from zaponnx.providers import Provider
 from zaponnx.runtime import open_session, ort_errors, register, session_options
@@ -54,6 +55,7 @@ class Benchmark:
         input_shapes: Input name → shape of the random input.
         iterations, warmup: Inferences of each model, timed and not.
         versions: Of Python and the packages.
+        model_sha256, baseline_sha256: The models' hashes, see docs/artifacts.md.
     """
 
     model: Path
@@ -66,6 +68,8 @@ class Benchmark:
     iterations: int
     warmup: int
     versions: Mapping[str, str]
+    model_sha256: str
+    baseline_sha256: str
 
     def to_json(self) -> dict[str, Any]:
         """As `zaponnx bench --json` prints it."""
@@ -95,7 +99,7 @@ def bench(
         input_shapes: Input name → shape, where the model's own has dynamic dims; a dynamic batch is 1 by default.
         providers: As in `zaponnx.InferenceSession`.
         seed: Of the input.
-        progress: Called before each number of threads.
+        progress: Called between timed inferences.
 
     Raises:
         InvalidArgument: A number below 1 (`warmup`: 0), too many threads, a wrong input shape or name, or an unknown
@@ -112,12 +116,14 @@ def bench(
     for path in paths:
         load_model(path, "bench")
     runs = []
-    for done, count in enumerate(threads):
-        progress(f"timing with {count} thread{'s' * (count > 1)}", done, len(threads))
+    for count in threads:
+        step = f"timing with {count} thread{'s' * (count > 1)}"
+        progress(step, 0, iterations)
         sessions = [open_session(path, timing_options(count), providers, "bench") for path in paths]
         inputs = _random_inputs(sessions[0], input_shapes or {}, seed)
         _check_alike(sessions, inputs, paths)
-        baseline_ms, model_ms = map(median, interleaved_times(sessions, [inputs], iterations, warmup))
+        times = interleaved_times(sessions, [inputs], iterations, warmup, partial(progress, step, total=iterations))
+        baseline_ms, model_ms = map(median, times)
         runs.append(BenchmarkRun(count, baseline_ms, model_ms, baseline_ms / model_ms))
     return Benchmark(
         model=model,
@@ -130,6 +136,8 @@ def bench(
         iterations=iterations,
         warmup=warmup,
         versions=versions(),
+        model_sha256=model_sha256(model, "bench"),
+        baseline_sha256=model_sha256(baseline, "bench"),
     )
 
 
@@ -143,7 +151,11 @@ def timing_options(threads: int) -> Any:
 
 
 def interleaved_times(
-    sessions: Sequence[Any], feeds: Sequence[Mapping[str, npt.NDArray[Any]]], iterations: int, warmup: int
+    sessions: Sequence[Any],
+    feeds: Sequence[Mapping[str, npt.NDArray[Any]]],
+    iterations: int,
+    warmup: int,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[list[float], list[float]]:
     """Milliseconds of each run of two sessions, run in turn, the first of each pair alternating.
 
@@ -152,6 +164,7 @@ def interleaved_times(
         feeds: The inputs; each pair of runs takes the next ones, over and over.
         iterations: Runs of each session that are timed.
         warmup: Runs of each before those.
+        progress: Called after each pair of timed runs, with their number.
     """
     times: tuple[list[float], list[float]] = ([], [])
     for iteration in range(warmup + iterations):
@@ -159,6 +172,8 @@ def interleaved_times(
             start = time.perf_counter()
             sessions[index].run(None, feeds[iteration % len(feeds)])
             times[index].append((time.perf_counter() - start) * 1e3)
+        if iteration >= warmup:
+            progress(iteration - warmup + 1)
     return times[0][warmup:], times[1][warmup:]
 
 

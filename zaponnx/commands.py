@@ -45,12 +45,13 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> None:
         as_json, verbose, quiet, debug = (ctx.params.pop(name) for name in ("as_json", "verbose", "quiet", "debug"))
         speaks = process_rank() == 0
-        terminal = Terminal(str(self.name), zaponnx.__version__, verbose - quiet if speaks else -1)
+        name = ctx.command_path.partition(" ")[2]  # the subcommand, as in "zoo list"
+        terminal = Terminal(name, zaponnx.__version__, verbose - quiet if speaks else -1)
         if self.progress:
             ctx.params["progress"] = terminal.progress
         outcome, code = "done", 0
         try:
-            self._check_processes()
+            self._check_processes(name)
             with redirect_stdout(sys.stderr):  # what the user's own code prints
                 result = super().invoke(ctx)
             terminal.clear_bar()
@@ -72,16 +73,16 @@ class Command(click.Command):
         except Exception as error:  # a bug, and the user must not have to read a traceback to learn that
             outcome, code = "failed", _FAILURE
             remedy = "please report it, with what --debug shows"
-            problem = f"{self.name}: a bug in zaponnx, {type(error).__name__}: {error}; {remedy}"
+            problem = f"{name}: a bug in zaponnx, {type(error).__name__}: {error}; {remedy}"
             if speaks_of_failure():
                 terminal.error(traceback.format_exc() if debug else problem)
         terminal.finish(outcome)
         ctx.exit(code)
 
-    def _check_processes(self) -> None:
+    def _check_processes(self, name: str) -> None:
         if process_count() > 1 and not self.shared:
             problem = f"{process_count()} processes of torchrun cannot share this"
-            raise InvalidArgument(str(self.name), problem, remedy="run it without torchrun")
+            raise InvalidArgument(name, problem, remedy="run it without torchrun")
 
 
 class Flow(click.Group):

@@ -54,6 +54,7 @@ class ConversionReport:
         layouts: How many ZapConvs are in NHWC, and how many Transposes that took.
         tuning: What was measured to choose them; None without `tune`.
         verification: How the written model was checked.
+        output_sha256: The hash of what was written, see docs/artifacts.md.
     """
 
     model: Path
@@ -70,6 +71,7 @@ class ConversionReport:
     layouts: Layouts
     tuning: Tuning | None
     verification: Verification
+    output_sha256: str
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON has it: paths as strings, infinite thresholds as "-inf" and "inf"."""

@@ -36,13 +36,14 @@ _NODES = f"""
 
 @dataclass(frozen=True)
 class Counter:
-    """The two extra outputs of one ZapConv node.
+    """The extra outputs of one ZapConv node.
 
     Attributes:
         name: The node's name, or its output's if it has none.
         macs_per_output: Multiply-accumulates of one of its outputs, C/group · kH · kW.
         predicted: Whether it has a predictor to run: not where the pattern has all outputs.
         skipped, outputs: Names of int64 scalars: how many outputs were skipped, and how many there are.
+        computed: Name of a bool tensor (N, M, H, W): which outputs were computed.
     """
 
     name: str
@@ -50,10 +51,15 @@ class Counter:
     predicted: bool
     skipped: str
     outputs: str
+    computed: str
 
 
-def add_counters(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[Counter]]:
+def add_counters(model: onnx.ModelProto, *, decisions: bool = False) -> tuple[onnx.ModelProto, list[Counter]]:
     """A copy of a model that counts, and its counters in the order of the nodes; the outputs come after its own.
+
+    Args:
+        model: The model.
+        decisions: Whether `computed` is an output, too.
 
     Raises:
         ModelError: A ZapConv's weights are not constants of the model.
@@ -73,10 +79,13 @@ def add_counters(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[Counter]
             not all(attributes(node)["pattern"]),
             f"{prefix}/skipped",
             f"{prefix}/outputs",
+            f"{prefix}/computed",
         )
         copy.graph.node.append(_counting_node(node, counter))
         outputs = (counter.skipped, counter.outputs)
         copy.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.INT64, []) for name in outputs)
+        if decisions:
+            copy.graph.output.append(helper.make_tensor_value_info(counter.computed, TensorProto.BOOL, [None] * 4))
         counters.append(counter)
     if counters:
         layouts = {node.op_type in NHWC_OPERATORS for node in zap_convs(model)}
@@ -88,7 +97,7 @@ def add_counters(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[Counter]
 def _counting_node(node: NodeProto, counter: Counter) -> NodeProto:
     predictor = [node.input[3 + index] for index in range(len(_INPUTS))]
     function = _FUNCTIONS[node.op_type in NHWC_OPERATORS]
-    outputs = [counter.skipped, counter.outputs]
+    outputs = [counter.skipped, counter.outputs, counter.computed]
     counting = helper.make_node(function, [node.output[0], *predictor], outputs, domain=_DOMAIN)
     counting.attribute.extend(attribute for attribute in node.attribute if attribute.name in _ATTRIBUTES)
     return counting
@@ -97,5 +106,7 @@ def _counting_node(node: NodeProto, counter: Counter) -> NodeProto:
 def _function(nhwc: bool, opset: int) -> onnx.FunctionProto:
     header = f'<domain: "{_DOMAIN}", opset_import: ["": {opset}]>'
     y, first = ("Y", transpose("Y", TO_NCHW, "result")) if nhwc else ("result", "")
-    signature = f"{_FUNCTIONS[nhwc]} <{', '.join(_ATTRIBUTES)}> ({y}, {', '.join(_INPUTS)}) => (skipped, outputs)"
+    signature = (
+        f"{_FUNCTIONS[nhwc]} <{', '.join(_ATTRIBUTES)}> ({y}, {', '.join(_INPUTS)}) => (skipped, outputs, compute)"
+    )
     return parser.parse_function(f"{header} {signature} {{ {first} {_NODES} }}")

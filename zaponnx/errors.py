@@ -65,7 +65,7 @@ class ModelError(ZapError):
 
 
 class ArtifactError(ZapError):
-    """A calibration or fit that is damaged, of an unknown version, or of another model."""
+    """A calibration, fit, measurement or package that is damaged, hostile, of unknown version or of another model."""
 
 
 class DataError(ZapError):

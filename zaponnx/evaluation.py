@@ -17,7 +17,7 @@ from zaponnx.counting import Counter, add_counters
 from zaponnx.errors import DataError, InvalidArgument, ModelError
 from zaponnx.graph.converted import read_metadata
 from zaponnx.macs import PREDICTOR_MACS_PER_OUTPUT
-from zaponnx.models import load_model, temporary_model
+from zaponnx.models import load_model, model_sha256, temporary_model
 from zaponnx.processes import own_device, process_count, process_rank, threads_per_process
 from zaponnx.progress import Progress, silent
 from zaponnx.provenance import data_used
@@ -57,6 +57,8 @@ class ModelEvaluation:
         mac_saved: Share of the ZapConvs' MACs that was skipped, 0 to 1, gross of the predictors; 0 without ZapConvs.
         net_mac_saved: The same less the predictors' own MACs.
         layers: The ZapConvs, in the model's order.
+        sha256: Its hash, see docs/artifacts.md.
+        original_sha256: The hash of the dense model that it was converted from; its own if it was not converted.
     """
 
     path: Path
@@ -65,6 +67,8 @@ class ModelEvaluation:
     mac_saved: float
     net_mac_saved: float
     layers: tuple[LayerSaving, ...]
+    sha256: str
+    original_sha256: str
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,8 @@ def eval(
         if seen[-1] != seen[0]:
             problem = f"the data gave {seen[0]} samples for {models[0]} and {seen[-1]} for {path}"
             raise DataError("eval", problem, where=data, remedy="make every pass over the data the same")
-        results.append(tally.evaluation(path, counters))
+        sha256 = model_sha256(path, "eval")
+        results.append(tally.evaluation(path, counters, sha256, read_metadata(model).get("model_sha256", sha256)))
         notes += _notes(path, model, UsedData(data, source.split, None))
     for note in notes:
         _log.warning(note)
@@ -206,7 +211,7 @@ class _Tally:
         for counts in (self.labelled, self.correct, self.skipped, self.outputs):
             counts[:] = process_group().sum(torch.from_numpy(counts)).numpy()
 
-    def evaluation(self, path: Path, counters: Sequence[Counter]) -> ModelEvaluation:
+    def evaluation(self, path: Path, counters: Sequence[Counter], sha256: str, original_sha256: str) -> ModelEvaluation:
         weights = np.array([counter.macs_per_output for counter in counters], np.float64)
         macs = self.outputs * weights
         saved = self.skipped * weights
@@ -218,7 +223,8 @@ class _Tally:
         )
         top1, top5 = (self.correct / self.samples).tolist() if self.labelled.any() else (None, None)
         total = macs.sum() or 1.0
-        return ModelEvaluation(path, top1, top5, float(saved.sum() / total), float(net.sum() / total), layers)
+        mac_saved, net_mac_saved = float(saved.sum() / total), float(net.sum() / total)
+        return ModelEvaluation(path, top1, top5, mac_saved, net_mac_saved, layers, sha256, original_sha256)
 
 
 def _run(session: Any, source: DataSource, counters: Sequence[Counter], path: Path, progress: Progress) -> _Tally:

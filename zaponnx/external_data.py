@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import onnx
 
@@ -55,26 +58,52 @@ def _problem(file: Path, directory: Path, length: int) -> str:
     return "is truncated" if file.stat().st_size < length else ""
 
 
-def write_external(model: onnx.ModelProto, path: Path, data: Path) -> None:
-    """Writes a model, and its initializers of more than 1 KiB to a file beside it."""
-    shell = onnx.ModelProto()
-    copy_fields(model, shell, {"graph"})
-    copy_fields(model.graph, shell.graph, {"initializer"})
+def write_external(models: Sequence[tuple[onnx.ModelProto, Path]], data: Path) -> None:
+    """Writes models, and their initializers of more than 1 KiB to one file beside them, those that models share once.
+
+    Args:
+        models: Each with the file to write.
+        data: The file for the weights, which is not there afterwards if there are none.
+    """
     with data.open("wb") as stream:
-        for tensor in model.graph.initializer:
-            target = shell.graph.initializer.add()
-            content = extent(tensor) or tensor.raw_data
-            if len(content) <= _EMBEDDED:
-                target.CopyFrom(tensor)
-                continue
-            copy_fields(tensor, target, {"raw_data", "external_data", "data_location"})
-            stream.seek(-stream.tell() % _PAGE, os.SEEK_CUR)
-            refer(target, data.name, stream.tell(), len(content))
-            if isinstance(content, Extent):
-                content.copy_to(stream)
-            else:
-                stream.write(content)
+        written: dict[bytes, int] = {}  # where contents are, if there are several models
+        for model, path in models:
+            shell = onnx.ModelProto()
+            copy_fields(model, shell, {"graph"})
+            copy_fields(model.graph, shell.graph, {"initializer"})
+            for tensor in model.graph.initializer:
+                target = shell.graph.initializer.add()
+                content = extent(tensor) or tensor.raw_data
+                if len(content) <= _EMBEDDED:
+                    target.CopyFrom(tensor)
+                    continue
+                copy_fields(tensor, target, {"raw_data", "external_data", "data_location"})
+                digest = _digest(content) if len(models) > 1 else b""
+                offset = written.get(digest)
+                if offset is None:
+                    offset = _append(content, stream)
+                    if digest:
+                        written[digest] = offset
+                refer(target, data.name, offset, len(content))
+            path.write_bytes(shell.SerializeToString())
         empty = not stream.tell()
     if empty:
         data.unlink()
-    path.write_bytes(shell.SerializeToString())
+
+
+def _append(content: Extent | bytes, stream: BinaryIO) -> int:
+    """Writes bytes at the next page of a file; gives where that is."""
+    stream.seek(-stream.tell() % _PAGE, os.SEEK_CUR)
+    offset = stream.tell()
+    if isinstance(content, Extent):
+        content.copy_to(stream)
+    else:
+        stream.write(content)
+    return offset
+
+
+def _digest(content: Extent | bytes) -> bytes:
+    digest = hashlib.sha256()
+    for block in content.blocks() if isinstance(content, Extent) else (content,):
+        digest.update(block)
+    return digest.digest()

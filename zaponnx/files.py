@@ -1,4 +1,4 @@
-"""Files on disk: written whole or not at all, never over an input, and known by their hash."""
+"""Files and directories on disk: written whole or not at all, never over an input, and known by their hash."""
 
 from __future__ import annotations
 
@@ -71,6 +71,33 @@ def atomic_path(path: Path, phase: str) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+        flush(path.parent)
+
+
+@contextmanager
+def atomic_directory(path: Path, phase: str) -> Iterator[Path]:
+    """Yields a temporary directory beside `path`, which replaces `path`, and all that is in it, if the block succeeds.
+
+    If the block raises, it is removed and `path` stays as it was.
+
+    Raises:
+        OutputError: As in `writing`, in the block too.
+    """
+    with writing(path, phase):
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as place:
+            new, old = Path(place) / "new", Path(place) / "old"
+            new.mkdir()
+            yield new
+            for each in (*new.rglob("*"), new):
+                flush(each)
+            if path.exists():
+                path.replace(old)
+            try:
+                new.replace(path)
+            except OSError:
+                if old.exists():
+                    old.replace(path)
+                raise
         flush(path.parent)
 
 

@@ -11,7 +11,15 @@ import onnx
 
 from zaponnx.carried import CARRIED, RETUNING, read_artifacts
 from zaponnx.errors import on_behalf_of
-from zaponnx.graph.converted import attributes, is_converted, read_metadata, zap_conv_name, zap_convs
+from zaponnx.graph.converted import (
+    attributes,
+    dense_output,
+    is_converted,
+    node_pattern,
+    read_metadata,
+    zap_conv_name,
+    zap_convs,
+)
 from zaponnx.graph.finding import find_matches
 from zaponnx.graph.surgery import display_name
 from zaponnx.graph.upgrading import opset_version
@@ -19,7 +27,6 @@ from zaponnx.json_fields import json_thresholds
 from zaponnx.macs import Work, conv_work
 from zaponnx.models import load_model
 from zaponnx.operator import NHWC_OPERATORS, RESIDUAL_OPERATORS
-from zaponnx.patterns import Pattern
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,7 @@ class InspectedLayer:
         thresholds: A ZapConv's thresholds, one or one per channel; empty otherwise.
         pattern: A ZapConv's pattern, by name or as a tile; "" otherwise.
         layout: A ZapConv's, "NCHW" or "NHWC"; "" otherwise.
+        output: What a ZapConv or a site writes in the dense model, which identifies it; "" otherwise.
     """
 
     name: str
@@ -47,6 +55,7 @@ class InspectedLayer:
     thresholds: tuple[float, ...] = ()
     pattern: str = ""
     layout: str = ""
+    output: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,7 +161,8 @@ def _layers(model: onnx.ModelProto) -> list[InspectedLayer]:
             layers.append(_converted_layer(converted[output], work))
         elif output in sites:
             name, residual = display_name(sites[output].conv), sites[output].residual is not None
-            layers.append(InspectedLayer(name, "site", "", residual, work.macs, work.predictor_macs))
+            written = sites[output].output
+            layers.append(InspectedLayer(name, "site", "", residual, work.macs, work.predictor_macs, output=written))
         else:
             refusal = next(refused)
             layers.append(InspectedLayer(refusal.name, "dense", refusal.reason, macs=work.macs))
@@ -161,18 +171,17 @@ def _layers(model: onnx.ModelProto) -> list[InspectedLayer]:
 
 def _converted_layer(node: onnx.NodeProto, work: Work) -> InspectedLayer:
     values = attributes(node)
-    columns = values["pattern_shape"][1]
-    tile = values["pattern"]
-    rows = tuple(tuple(tile[start : start + columns]) for start in range(0, len(tile), columns))
+    pattern = node_pattern(node)
     return InspectedLayer(
         zap_conv_name(node),
         "converted",
         residual=node.op_type in RESIDUAL_OPERATORS,
         macs=work.macs,
-        predictor_macs=0 if all(tile) else work.predictor_macs,
+        predictor_macs=0 if all(pattern.flat) else work.predictor_macs,
         thresholds=tuple(values["threshold"]),
-        pattern=Pattern(rows).spec,
+        pattern=pattern.spec,
         layout="NHWC" if node.op_type in NHWC_OPERATORS else "NCHW",
+        output=dense_output(node),
     )
 
 

@@ -12,6 +12,8 @@ import numpy as np
 
 from zaponnx.errors import ArtifactError
 
+_LONGEST_LINE = 4096
+_LONGEST_NAME = 256
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -52,7 +54,9 @@ class Fields:
 
     def refuse(self, key: str, problem: str) -> NoReturn:
         """Raises the ArtifactError that says what is wrong with a member."""
-        name = f"{self._path}{key}".rstrip(".")
+        name = f"{self._path}{key}".rstrip(".")[:_LONGEST_NAME]
+        if not name.isprintable():  # it would speak to the terminal
+            name = ascii(name)[1:-1]
         raise ArtifactError(self._phase, f"'{name}' {problem}" if name else f"the file {problem}", where=self._where)
 
     def take(self, key: str) -> Any:
@@ -66,6 +70,13 @@ class Fields:
         value = self.take(key)
         if not isinstance(value, str):
             self.refuse(key, "is no string")
+        return value
+
+    def line(self, key: str) -> str:
+        """A string member that people are shown: of printable characters, and of a length that can be read."""
+        value = self.text(key)
+        if not value.isprintable() or len(value) > _LONGEST_LINE:
+            self.refuse(key, f"is not one line of at most {_LONGEST_LINE} printable characters")
         return value
 
     def texts(self, key: str) -> list[str]:
@@ -82,11 +93,18 @@ class Fields:
             self.take(key)
         return absent
 
-    def integer(self, key: str, low: int = 1) -> int:
-        """An integer member, at least `low`."""
+    def integer(self, key: str, low: int = 1, high: float = math.inf) -> int:
+        """An integer member, from `low` to `high`."""
         value = self.take(key)
-        if not isinstance(value, int) or isinstance(value, bool) or value < low:
-            self.refuse(key, f"is no integer from {low}")
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            self.refuse(key, f"is no integer from {low}" + (f" to {high}" if high < math.inf else ""))
+        return value
+
+    def truth(self, key: str) -> bool:
+        """A member that is true or false."""
+        value = self.take(key)
+        if not isinstance(value, bool):
+            self.refuse(key, "is neither true nor false")
         return value
 
     def number(self, key: str, low: float = -math.inf, high: float = math.inf) -> float:
@@ -126,8 +144,13 @@ class Fields:
         items = self._items(key, length)
         return [items.number(index) for index in items.names()]
 
-    def integers(self, key: str, length: int) -> list[int]:
-        """A member that is an array of integers from 0."""
+    def lines(self, key: str) -> list[str]:
+        """A member that is an array of strings that people are shown, see `line`."""
+        items = self._items(key, None)
+        return [items.line(index) for index in items.names()]
+
+    def integers(self, key: str, length: int | None = None) -> list[int]:
+        """A member that is an array of integers from 0, of any length if none is given."""
         items = self._items(key, length)
         return [items.integer(index, low=0) for index in items.names()]
 
@@ -142,10 +165,10 @@ class Fields:
         """The names of the members not taken yet."""
         return list(self._data)
 
-    def _items(self, key: str, length: int) -> Fields:
-        """The entries of an array, by their positions."""
+    def _items(self, key: str, length: int | None) -> Fields:
+        """The entries of an array, by their positions; of any number if `length` is None."""
         values = self._array(key)
-        if len(values) != length:
+        if length is not None and len(values) != length:
             self.refuse(key, f"has not {length} entries")
         entries = {str(index): value for index, value in enumerate(values)}
         return Fields(entries, self._phase, self._where, f"{self._path}{key}.")

@@ -142,7 +142,7 @@ def staged_model(
             staged = Path(stack.enter_context(temporary)) / path.name
             data = _data_path(staged)
             if external_data or tensor_bytes(model) > PROTOBUF_LIMIT:
-                write_external(model, staged, data)
+                write_external([(model, staged)], data)
             else:
                 with staged.open("wb") as stream:
                     wire.write(model, stream)

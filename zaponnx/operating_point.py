@@ -16,7 +16,7 @@ from zaponnx.files import files_of_data
 from zaponnx.graph.converted import write_metadata
 from zaponnx.graph.originals import originals
 from zaponnx.graph.site import Refusal
-from zaponnx.models import staged_model
+from zaponnx.models import model_sha256, staged_model
 from zaponnx.progress import Progress
 from zaponnx.provenance import provenance
 from zaponnx.tuning import Tuning, TuningSettings, tuned_point
@@ -136,6 +136,7 @@ def write_operating_point(
         layouts=layouts,
         tuning=tuning,
         verification=verification,
+        output_sha256=model_sha256(output, "convert"),
     )
 
 

@@ -81,7 +81,11 @@ def register(session_options: Any) -> None:
     if not isinstance(session_options, onnxruntime("register").SessionOptions):
         problem = f"session options are an onnxruntime.SessionOptions, not a {type(session_options).__name__}"
         raise InvalidArgument("register", problem)
-    path = library_path()
+    register_library(session_options, library_path())
+
+
+def register_library(session_options: Any, path: Path) -> None:
+    """As `register`, with the library at a path."""
     try:
         session_options.register_custom_ops_library(str(path))
     except Exception as error:  # ORT's exceptions have no base class of their own

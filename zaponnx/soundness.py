@@ -17,6 +17,11 @@ def unsoundness(model: onnx.ModelProto) -> str:
     return _field_problem(model, "model") or next(filter(None, map(_data_problem, tensors(model))), "")
 
 
+def tensor_problem(tensor: onnx.TensorProto) -> str:
+    """What is wrong with a tensor that was parsed on its own, "" if nothing is."""
+    return _field_problem(tensor, "tensor") or _data_problem(tensor)
+
+
 def _field_problem(message: Message, place: str) -> str:
     """What is wrong with a message, at any depth: text that is not UTF-8, or a type that ONNX does not have."""
     for field, value in message.ListFields():

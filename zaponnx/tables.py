@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zaponnx.calib.exporting import ExportReport
     from zaponnx.calib.finetuning import FinetuneReport
     from zaponnx.calib.paper.reproduction import Reproduction
+    from zaponnx.calib.report.contents import Report
     from zaponnx.chosen_point import ChosenPoint
     from zaponnx.conversion_report import ConversionReport
     from zaponnx.evaluation import Evaluation
@@ -22,17 +23,37 @@ if TYPE_CHECKING:
     from zaponnx.tuning import Tuning
     from zaponnx.verification import Verification
 
+_WIDTH = 80
+"""Columns that a table may take, where its first column can be cut to that."""
+
+_LEAST_WIDTH = 12
+"""Of a first column that is cut."""
+
 _SHOWN_EPSILONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns under a header, the first to the left and the others to the right."""
+    """Columns under a header, the first to the left and the others to the right.
+
+    Names in the first column lose their middle where the table would be wider than 80 columns.
+    """
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    room = max(_WIDTH - sum(2 + width for width in widths[1:]), _LEAST_WIDTH)
+    widths[0] = min(widths[0], room)
+    rows = [[_cut(row[0], room), *row[1:]] for row in rows]
     lines = []
     for row in (header, ["-" * width for width in widths], *rows):
         cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append("  ".join([row[0].ljust(widths[0]), *cells]).rstrip())
     return "\n".join(lines)
+
+
+def _cut(name: str, width: int) -> str:
+    """A name, or, where it is too long, its beginning and its longer end, which tells files and layers apart."""
+    if len(name) <= width:
+        return name
+    start = (width - 1) // 3
+    return f"{name[:start]}…{name[start + 1 - width :]}"
 
 
 def percent(share: float | None) -> str:
@@ -263,6 +284,13 @@ def inspect(inspection: Inspection) -> str:
             lines.append(f"fit chose the one that saves {saved}, for {inspection.retuning.chosen_for}")
     elif inspection.converted:
         lines.append("cannot be retuned: it does not carry what that takes")
+    return "\n".join(lines)
+
+
+def report(result: Report) -> str:
+    """The headline, and what would make the report fuller."""
+    lines = [f"{result.output}: {result.headline.sentence}"]
+    lines += [f"it lacks {item.what}: {item.command}" for item in result.missing]
     return "\n".join(lines)
 
 

@@ -79,7 +79,7 @@ def verify(original: Path, converted: Path) -> Verification:
     tensors = {output: dense_output(node) for output, node in nodes.items()}
     inputs, expected = _run_original(original, list(tensors.values()))
     tensors |= {value.name: value.name for value in model.graph.output if value.name in expected}
-    runners = ("function bodies", "library") if _has_library() else ("function bodies",)
+    runners = ("function bodies", "library") if has_library() else ("function bodies",)
     allowed = tolerances(model, tensors)
 
     @cache
@@ -138,7 +138,7 @@ def _differences(
     differences = []
     for (name, original_name), result in zip(tensors.items(), actual, strict=True):
         nhwc = name in nodes and nodes[name].op_type in NHWC_OPERATORS
-        relative = _relative_difference(expected[original_name], result.transpose(TO_NCHW) if nhwc else result)
+        relative = relative_difference(expected[original_name], result.transpose(TO_NCHW) if nhwc else result)
         limit = allowed[name]
         if not relative <= limit:
             own = sensitivity()[original_name]
@@ -162,10 +162,10 @@ def _sensitivity(original: Path, inputs: Arrays, expected: Arrays) -> Mapping[st
     with ort_errors("convert", str(original)):
         moved = session.run(list(expected), {name: neighbours(values) for name, values in inputs.items()})
     pairs = zip(expected.items(), moved, strict=True)
-    return {name: _relative_difference(values, others) for (name, values), others in pairs}
+    return {name: relative_difference(values, others) for (name, values), others in pairs}
 
 
-def _relative_difference(expected: npt.NDArray[Any], actual: npt.NDArray[Any]) -> float:
+def relative_difference(expected: npt.NDArray[Any], actual: npt.NDArray[Any]) -> float:
     """The largest difference by the largest finite expected value; NaN where only one is, or for another shape."""
     if expected.shape != actual.shape:
         return math.nan
@@ -179,7 +179,8 @@ def _relative_difference(expected: npt.NDArray[Any], actual: npt.NDArray[Any]) -
     return float(difference.max()) / scale
 
 
-def _has_library() -> bool:
+def has_library() -> bool:
+    """Whether this installation has zaponnx's library."""
     try:
         library_path()
     except RuntimeUnavailable:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -46,12 +47,16 @@ class Extent:
             stream.seek(self.offset)
             return stream.read(self.length)
 
-    def copy_to(self, target: BinaryIO) -> None:
-        """Writes the bytes to a stream, a block at a time."""
+    def blocks(self) -> Iterator[bytes]:
+        """The bytes, a block at a time."""
         with self.path.open("rb") as stream:
             stream.seek(self.offset)
             for start in range(0, self.length, _BLOCK):
-                target.write(stream.read(min(_BLOCK, self.length - start)))
+                yield stream.read(min(_BLOCK, self.length - start))
+
+    def copy_to(self, target: BinaryIO) -> None:
+        """Writes the bytes to a stream, a block at a time."""
+        target.writelines(self.blocks())
 
 
 def extent(tensor: onnx.TensorProto) -> Extent | None:

@@ -9,6 +9,7 @@ from typing import Any
 import onnx
 
 from zaponnx.operator import DOMAIN, INPUTS, NHWC_OPERATORS, OPERATORS
+from zaponnx.patterns import Pattern
 
 NHWC_SUFFIX = "/nhwc"
 """Behind a tensor's name, the name of what it is in NHWC; underscores follow where that is taken."""
@@ -45,6 +46,13 @@ def activations(node: onnx.NodeProto) -> list[str]:
 def attributes(node: onnx.NodeProto) -> Mapping[str, Any]:
     """The attributes of a node: numbers, or lists of numbers."""
     return {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+
+
+def node_pattern(node: onnx.NodeProto) -> Pattern:
+    """A ZapConv's pattern."""
+    values = attributes(node)
+    columns, tile = values["pattern_shape"][1], values["pattern"]
+    return Pattern(tuple(tuple(tile[start : start + columns]) for start in range(0, len(tile), columns)))
 
 
 def set_thresholds(node: onnx.NodeProto, threshold: float) -> None:

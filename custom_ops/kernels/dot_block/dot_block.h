@@ -8,7 +8,7 @@
 // sparse path works at the granularity of the masks, and both paths read the same packed weights. Measured on Zen 4, 64
 // channels, 3x3, one thread, GMAC/s of 57 at peak: 6 x 4 with AVX-512 53, 3 x 4 with AVX2 52; single channels, 8 x 1,
 // 44 with either, bound by the loads (9 for 8 multiply-adds). An outer-product kernel (pixels broadcast, channels in
-// the lanes) is as fast on the pattern but needs a second packing and cannot do single outputs.
+// the lanes) is up to 1.1 times as fast on the pattern but needs a second packing and cannot do single outputs.
 #pragma once
 
 #include <algorithm>
@@ -40,7 +40,7 @@ template <typename Isa, int Pixels, int Channels>
   for (int32_t run = 0; run < taps.count; ++run) {
     const int64_t end = taps.offset[run] + taps.length;
     for (int64_t at = taps.offset[run]; at < end; at += Isa::kLanes, tap += Isa::kLanes) {
-      // Of pixels and weights, the fewer are held in registers while the others are loaded one by one.
+      // Up to three weights are held in registers while the pixels are loaded one by one; with four, it is the pixels.
       if constexpr (Channels <= std::min(3, Pixels)) {
         Vector weight[Channels];
 #pragma GCC unroll 32

@@ -13,7 +13,7 @@ struct Avx2 {
   using Vector = __m256;
   static constexpr int kLanes = 8;
   static constexpr int kPatternPixels = 3;  // x 4 channels: 12 accumulators, 3 pixels, 1 weight
-  // x 1 ... 4 channels: at most 12 accumulators, 3 weights or pixels, 1 of the others
+  // x 1 ... 4 channels: at most 12 accumulators, and 3 weights and a pixel, or 3 pixels and a weight
   static constexpr int kBlockPixels[] = {8, 5, 4, 3};
   static constexpr int kProductTiles = 6;    // of a plane of Winograd's
   static constexpr int kProductVectors = 2;  // x 6 tiles: 12 accumulators, 2 weights, 1 input

@@ -12,7 +12,7 @@ struct Neon {
   using Vector = float32x4_t;
   static constexpr int kLanes = 4;
   static constexpr int kPatternPixels = 6;  // x 4 channels: 24 accumulators, 6 pixels, 1 weight
-  // x 1 ... 4 channels: at most 24 accumulators, 4 weights, 1 pixel
+  // x 1 ... 4 channels: at most 24 accumulators, and 3 weights and a pixel, or 6 pixels and a weight
   static constexpr int kBlockPixels[] = {8, 8, 8, 6};
   static constexpr int kProductTiles = 6;    // of a plane of Winograd's
   static constexpr int kProductVectors = 4;  // x 6 tiles: 24 accumulators, 4 weights, 1 input

@@ -16,7 +16,9 @@ constexpr int64_t kWaveTiles = 48;
 constexpr int64_t kLargeWeightsWaveTiles = 96;
 constexpr int64_t kLargeWeights = 1 << 20;  // floats
 // Each part of a wave reads all weights of its block: 4 parts of 4 tiles (256 channels at 14 x 14) took 1.1 times as
-// long with one thread as one of 16, 4 parts of 14 tiles (64 channels at 56 x 56) no longer than one of 56.
+// long with one thread as one of 16, 4 parts of 14 tiles (64 channels at 56 x 56) no longer than one of 56. With two
+// threads parts of 8 of the 16 tiles of 16 x 16 maps, instead of one part, made the tuned digits network 1.2 times as
+// fast.
 constexpr int64_t kLeastPartTiles = 8;
 constexpr int64_t kMostStripTiles = 64;
 constexpr int64_t kSlots = 3;
