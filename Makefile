@@ -10,7 +10,7 @@ NATIVE_SOURCES := CMakeLists.txt $(shell find cmake custom_ops -type f)
 CXX_SOURCES := $(shell find custom_ops examples -name '*.cc' -o -name '*.cpp' -o -name '*.h')
 ORT := $(if $(shell nvidia-smi -L 2>/dev/null),gpu,cpu)
 
-.PHONY: demo test test-matrix bench frontier coverage lint sanitize aarch64 build clean
+.PHONY: demo test test-matrix bench frontier coverage docs lint sanitize aarch64 build clean
 
 demo: $(VENV)/.package
 	$(BIN)/zaponnx demo --output demo
@@ -38,6 +38,10 @@ frontier: $(VENV)/.package
 # Networks that others wrote, converted and checked; goes on after an interrupt. Less: make coverage COVERAGE='--networks light_ --output build'
 coverage: $(VENV)/.package
 	$(BIN)/python -m zoo $(COVERAGE)
+
+# The documentation site, into build/site. What is generated of it is committed, and a test says if it is not current.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # mypy reads the package as it is installed: calib/ and cli.py inside zaponnx/.
 lint: $(VENV)/.dev
@@ -88,6 +92,10 @@ $(VENV)/.package: $(VENV)/.dependencies pyproject.toml $(NATIVE_SOURCES)
 
 $(VENV)/.dev: $(VENV)/.package
 	@$(PIP) --group dev
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.dependencies pyproject.toml
+	@$(PIP) --group docs
 	@touch $@
 
 # What cannot be installed on a machine is reported as not measured.
