@@ -8,7 +8,7 @@ import click
 
 from zaponnx.cli import main
 
-_WIDTH = 100
+_WIDTH = 80
 _PROGRAM = "zaponnx"
 _HEADER = """# Commands
 
