@@ -117,7 +117,7 @@ def _capture(capture: Capture, batches: Sequence[Batch]) -> None:
 
 def _train(capture: Capture, sites: Sequence[Site], batches: Sequence[Batch], training: str) -> None:
     channels = [site.channels for site in sites]
-    trainer = PredictorTrainer(channels, Pattern.parse("B"), 0, _BATCH, training=TRAININGS[training])
+    trainer = PredictorTrainer(channels, Pattern.parse("D"), 0, _BATCH, training=TRAININGS[training])
     for batch in batches:
         trainer.add([torch.from_numpy(output) for output in capture.run(batch)], batch.size)
 

@@ -53,7 +53,7 @@ def calibrate(
     data: str,
     output: Path | str,
     *,
-    pattern: str = "B",
+    pattern: str = "D",
     samples: int | None = None,
     epochs: int | None = None,
     batch_size: int = 128,

@@ -103,7 +103,7 @@ def demo(
     dense, zapcal = output / "model.onnx", output / "model.zapcal"
     zapfit, converted = output / "model.zapfit.json", output / "model.zap.onnx"
     exported = export(_DATA, dense, seed=seed, progress=progress)
-    calibration = calibrate(dense, _DATA, zapcal, seed=seed, progress=progress)
+    calibration = calibrate(dense, _DATA, zapcal, pattern="B", seed=seed, progress=progress)  # as in the README
     plots = plot_curves(calibration, fit(zapcal, zapfit), output)
     epsilon, candidates = _largest_epsilon(dense, zapcal, zapfit, progress)
     conversion = convert(dense, zapcal, zapfit, converted, epsilon=epsilon)

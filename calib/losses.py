@@ -1,4 +1,4 @@
-"""How predictors are trained, by the names of `calibrate --training`: the loss, and the optimiser's learning rate.
+"""How predictors are trained, by the names of `calibrate --training`: the loss, by its gradient, and the learning rate.
 
 An output is skipped where its prediction is at most a threshold, so that a loss matters by the order that it gives to
 outputs: those whose value is least should come first. docs/calibration.md has what was tried, and what it gained.
@@ -10,30 +10,34 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
-from torch.nn import functional
 
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Of predictions and outputs, (N, M, H, W) each, and the mean of the site's positive outputs, a scalar: all losses."""
+Gradient = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Of predictions and outputs, (N, M, H, W) each, and the mean of the site's positive outputs, a scalar: the slope of
+each prediction's loss. Training needs no more than that."""
 
 _STEEPNESS = 4.0  # logits per unit of the prediction: those that matter are within the paper's thresholds, -1.3 to 1.3
 
 
 def clamped_square(predictions: Tensor, outputs: Tensor, mean: Tensor) -> Tensor:
-    """The paper's: the square of the prediction, clamped to 0..1, less 1 where the output is positive."""
-    return (predictions.clamp(0, 1) - (outputs > 0).float()).square()
+    """Of the paper's: the square of the prediction, clamped to 0..1, less 1 where the output is positive."""
+    slope = torch.sub(predictions, outputs.sign()).mul_(2)
+    return slope.masked_fill_((predictions < 0) | (predictions > 1), 0)
 
 
 def missed_value(predictions: Tensor, outputs: Tensor, mean: Tensor) -> Tensor:
-    """The logistic loss of telling zeros, where a positive output weighs its value by their mean, and a zero 1.
+    """Of the logistic loss of telling zeros, where a positive output weighs its value by their mean, and a zero 1.
+
+        softplus(logit) where the output is zero, else output / mean · softplus(-logit)
 
     Its least expectation is where the logit is log(E[output] / (mean · P(output = 0))): it rises with the value that is
     lost if the output is skipped, and falls with the chance that there is none to lose.
     """
-    logits = _STEEPNESS * (predictions - 0.5)
-    zeros = (outputs <= 0).float()
-    # softplus(logits) is softplus(-logits) + logits: one is enough, and it is what takes the time.
-    return (outputs / mean + zeros) * functional.softplus(-logits) + zeros * logits
+    zeros = torch.rsub(outputs.sign(), 1)  # comparisons take several times as long
+    weights = torch.add(zeros, outputs, alpha=float(1 / mean))
+    zero_chance = torch.rsub(predictions, 0.5).mul_(_STEEPNESS).sigmoid_()
+    return torch.addcmul(zeros, weights, zero_chance, value=-1).mul_(_STEEPNESS)
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,12 @@ class Training:
     """A way to train.
 
     Attributes:
-        loss: What is minimised, by Adam.
+        gradient: That of what is minimised, by Adam.
         learning_rate: Its learning rate in the first pass over the data.
         falling: Whether it falls from pass to pass, as half a cosine does towards 0.
     """
 
-    loss: Loss
+    gradient: Gradient
     learning_rate: float
     falling: bool
 

@@ -74,7 +74,7 @@ class PredictorTrainer:
         """
         # Depthwise convolutions and their gradients are twice as fast with the channels last.
         outputs = [output.to(self._device, memory_format=torch.channels_last) for output in outputs]
-        sums = [[float(output.sum(dtype=torch.float64)), float((output > 0).sum())] for output in outputs]
+        sums = [[_total(output), _total(output.sign())] for output in outputs]
         self._positive += self._group.sum(torch.tensor(sums, dtype=torch.float64, device=self._device))
         means = (self._positive[:, 0] / self._positive[:, 1].clamp_min(1)).float().clamp_min(_LEAST_MEAN)
         for module, output, mean in zip(self._modules, outputs, means, strict=True):
@@ -89,8 +89,11 @@ class PredictorTrainer:
         if bool(mask.all()) or count * mask.numel() == 1:
             return
         mask = mask.to(self._device)
-        losses = self._training.loss(module(output * mask), output, mean) * ~mask  # the pattern needs no prediction
-        torch.autograd.backward(losses.sum() / (self._step_samples * output.shape[1:].numel()))
+        predictions = module(output * mask)
+        with torch.no_grad():
+            gradient = self._training.gradient(predictions, output, mean)
+            gradient *= ~mask / (self._step_samples * output.shape[1:].numel())  # the pattern needs no prediction
+        torch.autograd.backward(predictions, gradient)
 
     def step(self) -> None:
         """An optimiser step on the samples added since the last one, if there are any."""
@@ -138,3 +141,8 @@ class PredictorTrainer:
     def predictors(self) -> list[Predictor]:
         """The predictors as trained so far, batch norms folded in."""
         return [module.folded() for module in self._modules]  # type: ignore[operator] # they are PredictorModules
+
+
+def _total(values: Tensor) -> float:
+    """The sum of values (N, M, H, W): that of each map's sum, which is several times as fast as doubles throughout."""
+    return float(values.sum((2, 3)).sum(dtype=torch.float64))

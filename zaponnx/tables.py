@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _WIDTH = 80
 """Columns that a table may take, where its first column can be cut to that."""
 
-_LEAST_WIDTH = 12
+_LEAST_WIDTH = 24
 """Of a first column that is cut."""
 
 _SHOWN_EPSILONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)

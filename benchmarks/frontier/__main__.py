@@ -8,14 +8,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.environment import environment
-from benchmarks.frontier.measuring import Measuring
-from benchmarks.frontier.methods import DEFAULT, METHODS, PLAIN
+from benchmarks.frontier.measuring import START, Frontier, Measuring
+from benchmarks.frontier.methods import FINETUNED, METHODS
 from benchmarks.frontier.networks import NETWORKS
 from benchmarks.frontier.report import write_report
+from zaponnx.progress import Progress
 
 _ROOT = Path(__file__).parents[2]
 
@@ -29,17 +30,32 @@ def main(arguments: Sequence[str]) -> None:
         if done == 0:
             print(f"{time.monotonic() - start:5.0f} s  {step}", file=sys.stderr, flush=True)
 
-    frontiers = []
-    for network in options.networks:
-        for seed in range(options.seeds):
-            measuring = Measuring(NETWORKS[network], seed, options.cache, say)
-            frontiers += [measuring.frontier(method) for method in options.methods]
-            if seed < options.finetuned_seeds:
-                frontiers += [measuring.finetuned(method) for method in options.methods if method in (PLAIN, DEFAULT)]
+    frontiers = [
+        frontier
+        for network in options.networks
+        for frontier in _frontiers(network, options.methods, options.seeds, options.finetuned_seeds, options.cache, say)
+    ]
     titles = {name: NETWORKS[name].title for name in options.networks}
     found = environment(arguments, "benchmarks.frontier")
     for path in write_report(frontiers, titles, found, options.output):
         print(path)
+
+
+def _frontiers(
+    network: str, methods: Sequence[str], seeds: int, finetuned_seeds: int, cache: Path, progress: Progress
+) -> Iterator[Frontier]:
+    """A network's, without fine-tuning and, of the methods that it is done for, with it."""
+    begin: dict[tuple[str, bool], float] = {}  # the goals at which the last seed lost as much as may be
+    for seed in range(seeds):
+        measuring = Measuring(NETWORKS[network], seed, cache, progress)
+        for method in methods:
+            untuned = measuring.frontier(method, begin=begin.get((method, False), START))
+            begin[method, False] = untuned.goal
+            yield untuned
+            if seed < finetuned_seeds and method in FINETUNED:
+                tuned = measuring.frontier(method, finetuned=True, begin=begin.get((method, True), untuned.goal))
+                begin[method, True] = tuned.goal
+                yield tuned
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -26,9 +26,11 @@ from zaponnx.progress import Progress, silent
 DROP = 0.01
 """The top-1 that may be lost."""
 
-_GOALS = [step / 20 for step in range(1, 10)]  # of MACs saved
-_ENOUGH = 2.5 * DROP  # lost, to see the frontier beyond it
-_REFINED = 2  # more points, each where as much seems to be lost as may be
+START = 0.3
+"""The goal to begin with where nothing is known; up and down from there the others follow."""
+
+_GOALS = [step / 20 for step in range(1, 13)]  # of MACs saved
+_REFINED = 1  # more points, each where as much seems to be lost as may be
 _PHASE = "frontier"
 
 
@@ -100,25 +102,27 @@ class Measuring:
         self._progress = progress
         self._model = network.model(cache, progress)
 
-    def frontier(self, method: str) -> Frontier:
-        """That of a method without fine-tuning, until clearly more than DROP is lost, and closest where DROP is."""
-        goals = self._goals(method)
-        for goal in goals:
-            result = self._with_point(method, goal, finetuned=False)
-            if max(result.lost) > _ENOUGH:
-                break
-        refined = sum(point.goal not in goals for point in result.points)
-        for _ in range(refined, _REFINED if max(result.lost) > DROP else 0):
-            result = self._with_point(method, round(result.goal, 4), finetuned=False)
-        return result
+    def frontier(self, method: str, *, finetuned: bool = False, begin: float = START) -> Frontier:
+        """That of a method, from less to more than DROP lost, and closest where DROP is.
 
-    def finetuned(self, method: str) -> Frontier:
-        """That with fine-tuning, of points that lose more than DROP without, until they do so with it."""
-        start = self.frontier(method).goal
-        for goal in (start, *(goal for goal in self._goals(method) if goal > start + _GOALS[0] / 2)):
-            result = self._with_point(method, goal, finetuned=True)
+        Args:
+            method: Its name.
+            finetuned: Whether to fine-tune the weights at every point.
+            begin: About the goal at which DROP is lost.
+        """
+        goals = self._goals(method)
+        start = int(np.argmin(np.abs(np.array(goals) - begin)))
+        for goal in goals[start:]:
+            result = self._with_point(method, goal, finetuned)
             if max(result.lost) > DROP:
                 break
+        for goal in reversed(goals[:start]):
+            if min(result.lost) <= DROP:
+                break
+            result = self._with_point(method, goal, finetuned)
+        refined = sum(point.goal not in goals for point in result.points)
+        for _ in range(refined, _REFINED if max(result.lost) > DROP else 0):
+            result = self._with_point(method, round(result.goal, 4), finetuned)
         return result
 
     def _goals(self, method: str) -> list[float]:
@@ -160,11 +164,12 @@ class Measuring:
     def _fitted(self, name: str) -> tuple[Path, Path]:
         """The calibration, which methods share, and the fit, both made if they are missing."""
         method = METHODS[name]
-        calibration, fit = self._file(method.training, ".zapcal"), self._file(name, ".zapfit.json")
+        made = "-".join(["calibrated", *method.calibration.values()])
+        calibration, fit = self._file(made, ".zapcal"), self._file(name, ".zapfit.json")
         if not calibration.exists():
-            self._say(f"calibration, {method.training}")
+            self._say(made)
             data = self._network.data("calibration", self._seed, self._cache)
-            zaponnx.calibrate(self._model, data, calibration, training=method.training, seed=self._seed)
+            zaponnx.calibrate(self._model, data, calibration, seed=self._seed, **method.calibration)
         if not fit.exists():
             zaponnx.fit(calibration, fit, **method.fit)
         return calibration, fit

@@ -13,22 +13,33 @@ class Method:
 
     Attributes:
         title: What it is, for people.
-        training: What `zaponnx.calibrate` trains the predictors by.
+        calibration: Keywords of `zaponnx.calibrate`.
         fit: Keywords of `zaponnx.fit`.
     """
 
     title: str
-    training: str
+    calibration: Mapping[str, Any] = field(default_factory=dict)
     fit: Mapping[str, Any] = field(default_factory=dict)
 
 
-PLAIN, DEFAULT = "plain", "default"
+def _paper(title: str, pattern: str, **fit: Any) -> Method:
+    return Method(f"{title}, pattern {pattern}", {"training": "paper", "pattern": pattern}, fit)
+
+
+PLAIN = ("plain-B", "plain-D")
+"""The paper's method, with its two patterns for ResNet-18; a network's better one is what others are compared with."""
+
+DEFAULT = "default"
 
 METHODS = {
-    PLAIN: Method("paper's training, sigmoids", "paper", {"method": "sigmoid"}),
-    "layer": Method("paper's training, exact sum, per layer", "paper", {"granularity": "layer", "objective": "sum"}),
-    "channel": Method("paper's training, exact sum, per channel", "paper", {"objective": "sum"}),
-    "output": Method("paper's training, thresholds as by default", "paper"),
-    "training": Method("default training, sigmoids", "default", {"method": "sigmoid"}),
-    DEFAULT: Method("default", "default"),
+    "plain-B": _paper("paper's", "B", method="sigmoid"),
+    "plain-D": _paper("paper's", "D", method="sigmoid"),
+    "layer": _paper("paper's training, exact sum, per layer", "D", granularity="layer", objective="sum"),
+    "channel": _paper("paper's training, exact sum, per channel", "D", objective="sum"),
+    "output": _paper("paper's training, thresholds as by default", "D"),
+    "default-B": Method("default, but pattern B", {"pattern": "B"}),
+    DEFAULT: Method("default, pattern D"),
 }
+
+FINETUNED = (*PLAIN, DEFAULT)
+"""Those that are measured with fine-tuning, too."""

@@ -37,8 +37,8 @@ def recorded() -> dict[str, dict[str, Any]]:
     return {f"{row['network']}:{row['origin']}": row for row in rows}
 
 
-def test_the_record_is_complete_and_without_problems(recorded: dict[str, dict[str, Any]]) -> None:
-    assert list(recorded) == [network.label for network in NETWORKS]
+def test_the_record_is_of_known_networks_and_without_problems(recorded: dict[str, dict[str, Any]]) -> None:
+    assert recorded.keys() <= {network.label for network in NETWORKS}
     assert not any(row["problems"] for row in recorded.values())
 
 
