@@ -47,6 +47,11 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+def test_the_flow_is_the_readmes() -> None:
+    [flow] = re.findall(r"(?:^    .*──.*\n)+", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
+    assert flow in (ROOT / "docs" / "index.md").read_text()
+
+
 def commands(page: Path) -> list[str]:
     """The lines of the page's blocks that call zaponnx; a backslash continues a line."""
     blocks = re.findall(r"^ *```sh\n(.*?)^ *```$", page.read_text(), flags=re.MULTILINE | re.DOTALL)
@@ -60,6 +65,8 @@ def test_commands_have_the_options_that_pages_give_them(page: Path) -> None:
     for line in commands(page):
         name, *arguments = shlex.split(line, comments=True)[1:]
         command = main.commands[name]
+        if isinstance(command, click.Group):
+            command = command.commands[arguments.pop(0)]
         values, _, _ = command.make_parser(click.Context(command, parent=group)).parse_args(arguments)
         missing = [param.name for param in command.params if param.required and not values.get(param.name)]
         assert not missing, line

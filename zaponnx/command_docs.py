@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 from zaponnx.cli import main
 
-_WIDTH = 100
+_WIDTH = 80
 _PROGRAM = "zaponnx"
 _HEADER = """# Commands
 
@@ -28,11 +30,17 @@ _ZAPONNX_COMPLETE=fish_source zaponnx | source      # fish
 def render() -> str:
     """The whole document, in Markdown."""
     context = main.make_context(_PROGRAM, [], terminal_width=_WIDTH, resilient_parsing=True)
-    commands = [
-        f"## {name}\n\n{_render_help(command.make_context(name, [], parent=context, resilient_parsing=True))}"
-        for name, command in main.commands.items()
-    ]
+    commands = [section for name, command in main.commands.items() for section in _render(name, command, context)]
     return "\n".join([_HEADER, f"## All\n\n{_render_help(context)}", *commands])
+
+
+def _render(name: str, command: click.Command, parent: click.Context) -> Iterator[str]:
+    """A command's section, and behind it those of a group's own commands."""
+    context = command.make_context(name, [], parent=parent, resilient_parsing=True)
+    yield f"## {context.command_path.removeprefix(_PROGRAM).strip()}\n\n{_render_help(context)}"
+    if isinstance(command, click.Group):
+        for inner in command.list_commands(context):
+            yield from _render(inner, command.commands[inner], context)
 
 
 def _render_help(context: click.Context) -> str:
