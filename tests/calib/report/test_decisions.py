@@ -41,7 +41,7 @@ def test_counts_and_maps_are_those_of_the_outputs(small, results) -> None:
             layer = next(each for each in sample.layers if each.hits.layer in (node.name, dense_output(node)))
             hits = layer.hits
             assert hits.pattern + hits.computed + hits.skipped + hits.wrong == now[number].size
-            assert hits.pattern == now[number].size // 2
+            assert hits.pattern == now[number].size // 3
             wrong = (now[number] == 0) & (before[number] > 0)
             assert hits.wrong == wrong.sum()
             assert hits.lost == pytest.approx(before[number][wrong].sum() / before[number].sum(), rel=1e-5)
