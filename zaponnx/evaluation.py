@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,8 +25,6 @@ from zaponnx.runtime import open_session, ort_errors, register, session_options
 
 if TYPE_CHECKING:
     from zaponnx.calib.data import Batch, DataSource
-
-_log = logging.getLogger("zaponnx.eval")
 
 
 @dataclass(frozen=True)
@@ -170,8 +167,6 @@ def eval(
         sha256 = model_sha256(path, "eval")
         results.append(tally.evaluation(path, counters, sha256, read_metadata(model).get("model_sha256", sha256)))
         notes += _notes(path, model, UsedData(data, source.split, None))
-    for note in notes:
-        _log.warning(note)
     run_by = tuple(session.get_providers())
     return Evaluation(tuple(results), data, source.split, seen[0], run_by, portable, tuple(notes))
 
