@@ -195,7 +195,7 @@ def test_missed_budget_writes_the_best_and_exits_with_3(run, small, tmp_path: Pa
         result = run(command, *arguments, "--mac-saving", 0.9, "--json")
         assert result.returncode == 3
         assert "budget missed" in result.stderr
-        assert "50.00%" in json.loads(result.stdout)["budget_missed"]
+        assert "66.67%" in json.loads(result.stdout)["budget_missed"]
         output.unlink()
 
 

@@ -92,7 +92,7 @@ def test_what_a_model_can_be_retuned_to(small) -> None:
     assert inspection.metadata.keys() >= {"version", "epsilon"}
     assert not {"dense", "retuning"} & inspection.metadata.keys()
     json.dumps(inspection.to_json(), allow_nan=False)
-    assert f"can be retuned to {len(points)} operating points, which save up to 50.00%" in tables.inspect(inspection)
+    assert f"can be retuned to {len(points)} operating points, which save up to 66.67%" in tables.inspect(inspection)
     assert "retuned" not in tables.inspect(inspect(small.model))
 
 

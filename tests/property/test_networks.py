@@ -35,7 +35,6 @@ def nhwc_region(network: Network) -> bool:
 KINDS: dict[str, Callable[[Network], bool]] = {
     "a plain site": has_site(lambda match: match.residual is None),
     "a residual": has_site(lambda match: match.residual is not None),
-    "a constant residual": has_site(lambda match: match.expansion is not None),
     "a ReLU6": has_site(lambda match: match.bound < math.inf),
     "a folded map": has_site(lambda match: not match.affine.is_identity),
     "a site of many nodes": has_site(lambda match: len(match.nodes) > 4),
