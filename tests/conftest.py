@@ -149,15 +149,19 @@ def _small_network(seed: int) -> onnx.ModelProto:
 @pytest.fixture(scope="session")
 def demo_result(small: Flow) -> Demo:
     """A demo's result, with the small network in place of the digits'."""
-    fit = {"calibration": small.calibration, "fit": small.fit}
+    fit = {"calibration": small.calibration, "fit": small.fit, "epsilon": 0.2}
+    tuned = small.model.with_name("tuned.onnx")
+    timed = {"threads": (1,), "iterations": 1, "warmup": 0}
     return Demo(
         output=small.model.parent,
         epsilon=0.2,
         export=ExportReport("small", small.model, 17, (1, 3, 12, 12), 1000, 0.0, None),
-        conversion=zaponnx.convert(small.model, **fit, output=small.model.with_name("again.onnx"), epsilon=0.2),
+        conversion=zaponnx.convert(small.model, **fit, output=small.model.with_name("again.onnx")),
+        tuned=zaponnx.convert(small.model, **fit, output=tuned, tune=True, data="random", threads=1),
         inspection=zaponnx.inspect(small.converted),
         evaluation=zaponnx.eval([small.model, small.converted], "random", samples=8),
-        benchmark=zaponnx.bench(small.converted, small.model, threads=(1,), iterations=1, warmup=0),
+        benchmark=zaponnx.bench(small.converted, small.model, **timed),
+        tuned_benchmark=zaponnx.bench(tuned, small.model, **timed),
         files=(small.model, small.calibration, small.fit, small.converted),
     )
 

@@ -55,9 +55,7 @@ def on_a_terminal(command: list[str]) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("name", ["calibrate", "fit", "eval", "bench"])
-def test_a_terminal_has_a_bar_and_a_table(
-    program: Path, arguments: dict[str, list[object]], name: str
-) -> None:
+def test_a_terminal_has_a_bar_and_a_table(program: Path, arguments: dict[str, list[object]], name: str) -> None:
     printed, shown = on_a_terminal([str(program), name, *map(str, arguments[name])])
     bars = BAR.findall(shown)
     assert bars

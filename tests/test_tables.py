@@ -78,9 +78,17 @@ def test_fit_shows_points_and_failed_curves() -> None:
 
 
 def test_demo_says_why_its_budget_was_chosen(demo_result) -> None:
-    assert "epsilon 0.2, the largest before one loses more than one point" in tables.demo(demo_result)
+    assert "epsilon 0.2, the largest before one loses more than half a point" in tables.demo(demo_result)
     none = tables.demo(replace(demo_result, epsilon=0.0))
-    assert "epsilon 0, since even the smallest other one tried loses more than one point" in none
+    assert "epsilon 0, since even the smallest other one tried loses more than half a point" in none
+
+
+def test_demo_shows_what_tuning_made_of_the_layers(demo_result) -> None:
+    assert demo_result.tuned.tuning is not None
+    (site,) = demo_result.tuned.tuning.sites
+    forms = {"winograd": 0, "skipping": 0, "dense": 0} | {site.form.value: 1}
+    counts = f"{forms['winograd']} layers in full by Winograd's, {forms['skipping']} skipping, {forms['dense']} dense"
+    assert f"tuned for 1 threads: {counts}:" in tables.demo(demo_result)
 
 
 def test_demo_lists_what_it_wrote_and_nothing_else(demo_result) -> None:

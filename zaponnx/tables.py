@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -326,13 +327,27 @@ def demo(result: Demo) -> str:
         table(["layer", "MACs", "saved", "net of predictor"], rows),
         "",
         f"top-1 {percent(dense.top1)} before, {percent(converted.top1)} after, on {result.evaluation.samples} images "
-        f"of the test split; epsilon {result.epsilon:g}, {reason} more than one point on the calibration split",
+        f"of the test split; epsilon {result.epsilon:g}, {reason} more than half a point on the calibration split",
         "",
         bench(result.benchmark),
+        "",
+        f"{_tuned_layers(result.tuned)}:",
+        "",
+        bench(result.tuned_benchmark),
         "",
         f"Files are in {result.output}: {', '.join(path.name for path in result.files)}",
     ]
     return "\n".join(lines)
+
+
+def _tuned_layers(conversion: ConversionReport) -> str:
+    """What became of the layers of a tuned model."""
+    assert conversion.tuning is not None
+    forms = Counter(site.form.value for site in conversion.tuning.sites)
+    return (
+        f"tuned for {conversion.tuning.threads} threads: {forms['winograd']} layers in full by Winograd's, "
+        f"{forms['skipping']} skipping, {forms['dense']} dense"
+    )
 
 
 def reproduce(reproduction: Reproduction) -> str:

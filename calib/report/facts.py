@@ -102,20 +102,27 @@ def missing(sources: Sources, with_data: bool) -> tuple[Missing, ...]:
         lack("time", "the time before and after", command, "--bench bench.json")
     if sources.conversion is None:
         command = (
-            f"zaponnx convert {dense} --calibration model.zapcal --fit model.zapfit.json -o {model} "
-            "--epsilon E --tune --data SPEC --json > convert.json"
+            f"zaponnx convert {dense} --calibration model.zapcal --fit model.zapfit.json "
+            "-o tuned.zap.onnx --epsilon E --tune --data SPEC --json > convert.json"
         )
-        lack("layer times", "each layer's time, and why a layer was left dense", command, "--convert convert.json")
+        lack(
+            "layer times",
+            "each layer's time, and why a layer was left dense",
+            command,
+            "--convert convert.json on tuned.zap.onnx",
+        )
     elif sources.conversion.tuning is None:
-        lack("layer times", "each layer's time", "zaponnx convert … --tune --json > convert.json", "--convert")
+        command = "zaponnx convert … -o tuned.zap.onnx --tune --json > convert.json"
+        lack("layer times", "each layer's time", command, "--convert convert.json on tuned.zap.onnx")
     if sources.calibration_file is None:
-        command = f"zaponnx calibrate {dense} --data SPEC -o model.zapcal"
-        lack("curves", "error and MACs as functions of the threshold", command, "--calibration model.zapcal")
+        option = f"zaponnx report {model} --calibration FILE, the calibration that it was converted with"
+        lack("curves", "error and MACs as functions of the threshold", "", option)
     if not with_data:
         command = f"zaponnx report {model} --data SPEC -o report.html"
         lack("maps", "where prediction hits and misses on real images", "", command)
     if sources.fit is None:
-        lack("frontier", "the operating points", "zaponnx fit model.zapcal -o model.zapfit.json", "--fit")
+        option = f"zaponnx report {model} --fit FILE, the fit that it was converted with"
+        lack("frontier", "the operating points", "", option)
     return tuple(found)
 
 

@@ -48,6 +48,14 @@ def test_without_the_library_the_bodies_are_run(package: Path, tmp_path: Path, m
     assert zaponnx.verify(package).models[0].ran == ("function bodies",)
 
 
+def test_outputs_that_test_nothing_are_refused(package: Path, reseal) -> None:
+    expected = numpy_helper.to_array(onnx.load_tensor(package / OUTPUT))
+    onnx.save_tensor(numpy_helper.from_array(np.full_like(expected, np.nan), "output"), package / OUTPUT)
+    reseal(package)
+    with pytest.raises(ArtifactError, match="no expected output has a finite value, so that it tests nothing"):
+        zaponnx.verify(package)
+
+
 @pytest.mark.parametrize("output", [OUTPUT, Path("points", "careful", OUTPUT)])
 def test_another_output_is_refused(package: Path, reseal, output: Path) -> None:
     expected = numpy_helper.to_array(onnx.load_tensor(package / output))

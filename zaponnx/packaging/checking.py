@@ -141,6 +141,9 @@ def _check_valid(path: Path, phase: str) -> None:
 def _difference(session: Any, directory: Path, model: PackedModel, runner: str, tolerance: float, phase: str) -> float:
     """The largest relative difference of a model's outputs from those of a test data set."""
     inputs, expected = read_test_set(directory, model.description.inputs, model.description.outputs, phase)
+    if not any(_tests_something(values) for values in expected.values()):
+        problem = "no expected output has a finite value, so that it tests nothing"
+        raise ArtifactError(phase, problem, where=str(directory))
     with ort_errors(phase, str(directory)):
         outputs = session.run(list(expected), dict(inputs))
     largest = 0.0
@@ -151,6 +154,10 @@ def _difference(session: Any, directory: Path, model: PackedModel, runner: str, 
             raise ArtifactError(phase, f"{problem}; at most {tolerance:g} is accepted", where=str(directory))
         largest = max(largest, difference)
     return largest
+
+
+def _tests_something(values: npt.NDArray[Any]) -> bool:
+    return values.size > 0 and (values.dtype.kind in "OSU" or bool(np.isfinite(values).any()))
 
 
 def _relative(expected: npt.NDArray[Any], actual: npt.NDArray[Any]) -> float:
