@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +80,22 @@ def test_packages_are_listed_by_name_and_tag(zoo: Path, small) -> None:
     assert [entry.manifest.name for entry in zaponnx.zoo_list(zoo, tag=["random"]).entries] == ["a", "tiny"]
     assert [entry.manifest.name for entry in zaponnx.zoo_list(zoo, tag=["tiny", "random"]).entries] == ["tiny"]
     assert zaponnx.zoo_list(zoo, tag=["none"]).entries == ()
+
+
+def test_two_that_add_at_the_same_time_both_stay(zoo: Path, small, monkeypatch) -> None:
+    archives = [zoo.parent / f"{name}.tar.gz" for name in ("a", "b")]
+    for path in archives:
+        zaponnx.pack([small.converted], path)
+    both = threading.Barrier(2)
+
+    def check_together(*_: object) -> None:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(timeout=0.5)  # for another one between its reading and writing of the index, if that may be
+
+    monkeypatch.setattr("zaponnx.packaging.zoo_commands.check_models", check_together)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda path: zaponnx.zoo_add(zoo, [path]), archives))
+    assert [entry.manifest.name for entry in zaponnx.zoo_list(zoo).entries] == ["a", "b", "tiny"]
 
 
 def test_another_package_of_the_name_takes_its_place_if_asked_to(zoo: Path, small, tmp_path: Path, everything) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,23 +109,35 @@ def zoo_add(
         raise InvalidArgument("zoo add", "is no directory", where=str(zoo), remedy="add to it where it is served from")
     added = []
     for package in map(Path, packages):
-        index = dict(_read_index(location, "zoo add") if (location.directory / INDEX).exists() else {})
         with (
             opened(package, "zoo add", allow_native=allow_native) as (directory, manifest),
             calling(directory, str(package)),
+            _locked(location.directory),
         ):
+            index = dict(_read_index(location, "zoo add") if (location.directory / INDEX).exists() else {})
             present = index.get(manifest.name)
             if present and present.manifest != manifest and not replace:
                 problem = f"the zoo has another package of the name '{manifest.name}'"
                 raise InvalidArgument("zoo add", problem, where=str(package), remedy="--replace takes its place")
             check_models(directory, manifest, package, None, TOLERANCE, progress, "zoo add")
             entry = _store(directory, manifest, location.directory)
-        index[manifest.name] = entry
-        write_index(index, location.directory, "zoo add")
-        if present and present.file != entry.file:
-            (location.directory / present.file).unlink(missing_ok=True)
+            index[manifest.name] = entry
+            write_index(index, location.directory, "zoo add")
+            if present and present.file != entry.file:
+                (location.directory / present.file).unlink(missing_ok=True)
         added.append(entry)
     return ZooListing(str(zoo), tuple(added))
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Keeps other processes from changing the zoo, which wait until this one has written its index."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def zoo_get(
