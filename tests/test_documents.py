@@ -102,3 +102,8 @@ def test_what_would_be_fetched_is_a_warning(
 ) -> None:
     assert hooks.on_post_page(output, **of_page()) == output
     assert len(caplog.records) == loads
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_is_empty(page: Path) -> None:
+    assert len(page.read_text().split()) > 50

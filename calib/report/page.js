@@ -90,7 +90,8 @@ function showSamples(name) {
     if (sample.image) tiles.append(tile(sample.image, "", `sample ${sample.number}`));
     tiles.append(tile(sample.image, layer.skipped, "skipped"), tile(sample.image, layer.wrong, "wrongly skipped"));
     const said = `Sample ${sample.number}: ${percent(layer.skipped_share)} of ${layer.outputs.toLocaleString("en")} outputs skipped, `
-      + `${percent(layer.wrong_share, 2)} wrongly, which are ${percent(layer.lost, 2)} of their sum; `
+      + `${percent(layer.skipped_share ? layer.wrong_share / layer.skipped_share : 0)} of these wrongly: `
+      + `${percent(layer.lost, 2)} of the layer's sum is lost; `
       + `at one place at most ${percent(layer.largest)} of the channels.`;
     box.append(tiles, element("p", "", said));
     place.append(box);
