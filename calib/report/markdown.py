@@ -98,7 +98,9 @@ def _samples(report: Report) -> Iterator[str]:
             outputs = hits.pattern + hits.computed + hits.skipped + hits.wrong
             shares = (hits.pattern, hits.computed, hits.skipped, hits.wrong)
             rows.append([str(sample.number), hits.layer, *(share(count / outputs, 2) for count in shares)])
-    yield _table(["sample", "layer", "in the pattern", "predicted not zero", "rightly skipped", "wrongly skipped"], rows)
+    yield _table(
+        ["sample", "layer", "in the pattern", "predicted not zero", "rightly skipped", "wrongly skipped"], rows
+    )
 
 
 def _dense(report: Report) -> Iterator[str]:

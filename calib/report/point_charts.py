@@ -54,7 +54,11 @@ def frontier_chart(found: Frontier) -> Spec:
 def accuracy_chart(found: Frontier) -> Spec:
     """Top-1 against the MACs saved, of the models that were evaluated."""
     rows = [
-        {"model": each.model, "data": each.data, "saved": each.mac_saved, "top1": each.top1, "this": each.this}
+        {
+            **{"model": each.model, "data": each.data, "saved": each.mac_saved, "top1": each.top1, "this": each.this},
+            # On the data that were given first; those of others are near, and labels would lie on one another.
+            "labelled": each.this and each.data == found.evaluated[0].data,
+        }
         for each in found.evaluated
     ]
     tooltip = [
@@ -94,7 +98,7 @@ def accuracy_chart(found: Frontier) -> Spec:
                 "encoding": {"tooltip": tooltip},
             },
             {
-                **this,
+                "transform": [{"filter": "datum.labelled"}],
                 "mark": {"type": "text", "align": "right", "dx": -9, "dy": 12, "fontWeight": "bold"},
                 "encoding": {"text": {"value": "this model"}},
             },
