@@ -202,6 +202,7 @@ def strip_command(**arguments: Any) -> Any:
 @main.command("eval", cls=Command, show=tables.evaluate, progress=True, shared=True)
 @click.argument("models", metavar="MODEL...", type=options.FILE, nargs=-1, required=True)
 @options.data
+@click.option("--split", default="test", show_default=True, help="Of data that have splits.")
 @options.samples
 @options.batch_size
 @options.preprocess

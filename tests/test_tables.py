@@ -8,7 +8,7 @@ from zaponnx.benchmark import Benchmark, BenchmarkRun
 BENCHMARK = Benchmark(
     model=Path("fast.onnx"),
     baseline=Path("slow.onnx"),
-    runs=(BenchmarkRun(1, 2.0, 1.0, 2.0),),
+    runs=(BenchmarkRun(1, 2.0, 1.0, 2.0, 1.9, 2.1),),
     cpu="Abacus",
     cores=10,
     providers=("CPUExecutionProvider",),
@@ -53,10 +53,11 @@ def test_bench_names_the_machine() -> None:
     assert "Abacus, 10 cores" in text
     assert "x 1 × 3 × 8 × 8" in text
     assert "NOT" not in text
+    assert text.splitlines()[2].split() == ["1", "2.000", "1.000", "2.00×", "(1.90–2.10)"]
 
 
 def test_bench_says_plainly_what_is_not_faster() -> None:
-    text = tables.bench(replace(BENCHMARK, runs=(*BENCHMARK.runs, BenchmarkRun(2, 1.0, 1.0, 1.0))))
+    text = tables.bench(replace(BENCHMARK, runs=(*BENCHMARK.runs, BenchmarkRun(2, 1.0, 1.0, 1.0, 0.9, 1.1))))
     assert text.splitlines()[-1] == "fast.onnx is NOT faster than slow.onnx with 2 threads."
 
 

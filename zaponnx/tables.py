@@ -244,13 +244,10 @@ def evaluate(evaluation: Evaluation) -> str:
 
 def bench(benchmark: Benchmark) -> str:
     """The times, and plainly whether the model is faster."""
-    rows = [
-        [str(run.threads), f"{run.baseline_ms:.3f}", f"{run.model_ms:.3f}", f"{run.speedup:.3f}"]
-        for run in benchmark.runs
-    ]
+    rows = [[str(run.threads), f"{run.baseline_ms:.3f}", f"{run.model_ms:.3f}", run.spread] for run in benchmark.runs]
     shapes = ", ".join(f"{name} {' × '.join(map(str, shape))}" for name, shape in benchmark.input_shapes.items())
     lines = [
-        table(["threads", "baseline ms", "model ms", "speed-up"], rows),
+        table(["threads", "baseline ms", "model ms", "speed-up (quartiles)"], rows),
         "",
         f"medians of {benchmark.iterations} runs in turn, {shapes}; {benchmark.cpu}, {benchmark.cores} cores, "
         f"{', '.join(benchmark.providers)}",
@@ -335,7 +332,7 @@ def demo(result: Demo) -> str:
         "",
         bench(result.tuned_benchmark),
         "",
-        f"Files are in {result.output}: {', '.join(path.name for path in result.files)}",
+        f"Files are in {result.output}: {', '.join(str(path.relative_to(result.output)) for path in result.files)}",
     ]
     return "\n".join(lines)
 

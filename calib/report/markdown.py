@@ -60,10 +60,9 @@ def _headline(report: Report) -> Iterator[str]:
         yield _table([f"{found.samples} samples of {escaped(data)}", "dense", "converted"], rows)
     if headline.timings:
         rows = [
-            [f"{run.threads}", f"{run.dense_ms:.3f}", f"{run.converted_ms:.3f}", f"{run.speedup:.2f}×"]
-            for run in headline.timings
+            [f"{run.threads}", f"{run.baseline_ms:.3f}", f"{run.model_ms:.3f}", run.spread] for run in headline.timings
         ]
-        yield _table(["threads", f"{escaped(headline.baseline)} ms", "converted ms", "speed"], rows)
+        yield _table(["threads", f"{escaped(headline.baseline)} ms", "converted ms", "speed (quartiles)"], rows)
         yield escaped(headline.cpu)
 
 

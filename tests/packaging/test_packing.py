@@ -239,7 +239,7 @@ def test_measurements_of_other_models_are_refused(material, small, tmp_path: Pat
 @pytest.mark.parametrize("flag", ["eval", "bench"])
 def test_what_is_no_measurement_is_refused(material, tmp_path: Path, flag: str) -> None:
     (tmp_path / "m.json").write_text('{"models": []}')
-    with pytest.raises(ArtifactError, match=f"give the file that zaponnx {flag} --json wrote"):
+    with pytest.raises(ArtifactError, match=f"give what zaponnx {flag} --json printed"):
         zaponnx.pack(material.models, tmp_path / "p", **{flag: [tmp_path / "m.json"]})
 
 
