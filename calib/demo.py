@@ -93,7 +93,8 @@ def demo(
 
     Args:
         output: The directory to write, made if it does not exist: model.onnx, model.zapcal, model.zapfit.json,
-            model.zap.onnx, tuned.zap.onnx, tried/ with the models of all budgets tried, plots, the results as JSON, report.html, which shows it all, and
+            model.zap.onnx, tuned.zap.onnx, tried/ with the models of the budgets that were tried, plots, the results as
+            JSON, report.html, which shows it all, and
             digits.tar.gz, a package.
         seed: Of training and calibration.
         threads: Numbers of threads to time with.

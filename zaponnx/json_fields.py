@@ -21,9 +21,10 @@ def parse_json(text: str | bytes, phase: str, where: str) -> Fields:
     """Reads a JSON object.
 
     Raises:
-        ArtifactError: The text is no JSON object, repeats a key, or holds NaN or an infinity as a number.
+        ArtifactError: The text is no JSON object in UTF-8, repeats a key, or holds NaN or an infinity as a number.
     """
     try:
+        text = text.decode("utf-8") if isinstance(text, bytes) else text  # json would take UTF-16 and UTF-32, too
         data = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ArtifactError(phase, f"not valid JSON: {error}", where=where) from error

@@ -1,4 +1,4 @@
-"""The commands behind a report: reads what it was given and what that records, gives lines for the model's directory."""
+"""The commands behind a report: reads what it was given and what that records, gives lines that a shell takes."""
 
 from __future__ import annotations
 

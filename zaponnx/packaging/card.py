@@ -102,8 +102,8 @@ def _speed(models: Sequence[PackedModel]) -> str:
         shapes = _list(f"`{name}` {' × '.join(map(str, shape))}" for name, shape in speed.input_shapes.items())
         versions = _list(f"{name} {version}" for name, version in speed.versions.items())
         conditions.append(
-            f"Medians of {speed.iterations} runs in turn, and the quartiles of the pairs' ratios, on {speed.cpu}, {speed.cores} cores; {shapes}; "
-            f"{_list(speed.providers)}; {versions}."
+            f"Medians of {speed.iterations} runs in turn, and the quartiles of the pairs' ratios, on {speed.cpu}, "
+            f"{speed.cores} cores; {shapes}; {_list(speed.providers)}; {versions}."
         )
     lines = [_table(["model", "threads", "dense ms", "this model ms", "speed-up (quartiles)"], rows), *slower]
     lines += [f"\n{text}" for text in dict.fromkeys(conditions)]
