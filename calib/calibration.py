@@ -171,7 +171,7 @@ def calibrate(
     return calibration
 
 
-def _chosen_sites(include: str | Sequence[str], exclude: str | Sequence[str], first: bool) -> dict[str, Any]:
+def _chosen_sites(include: str | Sequence[str], exclude: str | Sequence[str], first: bool) -> dict[str, object]:
     """What was given to choose sites by."""
     given = {"include": include, "exclude": exclude, "include_first": first}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items() if value}

@@ -100,6 +100,7 @@ def report(
     analyzed = analysis(sources.calibration_file) if sources.calibration_file else None
     result = Report(
         model=path,
+        model_sha256=sources.sha256,
         output=output,
         headline=_headline(sources),
         frontier=frontier(sources),

@@ -46,7 +46,7 @@ def material(small, tmp_path_factory: pytest.TempPathFactory) -> Material:
     (directory / "eval.json").write_text(json.dumps(evaluation.to_json()))
     benchmark = zaponnx.bench(bold, small.model, threads=(1,), iterations=1, warmup=0)
     (directory / "bench.json").write_text(json.dumps(benchmark.to_json()))
-    (directory / "mine.html").write_text("<!doctype html><title>Report</title>")
+    zaponnx.report(bold, directory / "mine.html")
     return Material((bold, careful), *(directory / name for name in ("eval.json", "bench.json", "mine.html")))
 
 
