@@ -26,6 +26,7 @@ _CONFIG = {
         "titleFontSize": 12,
         "titleFontWeight": "normal",
         "labelLimit": 130,
+        "labelSeparation": 8,
     },
     "legend": {"labelColor": "var(--ink)", "labelFontSize": 12, "orient": "top", "title": None, "columns": 1},
     "text": {"fill": "var(--ink)", "fontSize": 12},

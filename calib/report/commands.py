@@ -13,7 +13,6 @@ from zaponnx.calib.report.contents import Missing
 from zaponnx.calib.report.sources import Sources
 from zaponnx.evaluation import Evaluation
 from zaponnx.providers import CPU
-from zaponnx.tuning import Tuning
 
 
 @dataclass(frozen=True)
@@ -35,10 +34,10 @@ class Given:
 def commands(sources: Sources, given: Given) -> tuple[str, ...]:
     """The commands that make the files and the report anew, as far as the files record how they were made.
 
-    They are for the directory of the model: files in it are named from there, others by their names alone.
+    They are for the directory of the model: files that are there are named from it, others by their names alone.
     """
     names = _Names.of(sources, given)
-    made = [*_calibrate(sources, names), *_fit_and_convert(sources, names)]
+    made = [*_calibrate(sources, names), *_fit_and_convert(sources, names, given.conversion)]
     made += [_eval(each, names, file) for each, file in zip(sources.evaluations, given.evaluations, strict=True)]
     if sources.benchmark and given.benchmark:
         made.append(_bench(sources.benchmark, names, given.benchmark))
@@ -76,7 +75,9 @@ class _Names:
 
 
 def _short(path: Path, directory: Path) -> str:
-    return str(path.relative_to(directory)) if path.is_relative_to(directory) else path.name
+    """A file as it is named from a directory: by the longest end of its path that is there, or by its name."""
+    ends = (Path(*path.parts[start:]) for start in range(len(path.parts)))
+    return str(next((end for end in ends if not end.is_absolute() and (directory / end).exists()), path.name))
 
 
 def _dense(sources: Sources) -> Path:
@@ -98,13 +99,14 @@ def _calibrate(sources: Sources, names: _Names) -> Iterator[str]:
     yield _command("calibrate", [names.dense], options | {"output": names.calibration})
 
 
-def _fit_and_convert(sources: Sources, names: _Names) -> Iterator[str]:
+def _fit_and_convert(sources: Sources, names: _Names, file: Path | None) -> Iterator[str]:
     fit = sources.fit
     if fit is None:
         return
     by_fit = fit.chosen if "chosen_for" in sources.metadata else None
+    options: dict[str, Any]
     if fit.method != "imported":
-        options: dict[str, Any] = {"method": fit.method, "granularity": fit.granularity, "objective": fit.objective}
+        options = {"method": fit.method, "granularity": fit.granularity, "objective": fit.objective}
         if by_fit:
             options |= by_fit.goal.to_json()
             used, under = by_fit.data, by_fit.conditions
@@ -114,15 +116,10 @@ def _fit_and_convert(sources: Sources, names: _Names) -> Iterator[str]:
     tuning = sources.conversion.tuning if sources.conversion else None
     # A point is found again by its error; a tuned one has another, within the same epsilon.
     epsilon = None if by_fit else sources.recorded[0] if "tuned" in sources.metadata else sources.recorded[1]
-    yield _convert(names, epsilon, names.model, tuning)
-
-
-def _convert(names: _Names, epsilon: float | None, output: str, tuning: Tuning | None) -> str:
-    options: dict[str, Any] = {"calibration": names.calibration, "fit": names.fit, "epsilon": epsilon}
-    if tuning:
+    options = {"calibration": names.calibration, "fit": names.fit, "epsilon": epsilon}
+    if tuning := sources.conversion.tuning if sources.conversion else None:
         options |= {"tune": True, "data": tuning.data, "batch_size": tuning.batch_size, "threads": tuning.threads}
-        return _command("convert", [names.dense], options | {"output": output}, Path("convert.json"))
-    return _command("convert", [names.dense], options | {"output": output})
+    yield _command("convert", [names.dense], options | {"output": names.model}, file and Path(names(file)))
 
 
 def _eval(evaluation: Evaluation, names: _Names, file: Path) -> str:

@@ -85,7 +85,9 @@ def _frontier(report: Report) -> Iterator[str]:
 
 def _forms(report: Report) -> str:
     counts = {form: sum(layer.form == form for layer in report.layers) for form in FORMS}
-    return "\n".join(f"- {count} × **{form}**: {FORMS[form]}" for form, count in counts.items() if count)
+    return "\n".join(
+        f"- **{form}** ({count} layer{'s' * (count > 1)}): {FORMS[form]}" for form, count in counts.items() if count
+    )
 
 
 def _layers(report: Report) -> str:
