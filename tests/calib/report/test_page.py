@@ -76,6 +76,15 @@ def test_it_is_drawn_and_fits(opened, page: Path, width: int, scheme: str) -> No
     assert all(complete and natural == 12 and shown >= 100 for complete, natural, shown in pictures)
 
 
+def test_the_forms_of_layers_are_explained(opened, page: Path) -> None:
+    browser = opened(page, 1280, "light")
+    items = browser.find_elements(By.CSS_SELECTOR, ".forms li")
+    assert [item.text.partition(":")[0] for item in items] == ["skips (1 layer)", "dense (1 layer)"]
+    assert items[0].text.endswith("predicts which of its outputs are zero, and computes the others")
+    cells = {cell.text for cell in browser.find_elements(By.CSS_SELECTOR, "tbody td:nth-child(2)")}
+    assert cells == {"skips", "dense"}
+
+
 def test_maps_are_of_the_three_classes_and_say_so(opened, page: Path) -> None:
     browser = opened(page, 1280, "light")
     tiles = browser.find_elements(By.CSS_SELECTOR, "#samples .sample:first-child figcaption")
