@@ -113,7 +113,6 @@ def _fit_and_convert(sources: Sources, names: _Names, file: Path | None) -> Iter
             options |= {"model": names.dense, "data": used.data, "split": used.split} if used else {}
             options |= {"samples": used.samples if used else None, "threads": under.threads if under else None}
         yield _command("fit", [names.calibration], options | {"output": names.fit})
-    tuning = sources.conversion.tuning if sources.conversion else None
     # A point is found again by its error; a tuned one has another, within the same epsilon.
     epsilon = None if by_fit else sources.recorded[0] if "tuned" in sources.metadata else sources.recorded[1]
     options = {"calibration": names.calibration, "fit": names.fit, "epsilon": epsilon}
