@@ -195,7 +195,7 @@ def _keys(kinds: Mapping[str, str], prefix: str) -> list[str]:
 
 def _json_table(kinds: Mapping[str, str], prefix: str, meanings: Mapping[str, str], without: Sequence[str] = ()) -> str:
     keys = [key for key in _keys(kinds, prefix) if key not in without]
-    return _table("key", [(f"`{key}`", kinds[prefix + key], (_GENERAL | meanings)[key]) for key in keys])
+    return _table("key", [(f"`{key}`", kinds[prefix + key], {**_GENERAL, **meanings}[key]) for key in keys])
 
 
 def _tensor_table(arrays: Mapping[str, Any], *meanings: Mapping[str, str]) -> str:
@@ -214,7 +214,7 @@ def _table(first: str, rows: Iterable[Sequence[str]]) -> str:
 def _meanings(kind: type) -> dict[str, str]:
     """What a dataclass's docstring says of its attributes, without types and shapes, as the cell of a table."""
     lines = (kind.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
-    found = {}
+    found: dict[str, str] = {}
     for names, text in re.findall(r"^ {8}(\w+(?:, \w+)*): (.*(?:\n {12}.*)*)", lines, flags=re.MULTILINE):
         plain = re.sub(r"(^|, )\w+ \([^)]*\)(, |\.?$)", "", " ".join(text.split())).rstrip(".").replace("None", "null")
         plain = plain if plain[1:2].isupper() else plain[:1].lower() + plain[1:]

@@ -45,8 +45,8 @@ class BenchmarkRun:
     speedup_high: float
 
     @classmethod
-    def of(cls, threads: int, baseline: npt.ArrayLike, model: npt.ArrayLike) -> BenchmarkRun:
-        """From the milliseconds of each run, (iterations,); the i-th of both are a pair."""
+    def of(cls, threads: int, baseline: Sequence[float], model: Sequence[float]) -> BenchmarkRun:
+        """From the milliseconds of each run; the i-th of both are a pair."""
         baseline_ms, model_ms = float(np.median(baseline)), float(np.median(model))
         low, high = np.quantile(np.divide(baseline, model), (0.25, 0.75)).tolist()
         return cls(threads, baseline_ms, model_ms, baseline_ms / model_ms, low, high)

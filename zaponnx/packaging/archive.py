@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import gzip
 import hashlib
+import io
 import os
 import shutil
 import tarfile
@@ -66,10 +67,11 @@ def write_archive(directory: Path, manifest: Manifest, path: Path, phase: str) -
         gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as archive,
     ):
-        for name in (paths.MANIFEST, *(file.path for file in manifest.files)):
-            source = directory / name
-            with source.open("rb") as stream:
-                archive.addfile(_member(f"{manifest.name}/{name}", source.stat().st_size), stream)
+        text = manifest.text().encode()
+        archive.addfile(_member(f"{manifest.name}/{paths.MANIFEST}", len(text)), io.BytesIO(text))
+        for file in manifest.files:
+            with (directory / file.path).open("rb") as stream:
+                archive.addfile(_member(f"{manifest.name}/{file.path}", file.size), stream)
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

@@ -110,7 +110,7 @@ def test_charts_are_whole_and_legible(
         assert end.bottom <= height - MARGIN + 2, title
         area = picture[round(caption.bottom) : round(end.top)].astype(int)
         colored = np.argwhere(area.max(axis=2) - area.min(axis=2) > 40)
-        assert len(colored) > 50, f"{title}: nothing is drawn"
+        assert len(colored) > 10, f"{title}: nothing is drawn"  # a tick at least, where nothing is saved
         place = last
 
 
