@@ -115,7 +115,7 @@ def demo(
     zapfit, converted = output / "model.zapfit.json", output / "model.zap.onnx"
     tuned = output / "tuned.zap.onnx"
     exported = export(_DATA, dense, seed=seed, progress=progress)
-    calibration = calibrate(dense, _DATA, zapcal, pattern="B", seed=seed, progress=progress)  # as in the README
+    calibration = calibrate(dense, _DATA, zapcal, seed=seed, progress=progress)
     plots = plot_curves(calibration, fit(zapcal, zapfit), output)
     epsilon, tried = _largest_epsilon(dense, zapcal, zapfit, output / "tried", progress)
     conversion = convert(dense, zapcal, zapfit, converted, epsilon=epsilon)

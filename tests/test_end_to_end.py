@@ -110,7 +110,7 @@ def test_the_model_records_where_it_comes_from(digits) -> None:
     found = json.loads((digits.directory / "demo.json").read_text())
     assert float(metadata["zaponnx.epsilon"]) == pytest.approx(found["conversion"]["epsilon"])
     assert metadata["zaponnx.version"] == zaponnx.__version__
-    assert metadata["zaponnx.pattern"] == "B"
+    assert metadata["zaponnx.pattern"] == "D"
 
 
 def zap_convs(model: onnx.ModelProto) -> list[NodeProto]:
