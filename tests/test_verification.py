@@ -187,7 +187,7 @@ def test_a_model_that_enlarges_roundings_is_measured_by_itself(
 
 
 def test_its_other_weights_are_refused(dense_model: Path, zap_model: Path, with_log: Callable[..., Path]) -> None:
-    with pytest.raises(ModelError, match="node 'tiny': at threshold −∞ it differs .* on the same input"):
+    with pytest.raises(ModelError, match=r"node 'tiny': at threshold −∞ it differs .* on the same input"):
         verify(with_log(dense_model, 1e-7), with_log(zap_model, 1e-7, 1e-2))
 
 

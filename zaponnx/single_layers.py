@@ -7,8 +7,8 @@ known what rounding explains. A channel may differ by
     ε / 2 · √K · (max |X| · Σ |W| + |B| + max |Z|),
 
 W and B being its weights and its bias: no sum of products, on the way to the last one, is larger than the bracket, and
-the roundings of the K additions, ε / 2 of such a sum at most, add up like a random walk. ResNet-18, ResNet-152 and
-Inception v3, of random weights, keep to an eighth of that.
+the roundings of the K additions, ε / 2 of such a sum at most, add up like a random walk. ResNet-18 and Inception
+v3, of random weights, keep to an eighth of that.
 """
 
 from __future__ import annotations
