@@ -197,7 +197,7 @@ def _largest_epsilon(
         candidate = directory / f"epsilon-{epsilon:g}.zap.onnx"
         convert(dense, zapcal, zapfit, candidate, epsilon=epsilon)
         found = eval([candidate], _DATA, split="calibration", progress=progress)
-        tried = replace(tried, models=(*tried.models, *found.models), notes=found.notes)
+        tried = replace(tried, models=(*tried.models, *found.models), notes=(*tried.notes, *found.notes))
         if _top1(tried.models[-1]) < _top1(tried.models[0]) - MAX_DROP:
             break
         chosen = epsilon

@@ -61,6 +61,13 @@ def test_demo_ends_with_a_report_that_lacks_only_times_of_layers(digits) -> None
     assert text.count('class="lacking">Not in this report') == 1
     assert "Not in this report: each layer&#39;s time." in text
     assert f"{100 * found['top1']:.2f}\N{NO-BREAK SPACE}%" in text
+    assert str(digits.directory) not in text
+
+
+def test_demo_notes_that_the_models_it_tried_were_calibrated_on_the_same_images(digits) -> None:
+    found = json.loads((digits.directory / "eval-calibration.json").read_text())
+    noted = [note.partition(" was calibrated on digits, too")[0] for note in found["notes"]]
+    assert noted == [model["path"] for model in found["models"][1:]]
 
 
 def test_demo_ends_with_a_package_that_verifies(digits) -> None:

@@ -92,6 +92,11 @@ class Evaluation:
     preprocess: str | None = None
     notes: tuple[str, ...] = ()
 
+    def notes_on(self, model: ModelEvaluation) -> tuple[str, ...]:
+        """The notes on a model, each as what follows its name."""
+        name = f"{model.path} "
+        return tuple(note.removeprefix(name) for note in self.notes if note.startswith(name))
+
     def to_json(self) -> dict[str, Any]:
         """As `zaponnx eval --json` prints it."""
         models = [{**asdict(model), "path": str(model.path)} for model in self.models]

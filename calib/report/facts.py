@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zaponnx.calib.report.sources import Sources
+from zaponnx.evaluation import Evaluation
 
 Facts = dict[str, str]
 
@@ -27,7 +28,7 @@ def facts(sources: Sources) -> dict[str, Facts]:
             "samples": str(evaluation.samples),
             "models": ", ".join(model.path.name for model in evaluation.models),
             "run by": ", ".join(evaluation.providers) + (", without the library" if evaluation.portable else ""),
-            **({"note": "; ".join(evaluation.notes)} if evaluation.notes else {}),
+            "note": _notes(evaluation),
         }
     if bench := sources.benchmark:
         shapes = ", ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in bench.input_shapes.items())
@@ -38,7 +39,16 @@ def facts(sources: Sources) -> dict[str, Facts]:
             "run by": ", ".join(bench.providers),
             "versions": _versions(bench.versions),
         }
-    return {name: fact for name, fact in found.items() if fact}
+    return {step: {name: value for name, value in fact.items() if value} for step, fact in found.items() if fact}
+
+
+def _notes(evaluation: Evaluation) -> str:
+    """What was done with the models on the same data before, each with the models' names."""
+    models: dict[str, list[str]] = {}
+    for model in evaluation.models:
+        for note in evaluation.notes_on(model):
+            models.setdefault(note, []).append(model.path.name)
+    return "; ".join(f"{note} ({', '.join(names)})" for note, names in models.items())
 
 
 def _model(sources: Sources) -> Facts:
@@ -55,7 +65,7 @@ def _model(sources: Sources) -> Facts:
         "fine-tuned": metadata.get("finetuned", ""),
         "zaponnx": metadata.get("version", ""),
     }
-    return {name: value for name, value in found.items() if value}
+    return found
 
 
 def _calibration(sources: Sources) -> Facts:

@@ -18,7 +18,11 @@ from zaponnx.results import read_result
 
 @dataclass(frozen=True)
 class Scores:
-    """Accuracies, 0 to 1; None for data without labels."""
+    """Accuracies.
+
+    Attributes:
+        top1, top5: Shares of the samples; None for data without labels.
+    """
 
     top1: float | None
     top5: float | None
@@ -29,11 +33,15 @@ class Accuracy:
     """What `eval` measured.
 
     Attributes:
-        data, split, samples: The data, their part, None where they have none, and how many samples that was.
+        data: The data's SPEC.
+        split: Their split; None where they have none.
+        samples: How many samples that was.
         providers: ONNX Runtime's.
         portable: Whether the function bodies ran instead of the library.
-        baseline, model: The scores of the baseline, which was evaluated first, and of the model.
-        mac_saved, net_mac_saved: Share of its ZapConvs' MACs that was skipped, gross and net of the predictors.
+        baseline: The scores of the model that was evaluated first.
+        model: Those of this model.
+        mac_saved: Share of its ZapConvs' MACs that was skipped, gross of the predictors.
+        net_mac_saved: The same less the predictors' own MACs.
         notes: What was done with the model on the same data before, each as what follows its name.
     """
 
@@ -84,9 +92,7 @@ def read_evaluation(file: Path, phase: str) -> dict[str, Accuracy]:
             model=Scores(model.top1, model.top5),
             mac_saved=model.mac_saved,
             net_mac_saved=model.net_mac_saved,
-            notes=tuple(
-                note.removeprefix(f"{model.path} ") for note in found.notes if note.startswith(f"{model.path} ")
-            ),
+            notes=found.notes_on(model),
         )
         for model in found.models
     }

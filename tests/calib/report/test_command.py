@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 import zaponnx
 from zaponnx.artifact_files import load_calibration, load_fit
 from zaponnx.calib.curves import layer_curve
+from zaponnx.calib.report.page import page
 from zaponnx.errors import ArtifactError, DataError, InvalidArgument, ModelError
 
 
@@ -165,6 +166,23 @@ def test_a_full_report_lacks_nothing(full, small, results) -> None:
     assert [item.part for item in full.missing] == ["layer times"]
     assert full.facts["Benchmark"]["machine"].startswith(results.read("bench")["cpu"])
     assert any(command.startswith("zaponnx calibrate") and "--data random" in command for command in full.commands)
+
+
+def test_data_that_were_used_before_are_noted_without_paths(small, results, tmp_path: Path) -> None:
+    evaluation, file = results.read("eval"), tmp_path / "eval.json"
+    evaluation["notes"] = [f"{model['path']} was seen" for model in evaluation["models"]]
+    file.write_text(json.dumps(evaluation))
+    report = zaponnx.report(small.converted, tmp_path / "report.html", eval=[file])
+    names = ", ".join(Path(model["path"]).name for model in evaluation["models"])
+    assert report.facts["Evaluation"]["note"] == f"was seen ({names})"
+    assert str(small.model.parent) not in report.output.read_text()
+
+
+@pytest.mark.parametrize(("speedup", "slower"), [(0.5, True), (1.5, False)])
+def test_a_slower_model_is_said_to_want_tuning(full, speedup: float, slower: bool) -> None:
+    [run, *_] = full.headline.timings
+    timed = replace(full, headline=replace(full.headline, timings=(replace(run, speedup=speedup),)))
+    assert ("<code>retune --tune</code> finds" in page(timed, [])) == slower
 
 
 def test_json_has_the_same_numbers(full, small, results, invoke, tmp_path: Path) -> None:
