@@ -11,7 +11,8 @@ import onnx
 import pytest
 from safetensors import safe_open
 
-from zaponnx.artifact_docs import render
+from zaponnx.artifact_docs import tables
+from zaponnx.format_docs import render
 
 TEXT = (Path(__file__).parents[1] / "docs" / "artifacts.md").read_text(encoding="utf-8")
 
@@ -24,7 +25,7 @@ def keys(section: str, introduction: str) -> list[str]:
 
 
 def test_the_committed_tables_are_current() -> None:
-    assert render(TEXT) == TEXT, "run: python -m zaponnx.artifact_docs docs/artifacts.md"
+    assert render(TEXT, tables()) == TEXT, "run: python -m zaponnx.artifact_docs docs/artifacts.md"
 
 
 def test_the_tables_have_what_the_files_have(small: Any) -> None:
@@ -49,7 +50,7 @@ def test_types_and_ranges_are_the_readers() -> None:
 
 def test_a_document_that_lacks_a_table_is_refused() -> None:
     with pytest.raises(ValueError, match="must have each of these tables once"):
-        render(TEXT.replace("<!-- fit -->", ""))
+        render(TEXT.replace("<!-- fit -->", ""), tables())
 
 
 def test_retuning(small: Any) -> None:
@@ -58,3 +59,11 @@ def test_retuning(small: Any) -> None:
         json.loads(metadata["zaponnx.retuning"])
     )
     assert set(keys("The dense model", "is a JSON object")) == set(json.loads(metadata["zaponnx.dense"]))
+
+
+def test_the_metadata(small: Any) -> None:
+    """Those that `convert` writes if it tunes nothing and fit chose nothing."""
+    written = {entry.key for entry in onnx.load_model(small.converted).metadata_props}
+    named = keys("model.zap.onnx", "The `metadata_props` record:")
+    told = [name.replace("…", "zaponnx.calibration", 1) for name in named]
+    assert {name for name in written if name.startswith("zaponnx.")} <= set(told)

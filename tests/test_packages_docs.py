@@ -1,4 +1,4 @@
-"""docs/packages.md: its commands and its Python are run in a demo's directory, and its links lead somewhere."""
+"""docs/packages.md: its commands and its Python are run in a demo's directory; its links and its tables are right."""
 
 import os
 import re
@@ -6,6 +6,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import zaponnx
+from zaponnx.format_docs import render
+from zaponnx.packaging.manifest_docs import tables
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "packages.md").read_text()
@@ -42,3 +46,21 @@ def test_every_flag_is_there() -> None:
 def test_links_lead_somewhere() -> None:
     for target in re.findall(r"\]\((?!https:)([^)#]+)\)", TEXT):
         assert (ROOT / "docs" / target).exists(), target
+
+
+def test_the_manifests_tables_are_current() -> None:
+    assert render(TEXT, tables()) == TEXT, "run: python -m zaponnx.packaging.manifest_docs docs/packages.md"
+
+
+def test_the_tables_have_what_a_manifest_has(small, tmp_path: Path) -> None:
+    """One of a real package, not the example that the tables are made of."""
+    manifest = zaponnx.pack([small.converted], tmp_path / "package").check.manifest.to_json()
+    (model,) = manifest["models"]
+    for name, part in {
+        "manifest": manifest,
+        "model": model,
+        "port": model["inputs"][0],
+        "operating point": model["operating_point"],
+        "file": manifest["files"][0],
+    }.items():
+        assert re.findall(r"^\| `(\w+)`", tables()[name], flags=re.MULTILINE) == list(part), name

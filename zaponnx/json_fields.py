@@ -80,9 +80,16 @@ class Fields:
             self.refuse(key, f"is not one line of at most {_LONGEST_LINE} printable characters")
         return value
 
+    def array(self, key: str) -> list[Any]:
+        """A member that is an array, of anything."""
+        value = self.take(key)
+        if not isinstance(value, list):
+            self.refuse(key, "is no array")
+        return value
+
     def texts(self, key: str) -> list[str]:
         """A member that is an array of strings."""
-        values = self._array(key)
+        values = self.array(key)
         if not all(isinstance(value, str) for value in values):
             self.refuse(key, "has not strings only")
         return values
@@ -120,7 +127,7 @@ class Fields:
 
     def thresholds(self, key: str) -> tuple[float, ...]:
         """A member that is an array, not empty, of finite float32 numbers and of the strings "-inf" and "inf"."""
-        values = self._array(key)
+        values = self.array(key)
         if not values or not all(map(_is_threshold, values)):
             self.refuse(key, "has not one or more numbers, or the strings '-inf' and 'inf'")
         return tuple(map(float, values))
@@ -131,7 +138,7 @@ class Fields:
 
     def objects(self, key: str) -> list[Self]:
         """A member that is an array of objects."""
-        return [self._child(item, f"{key}[{index}].") for index, item in enumerate(self._array(key))]
+        return [self._child(item, f"{key}[{index}].") for index, item in enumerate(self.array(key))]
 
     def members(self) -> list[tuple[str, Self]]:
         """All members, each an object, by their keys."""
@@ -165,7 +172,7 @@ class Fields:
 
     def _items(self, key: str, length: int | None) -> Self:
         """The entries of an array, by their positions; of any number if `length` is None."""
-        values = self._array(key)
+        values = self.array(key)
         if length is not None and len(values) != length:
             self.refuse(key, f"has not {length} entries")
         entries = {str(index): value for index, value in enumerate(values)}
@@ -174,12 +181,6 @@ class Fields:
     def _child(self, data: Any, place: str) -> Self:
         """The reader of an object in this one."""
         return type(self)(data, self._phase, self._where, f"{self._path}{place}")
-
-    def _array(self, key: str) -> list[Any]:
-        value = self.take(key)
-        if not isinstance(value, list):
-            self.refuse(key, "is no array")
-        return value
 
     def rest(self) -> Mapping[str, Any]:
         """All members not taken yet."""

@@ -15,7 +15,13 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class PackedFile:
-    """A file of the package: its path in it, with slashes, its bytes, and their SHA-256 in hexadecimal."""
+    """A file of the package.
+
+    Attributes:
+        path: Where it is in the package, with slashes.
+        size: Its bytes.
+        sha256: Their SHA-256, 64 lower-case hexadecimal digits.
+    """
 
     path: str
     size: int
@@ -29,7 +35,7 @@ class Port:
     Attributes:
         name: The tensor's name.
         type: As ONNX Runtime writes it, as in "tensor(float)".
-        shape: Its dims: a number, a name, or None where nothing is known.
+        shape: Its dims, each a number from 0, a name, or None where nothing is known.
     """
 
     name: str
@@ -39,7 +45,13 @@ class Port:
 
 @dataclass(frozen=True)
 class ChosenPoint:
-    """The operating point that a converted model was written at, as calibration measured it."""
+    """The operating point that a converted model was written at, as calibration measured it.
+
+    Attributes:
+        epsilon: The budget.
+        error: What calibration lets expect of the error.
+        mac_saved: What it lets expect of the MACs of all calibrated sites to be skipped, as a share.
+    """
 
     epsilon: float
     error: float
@@ -51,11 +63,12 @@ class Description:
     """What a model says of itself.
 
     Attributes:
-        opset, ir_version: Its versions.
-        external_data: The files beside it that hold its weights.
+        opset: The version of ONNX's operators.
+        ir_version: The version of ONNX's format.
+        external_data: The files beside it that hold its weights: "weights.data", or none.
         inputs, outputs: Its ports.
-        operating_point: None for a model that is not converted.
-        provenance: What `convert` recorded in it, see docs/artifacts.md.
+        operating_point: What it was converted for; None for a dense model.
+        provenance: What `convert` recorded in it, each a line.
     """
 
     opset: int
@@ -73,12 +86,13 @@ class PackedModel:
 
     Attributes:
         name: What it is called.
-        file: Where it is.
+        file: Where it is: "model.onnx" for the first, "NAME.onnx" for the others.
         source_sha256: The hash of the model that was packed, which `eval` and `bench` measured; weights that several
             models share are in another file since.
         description: What it says of itself.
-        test_data: The directories of its test data sets.
-        accuracy, speed: What was measured, None where nothing was.
+        test_data: The directories of its test data sets, at least one, numbered from 0.
+        accuracy: What `eval` measured; None where it did not.
+        speed: What `bench` measured; None where it did not.
     """
 
     name: str
@@ -97,11 +111,12 @@ class Manifest:
     Attributes:
         name: What it is called, in an index too.
         zaponnx: The version that packed it.
-        description, license: What it is, and its licence, in a line each; "" where that was not said.
+        description: What it is; "" where that was not said.
+        license: Its licence; "" where that was not said.
         tags: Words to find it by.
         test_inputs: The SPEC of the data that the test inputs are from, without folders.
-        models: The operating points, the first one of them the default.
-        files: All files but the manifest, in the order of their paths.
+        models: The operating points, 1 to 100, the default first.
+        files: All files but the manifest, 1 to 10 000, by ascending path.
     """
 
     name: str

@@ -127,8 +127,8 @@ def _model(fields: Fields, *, first: bool) -> PackedModel:
 def _ports(fields: Fields, key: str) -> tuple[Port, ...]:
     ports = []
     for port in fields.objects(key):
-        dims = port.take("shape")
-        if not isinstance(dims, list) or not all(map(_is_dim, dims)):
+        dims = port.array("shape")
+        if not all(map(_is_dim, dims)):
             port.refuse("shape", "has other dims than numbers from 0, names and null")
         ports.append(Port(port.line("name"), port.line("type"), tuple(dims)))
         port.done()
