@@ -124,7 +124,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     "test data twice": (put("models", 0, "test_data", value=["test_data_set_0"] * 2), "are none, or not where"),
     "a dim that is true": (put("models", 0, "inputs", 0, "shape", value=[True]), "has other dims than"),
     "a dim for the terminal": (put("models", 0, "inputs", 0, "shape", value=["\x1b"]), "has other dims than"),
-    "a shape that is none": (put("models", 0, "inputs", 0, "shape", value=3), "has other dims than"),
+    "a shape that is none": (put("models", 0, "inputs", 0, "shape", value=3), "is no array"),
     "a type that is none": (put("models", 0, "inputs", 0, "type", value=1), "type' is no string"),
     "an accuracy above 1": (
         put("models", 0, "accuracy", "model", "top1", value=1.1),
