@@ -181,8 +181,8 @@ def _missing(sources: Sources, given: Given) -> Iterator[Missing]:
             "each layer's time, and why a layer was left dense" if sources.conversion is None else "each layer's time"
         )
         options = {"tune": True, "epsilon": sources.recorded[0], "data": data, "output": "tuned.zap.onnx"}
-        tuning = _command("retune", [names.model], options, Path("convert.json"))
-        showing = _command("report", ["tuned.zap.onnx"], {"convert": "convert.json", "output": "tuned.html"})
+        tuning = _command("retune", [names.model], options, Path("tuned.json"))
+        showing = _command("report", ["tuned.zap.onnx"], {"convert": "tuned.json", "output": "tuned.html"})
         yield Missing("layer times", what, f"{tuning} && {showing}")
     if sources.calibration_file is None:
         what = "error and MACs as functions of the threshold"

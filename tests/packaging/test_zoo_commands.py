@@ -345,7 +345,7 @@ def test_a_server_that_is_down(monkeypatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
     with serving(Path()) as server:
         url = server.url
-    with pytest.raises(DataError, match=r"cannot be read: .*[Cc]onnection refused"):
+    with pytest.raises(DataError, match="cannot be read: Connection refused"):
         zaponnx.zoo_list(url)
 
 

@@ -118,7 +118,8 @@ class Location:
             yield piece
 
     def _unreadable(self, file: str, error: Exception) -> DataError:
-        problem = f"cannot be read: {getattr(error, 'reason', None) or getattr(error, 'strerror', None) or error}"
+        reason = getattr(error, "reason", None) or error
+        problem = f"cannot be read: {getattr(reason, 'strerror', None) or reason}"
         return DataError(self._phase, problem, where=self.place(file), remedy="see that it is there, and try again")
 
     def _open_file(self, file: str, start: int) -> Source:

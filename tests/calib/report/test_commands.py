@@ -106,7 +106,7 @@ def test_what_is_missing_can_be_had(small, paste: Callable[[str], str], tmp_path
         assert text in page.read_text()
     tuning, showing = found["layer times"].split(" && ")
     paste(tuning)
-    if json.loads((tmp_path / "convert.json").read_text())["converted"]:  # else nothing pays on this machine
+    if json.loads((tmp_path / "tuned.json").read_text())["converted"]:  # else nothing pays on this machine
         paste(showing)
         assert "Not in this report: each layer" not in (tmp_path / "tuned.html").read_text()
 
