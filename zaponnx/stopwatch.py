@@ -27,7 +27,7 @@ PAIRS = 60
 """Timed runs of each model, a multiple of BATCHES."""
 
 LEAST_MS = 500
-"""For so long whole models are timed at least: PAIRS runs of a small one are over before a disturbance of the machine."""
+"""Whole models are timed at least so long: PAIRS runs of a small one are over before a disturbance of the machine."""
 
 Feed = Mapping[str, npt.NDArray[Any]]
 
