@@ -157,8 +157,9 @@ LayerWeights check_weights(const LayerAttributes& attributes, const std::vector<
   return {w_shape, data[0], data[1], data[2], data[3], data[4], data[5]};
 }
 
-// X's height x width; 0 if the graph does not tell. Where the batch is neither known nor has a name, no ZapConv tells the
-// next one its shape, and in NCHW the model's value_info might: then 0 as well, so that both layouts give the same bits.
+// X's height x width; 0 if the graph does not tell. Where the batch is neither known nor has a name, no ZapConv tells
+// the next one its shape, and in NCHW the model's value_info might: then 0 as well, so that both layouts give the same
+// bits.
 int64_t map_pixels(const Ort::ConstKernelInfo& info, Layout layout) {
   const Ort::TypeInfo type = info.GetInputTypeInfo(0);
   const auto x = type.GetTensorTypeAndShapeInfo();
