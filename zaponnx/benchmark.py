@@ -64,10 +64,12 @@ class Benchmark:
     Attributes:
         model, baseline: The files.
         runs: In the order of the numbers of threads that were asked for.
-        cpu, cores: The machine.
+        cpu: The machine's processor.
+        cores: So many it has.
         providers: The session's providers.
         input_shapes: Input name → shape of the random input.
-        iterations, warmup: Inferences of each model, timed and not.
+        iterations: Timed inferences of each model.
+        warmup: Inferences of each model before these.
         versions: Of Python and the packages.
         model_sha256, baseline_sha256: The models' hashes, see docs/artifacts.md.
     """
