@@ -105,7 +105,9 @@ class SingleLayer:
 
 
 def single_layers(model: onnx.ModelProto, original: onnx.ModelProto) -> list[SingleLayer]:
-    """The ZapConvs of a converted model, which read the original's tensors."""
+    """The ZapConvs of a converted model that have constant weights, as all have unless edited since; they read the
+    original's tensors.
+    """
     graph = original.graph
     known = {*(value.name for value in graph.input), *(name for node in graph.node for name in node.output)}
     written = {node.output[0]: node for node in zap_convs(model)}
@@ -124,11 +126,11 @@ def single_layers(model: onnx.ModelProto, original: onnx.ModelProto) -> list[Sin
                 reads[name] = dense_output(written[name]) if name in written else name
             elif all(maker is not made[name] for maker in makers):
                 makers.append(made[name])
-                pending += made[name].input
+                pending += filter(None, made[name].input)
         nhwc = {name for name in reads if name in written and written[name].op_type in NHWC_OPERATORS}
         return SingleLayer(node, _model(model, makers, list(reads), list(used.values())), reads, nhwc)
 
-    return [single(node) for node in written.values()]
+    return [single(node) for node in written.values() if tensors.keys() >= set(node.input[1:3])]
 
 
 def check_layer(layer: SingleLayer, path: Path, original: Mapping[str, Array], runner: str) -> None:
