@@ -13,11 +13,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from zaponnx.artifacts import Predictor
 from zaponnx.errors import ModelError
+from zaponnx.graph.converted import zap_convs
 from zaponnx.graph.finding import find_matches
 from zaponnx.graph.passes import to_dense, to_zap_convs
 from zaponnx.graph.rewriting import Replacement
-from zaponnx.patterns import Pattern
-from zaponnx.single_layers import check_layer, single_layers
+from zaponnx.patterns import ALL_OUTPUTS, Pattern
+from zaponnx.single_layers import SingleLayer, check_layer, single_layers
 from zaponnx.verification import verify
 
 NETWORK = """<ir_version: 8, opset_import: ["": 17]>
@@ -30,6 +31,8 @@ net (float[N,4,12,11] x) => (float[N,8,12,11] y) {
     [third] c4 = Conv<pads=[1,1,1,1]>(log, W) a4 = Add(c4, r1) r4 = Clip(a4, zero, six)
     s = Sigmoid(r4) y = Mul(s, r4)
 }"""
+
+CHESSBOARD = Pattern.parse("B")
 
 
 @pytest.fixture
@@ -54,20 +57,31 @@ def convert(original: Path) -> Callable[..., Path]:
     """Writes the network with four ZapConvs: convert(layout, edit)."""
 
     def write(layout: str = "auto", edit: Callable[[onnx.ModelProto], object] = lambda model: None) -> Path:
-        model, _ = to_dense(onnx.load_model(original), lambda each: find_matches(each)[0])
-        rng = np.random.default_rng(1)
-        shapes = ((8, 1, 3, 3), (8,), (8, 1, 3, 3), (8,))
-        predictor = Predictor(*(rng.normal(size=shape).astype(np.float32) for shape in shapes))
-        matches, _ = find_matches(model)
-        assert [match.conv.name for match in matches] == ["first", "between", "second", "third"]
-        pattern = Pattern.parse("B")
-        to_zap_convs(model, [Replacement(match, predictor, (0.5,), pattern) for match in matches], layout)
-        edit(model)
-        path = original.with_name("m.zap.onnx")
-        onnx.save_model(model, path)
+        path = write_converted(original, layout, edit)
+        nodes = zap_convs(onnx.load_model(path))
+        assert [node.name for node in nodes] == ["first", "between", "second", "third"]
         return path
 
     return write
+
+
+def write_converted(
+    original: Path,
+    layout: str,
+    edit: Callable[[onnx.ModelProto], object] = lambda model: None,
+    pattern: Pattern = CHESSBOARD,
+) -> Path:
+    """Writes a model of layers of eight channels with all of its sites converted."""
+    model, _ = to_dense(onnx.load_model(original), lambda each: find_matches(each)[0])
+    rng = np.random.default_rng(1)
+    shapes = ((8, 1, 3, 3), (8,), (8, 1, 3, 3), (8,))
+    predictor = Predictor(*(rng.normal(size=shape).astype(np.float32) for shape in shapes))
+    matches, _ = find_matches(model)
+    to_zap_convs(model, [Replacement(match, predictor, (0.5,), pattern) for match in matches], layout)
+    edit(model)
+    path = original.with_name("m.zap.onnx")
+    onnx.save_model(model, path)
+    return path
 
 
 def scaled(site: str, factor: float) -> Callable[[onnx.ModelProto], None]:
@@ -90,6 +104,21 @@ def test_each_reads_what_the_original_computes(original: Path, convert: Callable
     assert [layer.output for layer in layers] == ["r2", "r", "r3", "r4"]
     assert [set(layer.reads.values()) for layer in layers] == [{"r1"}, {"r2"}, {"r", "x"}, {"log", "r1"}]
     assert any(layer.nhwc for layer in layers) == (layout == "auto")
+
+
+def test_one_of_computed_weights_is_not_checked_by_itself(original: Path, convert: Callable[..., Path]) -> None:
+    """As a tool may leave it that edits a converted model; what is computed says nothing of how far it may be off."""
+
+    def compute(model: onnx.ModelProto) -> None:
+        node = next(node for node in model.graph.node if node.name == "second")
+        identity = helper.make_node("Identity", [node.input[1]], ["computed"])
+        node.input[1] = "computed"
+        model.graph.node.insert(0, identity)
+
+    path = convert("nchw", compute)
+    layers = single_layers(onnx.load_model(path), onnx.load_model(original))
+    assert [layer.output for layer in layers] == ["r2", "r", "r4"]
+    assert verify(original, path).ran
 
 
 @pytest.mark.parametrize("layout", ["auto", "nchw"])
@@ -117,6 +146,18 @@ def test_another_shape_is_refused(original: Path, convert: Callable[..., Path]) 
         check_layer(layer, path, values, "function bodies")
 
 
+def layer_of(weights: np.ndarray, bias: np.ndarray) -> SingleLayer:
+    """A ZapConv of these parameters, which reads X."""
+    node = helper.make_node(
+        "ZapConv", ["X", "W", "B"], ["Y"], domain="zaponnx", pattern=[1, 0], pattern_shape=[1, 2], threshold=[0.0]
+    )
+    initializers = [numpy_helper.from_array(weights, "W"), numpy_helper.from_array(bias, "B")]
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("X", "Y")]
+    model = helper.make_model(helper.make_graph([node], "net", infos[:1], infos[1:], initializers))
+    [layer] = single_layers(model, helper.make_model(helper.make_graph([], "net", infos[:1], [])))
+    return layer
+
+
 @pytest.mark.parametrize("offset", [0, 1, 100])
 def test_what_is_allowed_covers_sums_in_any_order(offset: float) -> None:
     """Also where products of one sign cancel with the bias, as they do before a batch norm; but little more."""
@@ -126,14 +167,61 @@ def test_what_is_allowed_covers_sums_in_any_order(offset: float) -> None:
     products = (weights * x).reshape(4, -1)
     exact = products.astype(np.float64).sum(1)
     bias = (0.5 - exact).astype(np.float32)
-    node = helper.make_node("ZapConv", ["X", "W", "B"], ["Y"], domain="zaponnx", threshold=[0.0])
-    initializers = [numpy_helper.from_array(weights, "W"), numpy_helper.from_array(bias, "B")]
-    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("X", "Y")]
-    model = helper.make_model(helper.make_graph([node], "net", infos[:1], infos[1:], initializers))
-    [layer] = single_layers(model, helper.make_model(helper.make_graph([], "net", infos[:1], [])))
-    allowed = layer.allowed({"X": x}).reshape(4)
+    allowed = layer_of(weights, bias).allowed({"X": x}).reshape(4)
     orders = [rng.permutation(products.shape[1]) for _ in range(200)]
     sums = np.array([np.add.accumulate(products[:, order], axis=1)[:, -1] + bias for order in orders])
     errors = np.abs(sums - (exact + bias)).max(0)
     assert (errors < allowed).all()
     assert (allowed < 1e-3 * (np.abs(products).sum(1) + np.abs(bias))).all()
+
+
+def test_equal_products_may_all_be_rounded_one_way() -> None:
+    """As in the light graphs of the onnx package, whose weights are all 0.02."""
+    weights = np.full((1, 512, 3, 3), 0.02, np.float32)
+    x = np.ones((1, 512, 3, 3), np.float32)
+    layer = layer_of(weights, np.zeros(1, np.float32))
+    error = abs(np.add.accumulate(weights.ravel())[-1] - weights.astype(np.float64).sum())
+    random_walk = np.finfo(np.float32).eps / 2 * math.sqrt(weights.size) * weights.sum()
+    assert random_walk < error < layer.allowed({"X": x})
+
+
+def test_what_is_allowed_goes_with_the_weights() -> None:
+    """However small they are; X itself is only added where it may be a residual."""
+    rng = np.random.default_rng(0)
+    weights, bias, x = rng.normal(size=(2, 8, 3, 3)), rng.normal(size=2), rng.normal(size=(1, 8, 9, 9))
+    allowed, of_small = (
+        layer_of((weights * scale).astype(np.float32), (bias * scale).astype(np.float32)).allowed({"X": x})
+        for scale in (1, 2.0**-40)
+    )
+    assert np.allclose(of_small, allowed * 2.0**-40)
+
+
+@pytest.mark.parametrize("layout", ["auto", "nchw"])
+def test_a_large_constant_residual(tmp_path: Path, layout: str) -> None:
+    """Of the whole shape, so that the ZapConv reads the constant itself."""
+    rng = np.random.default_rng(0)
+    text = """<ir_version: 8, opset_import: ["": 17]>
+    net (float[1,8,9,9] x) => (float[1,8,9,9] y) {
+        c1 = Conv<pads=[1,1,1,1]>(x, W) r1 = Relu(c1)
+        c2 = Conv<pads=[1,1,1,1]>(r1, W) a = Add(c2, k) y = Relu(a)
+    }"""
+    model = onnx.parser.parse_model(text)
+    for name, array in {"W": rng.normal(size=(8, 8, 3, 3)) / 8, "k": 1e6 * rng.normal(size=(1, 8, 9, 9))}.items():
+        model.graph.initializer.append(numpy_helper.from_array(array.astype(np.float32), name))
+    onnx.save_model(model, tmp_path / "m.onnx")
+    assert verify(tmp_path / "m.onnx", write_converted(tmp_path / "m.onnx", layout)).ran
+
+
+def test_winograds_filtering_rounds_more(tmp_path: Path) -> None:
+    """Few channels, of two values, so that their products are nearly as large as they may be."""
+    rng = np.random.default_rng(0)
+    text = """<ir_version: 8, opset_import: ["": 17]>
+    net (float[1,3,112,112] x) => (float[1,8,112,112] y) {
+        c1 = Conv<pads=[1,1,1,1]>(x, V) s = Sign(c1) r1 = Relu(s)
+        c2 = Conv<pads=[1,1,1,1]>(r1, W) y = Relu(c2)
+    }"""
+    model = onnx.parser.parse_model(text)
+    for name, shape in {"V": (3, 3, 3, 3), "W": (8, 3, 3, 3)}.items():
+        model.graph.initializer.append(numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), name))
+    onnx.save_model(model, tmp_path / "m.onnx")
+    assert verify(tmp_path / "m.onnx", write_converted(tmp_path / "m.onnx", "nchw", pattern=ALL_OUTPUTS)).ran

@@ -161,6 +161,27 @@ def test_inputs_of_other_types(dense_model: Path, zap_model: Path, change: Chang
     assert verify(change(dense_model, scale), change(zap_model, scale)).difference < 1e-5
 
 
+def test_an_image_of_whole_numbers_is_no_plain_surface(dense_model: Path, zap_model: Path, change: Change) -> None:
+    """A kernel that was turned over sees no difference there, but at the edges, which are cut off here."""
+
+    def edit(model: onnx.ModelProto, turned: bool) -> None:
+        model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+        model.graph.input[0].name = "bytes"
+        convolution = model.graph.node[0]
+        next(each for each in convolution.attribute if each.name == "pads").ints[:] = [0] * 4
+        model.graph.node.insert(0, helper.make_node("Cast", ["bytes"], ["X"], to=TensorProto.FLOAT))
+        tensor = next(tensor for tensor in model.graph.initializer if tensor.name == "W")
+        values = numpy_helper.to_array(tensor)
+        tensor.CopyFrom(numpy_helper.from_array(values[..., ::-1] if turned else values, "W"))
+        for dim, name in zip(model.graph.output[0].type.tensor_type.shape.dim[2:], ("oH", "oW"), strict=True):
+            dim.dim_param = name
+
+    plain = partial(edit, turned=False)
+    assert verify(change(dense_model, plain), change(zap_model, plain)).ran
+    with pytest.raises(ModelError, match="node 'tiny': at threshold −∞ it differs"):
+        verify(change(dense_model, plain), change(zap_model, partial(edit, turned=True)))
+
+
 @pytest.fixture
 def with_log(change: Change) -> Callable[..., Path]:
     """Puts Log(x + offset) behind a model, scaled: zeros of a ReLU make it as steep as 1 / offset."""

@@ -20,7 +20,8 @@ def open_mapped(model: onnx.ModelProto, path: Path, options: Any) -> Any:
     """An onnxruntime.InferenceSession on the CPU.
 
     ONNX Runtime maps the weights from the model's own files and, where it may, does not copy them; before 1.21 it can
-    only do so with a model that is a file, and gets the weights with the model.
+    only do so with a model that is a file, and gets the weights with the model. There is no arena: as long as one of a
+    run's outputs is in use, it would keep the memory of all that was computed on the way there.
 
     Args:
         model: What was made of the model that `read_model` gave; changed in place.
@@ -41,5 +42,6 @@ def open_mapped(model: onnx.ModelProto, path: Path, options: Any) -> Any:
     else:
         for tensor in model.graph.initializer:
             hold(tensor)
+    options.enable_cpu_mem_arena = False
     options.add_session_config_entry("session.disable_prepacking", "1")
     return open_session(model.SerializeToString(), options, None, "convert", where=str(path))

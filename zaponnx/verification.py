@@ -30,6 +30,9 @@ _BATCHES = (2, 1)
 _SIZES = (32, 64, 128, 224, 28, 96, 160, 256, 299, 320, 384, 416, 512, 640, 1)
 """What other dynamic dims are tried with."""
 
+_IMAGE_DIMS = 4
+"""Of a batch of images."""
+
 _FATAL = 4
 """ONNX Runtime's level of log messages above its errors, which also arrive as exceptions."""
 
@@ -219,7 +222,10 @@ def _run_original(path: Path, tensors: Sequence[str]) -> tuple[Arrays, Arrays]:
 
 
 def _random_inputs(session: Any, batch: int, size: int) -> Arrays:
-    """Standard normal values for float inputs, ones for others; dims that are first, or named so, are the batch."""
+    """Standard normal values for float inputs, 0 and 1 for other images, of four dims, and ones for all else.
+
+    Dims that are first, or named so, are the batch.
+    """
     rng = np.random.default_rng(0)
     batches = {value.shape[0] for value in session.get_inputs() if value.shape}
     inputs: dict[str, npt.NDArray[Any]] = {}
@@ -234,8 +240,10 @@ def _random_inputs(session: Any, batch: int, size: int) -> Arrays:
             for axis, dim in enumerate(value.shape)
         ]
         try:
-            random = rng.normal(size=shape) if np.issubdtype(dtype, np.floating) else np.ones(shape, np.int64)
-            inputs[value.name] = random.astype(dtype)
+            if np.issubdtype(dtype, np.floating):
+                inputs[value.name] = rng.normal(size=shape).astype(dtype)
+            else:
+                inputs[value.name] = rng.integers(0 if len(shape) == _IMAGE_DIMS else 1, 2, shape).astype(dtype)
         except (MemoryError, ValueError) as error:
             problem = f"its shape {shape} is too large to check the model with"
             raise ModelError("convert", problem, where=f"input '{value.name}'") from error
