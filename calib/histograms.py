@@ -40,19 +40,20 @@ class SiteHistogram:
         site: The site.
         edges: Bin edges, float32 (B,), ascending.
         group: The processes that share the samples; each counts its own.
+        device: Where to count. On a GPU the values' sums are rounded in another order every time.
     """
 
-    def __init__(self, site: Site, edges: Floats, group: ProcessGroup = ALONE) -> None:
+    def __init__(self, site: Site, edges: Floats, group: ProcessGroup = ALONE, device: torch.device = CPU) -> None:
         self._site = site
         self._group = group
-        self._edges = torch.from_numpy(edges)
+        self._edges = torch.from_numpy(edges).to(device)
         self._bins = len(edges) + 1
-        self._counts = torch.zeros(site.channels * self._bins, dtype=torch.int64)
-        self._values = torch.zeros(site.channels * self._bins, dtype=torch.float64)
-        self._magnitudes = torch.zeros(MAGNITUDES * self._bins, dtype=torch.int64)
-        self._total_value = torch.zeros((), dtype=torch.float64)
-        self._outputs = torch.zeros((), dtype=torch.int64)
-        self._samples = torch.zeros((), dtype=torch.int64)
+        self._counts = torch.zeros(site.channels * self._bins, dtype=torch.int64, device=device)
+        self._values = torch.zeros(site.channels * self._bins, dtype=torch.float64, device=device)
+        self._magnitudes = torch.zeros(MAGNITUDES * self._bins, dtype=torch.int64, device=device)
+        self._total_value = torch.zeros((), dtype=torch.float64, device=device)
+        self._outputs = torch.zeros((), dtype=torch.int64, device=device)
+        self._samples = torch.zeros((), dtype=torch.int64, device=device)
 
     def add(self, output: Tensor, predictions: Tensor, mask: Tensor) -> None:
         """Counts a batch.
@@ -70,7 +71,7 @@ class SiteHistogram:
         true = output[:, :, ~mask].contiguous()
         classed = (magnitude_classes(true) * self._bins + bins).flatten()
         self._magnitudes += torch.bincount(classed, minlength=len(self._magnitudes))
-        bins += (torch.arange(self._site.channels) * self._bins)[:, None]
+        bins += (torch.arange(self._site.channels, device=bins.device) * self._bins)[:, None]
         flat = bins.flatten()
         self._counts += torch.bincount(flat, minlength=len(self._counts))
         self._values += torch.bincount(flat, true.flatten().double(), minlength=len(self._values))
@@ -97,7 +98,7 @@ class SiteHistogram:
     def result(self, predictor: Predictor) -> SiteCalibration:
         """What all processes counted, with the predictor that made the predictions; to be called by all."""
         shape = (self._site.channels, self._bins)
-        total = {name: self._group.sum(tensor) for name, tensor in self._tensors().items()}
+        total = {name: self._group.sum(tensor).cpu() for name, tensor in self._tensors().items()}
         return SiteCalibration(
             name=self._site.name,
             output=self._site.output,
@@ -120,21 +121,22 @@ class Histograms:
         sites: The sites.
         pattern: The computation pattern.
         group: The processes that share the samples.
-        device: Where to predict; what is counted stays on the CPU, where sums are the same every time.
+        device: Where to predict and count.
     """
 
     def __init__(
         self, sites: Sequence[Site], pattern: Pattern, group: ProcessGroup = ALONE, device: torch.device = CPU
     ) -> None:
-        self._histograms = [SiteHistogram(site, bin_edges(), group) for site in sites]
+        self._histograms = [SiteHistogram(site, bin_edges(), group, device) for site in sites]
         self._pattern = pattern
         self._device = device
 
     def add(self, outputs: Sequence[Tensor], predictors: Sequence[Predictor]) -> None:
         """Counts the sites' outputs, float32 (N, M, H, W) each, by what their predictors predict."""
         for histogram, output, predictor in zip(self._histograms, outputs, predictors, strict=True):
+            output = output.to(self._device)
             mask = pattern_mask(self._pattern, output)
-            histogram.add(output, predict(predictor, output.to(self._device), mask).cpu(), mask)
+            histogram.add(output, predict(predictor, output, mask), mask)
 
     def state_dict(self) -> dict[str, Any]:
         """As a SiteHistogram's, by the position of the site."""
