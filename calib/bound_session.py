@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.utils.dlpack import from_dlpack
 
 
 class BoundSession:
@@ -44,5 +45,6 @@ class BoundSession:
 def _tensor(value: Any) -> Tensor:
     """An OrtValue as a tensor in the same memory; a copy on the CPU where this ONNX Runtime knows no DLPack."""
     if hasattr(value, "__dlpack__"):
-        return torch.from_dlpack(value)
+        tensor: Tensor = from_dlpack(value)
+        return tensor
     return torch.from_numpy(value.numpy())

@@ -2,19 +2,22 @@
 
 Both curves are sums over outputs, so the number of outputs and the sum of their true values per bin of predicted value
 give them exactly at every bin edge. So do the numbers of outputs by the magnitude of their true value, zero among them,
-for the rates of true and false zeros.
+for the rates of true and false zeros. A block of outputs is skipped where its largest predicted value is, so that a
+histogram of these, too, gives at every bin edge what whole blocks save.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from zaponnx.artifacts import MAGNITUDES, Floats, Predictor, SiteCalibration
+from zaponnx.artifacts import BLOCKS, LARGER_BLOCKS, MAGNITUDES, Floats, Predictor, SiteCalibration
 from zaponnx.calib.devices import CPU
 from zaponnx.calib.distributed import ALONE, ProcessGroup
 from zaponnx.calib.predictors import pattern_mask, predict
@@ -51,6 +54,7 @@ class SiteHistogram:
         self._counts = torch.zeros(site.channels * self._bins, dtype=torch.int64, device=device)
         self._values = torch.zeros(site.channels * self._bins, dtype=torch.float64, device=device)
         self._magnitudes = torch.zeros(MAGNITUDES * self._bins, dtype=torch.int64, device=device)
+        self._blocks = torch.zeros(len(LARGER_BLOCKS) * self._bins, dtype=torch.int64, device=device)
         self._total_value = torch.zeros((), dtype=torch.float64, device=device)
         self._outputs = torch.zeros((), dtype=torch.int64, device=device)
         self._samples = torch.zeros((), dtype=torch.int64, device=device)
@@ -76,6 +80,18 @@ class SiteHistogram:
         self._counts += torch.bincount(flat, minlength=len(self._counts))
         self._values += torch.bincount(flat, true.flatten().double(), minlength=len(self._values))
 
+        self._add_blocks(predictions, mask)
+
+    def _add_blocks(self, predictions: Tensor, mask: Tensor) -> None:
+        """Counts the outputs outside the pattern by the largest predicted value there in their block."""
+        values = predictions.masked_fill(mask, -math.inf)
+        outside = (~mask).expand(1, *predictions.shape[1:]).double()
+        for index, name in enumerate(LARGER_BLOCKS):
+            bins = torch.bucketize(blocks(values, BLOCKS[name], -math.inf).amax((2, 4, 6)), self._edges)
+            outputs = blocks(outside, BLOCKS[name], 0).sum((2, 4, 6)).expand_as(bins)
+            counts = torch.bincount(bins.flatten(), outputs.flatten(), minlength=self._bins)
+            self._blocks[index * self._bins : (index + 1) * self._bins] += counts.long()
+
     def state_dict(self) -> dict[str, Tensor]:
         """What all processes have counted, by rank; to be called by all."""
         return {name: self._group.gather(tensor) for name, tensor in self._tensors().items()}
@@ -90,6 +106,7 @@ class SiteHistogram:
             "counts": self._counts,
             "values": self._values,
             "magnitudes": self._magnitudes,
+            "blocks": self._blocks,
             "total_value": self._total_value,
             "outputs": self._outputs,
             "samples": self._samples,
@@ -111,6 +128,7 @@ class SiteHistogram:
             outputs=int(total["outputs"]),
             samples=int(total["samples"]),
             magnitudes=total["magnitudes"].numpy().reshape(MAGNITUDES, self._bins),
+            blocks=total["blocks"].numpy().reshape(len(LARGER_BLOCKS), self._bins),
         )
 
 
@@ -151,6 +169,14 @@ class Histograms:
         """What was counted, site by site; to be called by all processes."""
         pairs = zip(self._histograms, predictors, strict=True)
         return tuple(histogram.result(predictor) for histogram, predictor in pairs)
+
+
+def blocks(values: Tensor, block: tuple[int, int, int], filling: float) -> Tensor:
+    """Values (N, M, H, W) in blocks (N, M', m, H', h, W', w) of channels, rows and columns; what is beyond is filled."""
+    rest = [(0, -extent % size) for extent, size in zip(values.shape[1:], block, strict=True)]
+    filled = functional.pad(values, [each for pair in reversed(rest) for each in pair], value=filling)
+    sizes = [each for extent, size in zip(filled.shape[1:], block, strict=True) for each in (extent // size, size)]
+    return filled.reshape(len(values), *sizes)
 
 
 def magnitude_classes(values: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from zaponnx.artifact_files import load_calibration, load_fit, save_calibration, save_fit
-from zaponnx.artifacts import MAGNITUDES, Calibration, Fit, OperatingPoint, Predictor, SiteCalibration
+from zaponnx.artifacts import LARGER_BLOCKS, MAGNITUDES, Calibration, Fit, OperatingPoint, Predictor, SiteCalibration
 from zaponnx.chosen_point import ChosenPoint, Goal, Trial, UsedData
 from zaponnx.errors import ArtifactError
 from zaponnx.patterns import Pattern
@@ -41,6 +41,7 @@ def site(output: str, channels: int) -> SiteCalibration:
         outputs=1000,
         samples=10,
         magnitudes=np.concatenate([counts.sum(axis=0, keepdims=True), np.zeros((MAGNITUDES - 1, 4), np.int64)]),
+        blocks=np.array([[0, 0, 0, counts.sum()]] * len(LARGER_BLOCKS)),
     )
 
 
@@ -85,6 +86,7 @@ def test_calibration_round_trip(calibration: Calibration, tmp_path: Path) -> Non
         np.testing.assert_array_equal(before.counts, after.counts)
         np.testing.assert_array_equal(before.values, after.values)
         np.testing.assert_array_equal(before.magnitudes, after.magnitudes)
+        np.testing.assert_array_equal(before.blocks, after.blocks)
 
 
 def test_strided_arrays_are_written_in_order(calibration: Calibration, tmp_path: Path) -> None:

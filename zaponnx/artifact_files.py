@@ -88,6 +88,7 @@ def save_fit(fit: Fit, path: Path) -> None:
         "method": fit.method,
         "granularity": fit.granularity,
         "objective": fit.objective,
+        "block": fit.block,
         "points": [point_json(point) for point in fit.points],
         "curves": {output: dict(curve) for output, curve in fit.curves.items()},
         "calibrated_on": asdict(fit.calibrated_on) if fit.calibrated_on else None,

@@ -139,6 +139,7 @@ class Conditions:
         threads: ORT's threads within an operator.
         batch_size: Samples per run.
         onnxruntime, zaponnx: Their versions.
+        device: What ran the models in place of the CPU, "" if nothing did: as in `zaponnx.tuning.Tuning`.
     """
 
     cpu: str
@@ -147,13 +148,14 @@ class Conditions:
     batch_size: int
     onnxruntime: str
     zaponnx: str
+    device: str = ""
 
     @classmethod
-    def here(cls, threads: int, batch_size: int) -> Conditions:
+    def here(cls, threads: int, batch_size: int, device: str = "") -> Conditions:
         """Those of this machine."""
         found = versions()
         runtime = found.get("onnxruntime") or found.get("onnxruntime-gpu", "")
-        return cls(cpu_name(), cpu_cores(), threads, batch_size, runtime, found["zaponnx"])
+        return cls(cpu_name(), cpu_cores(), threads, batch_size, runtime, found["zaponnx"], device)
 
     def differences(self, other: Conditions) -> str:
         """As in "threads 1, not 2", "" if there is none."""

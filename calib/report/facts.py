@@ -18,7 +18,7 @@ def facts(sources: Sources) -> dict[str, Facts]:
     found = {"Model": _model(sources), "Calibration": _calibration(sources), "Fit": _fit(sources)}
     if sources.conversion and (tuning := sources.conversion.tuning):
         found["Tuning"] = {
-            "machine": f"{tuning.cpu}, {tuning.cores} cores, {tuning.threads} threads used",
+            "machine": f"{tuning.machine}, {tuning.cores} cores, {tuning.threads} threads used",
             "data": f"{tuning.data}, {tuning.batches} batches of {tuning.batch_size}",
             "runs": f"{tuning.pairs} pairs for each measurement",
             "versions": _versions(tuning.versions),

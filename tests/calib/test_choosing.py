@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -75,11 +75,14 @@ class FakeStopwatch:
     bonus = 0.0
     models = 0
     threads = 0
+    providers: Any = None
 
-    def __init__(self, path: Path, dense: Any, tensors: Any, feeds: Any, threads: int) -> None:
-        FakeStopwatch.threads = threads
+    def __init__(self, path: Path, dense: Any, tensors: Any, feeds: Any, threads: int, providers: Any) -> None:
+        FakeStopwatch.threads, FakeStopwatch.providers = threads, providers
 
-    def sites(self, converted: onnx.ModelProto, outputs: Sequence[str]) -> dict[str, PairedTimes]:
+    def sites(
+        self, converted: onnx.ModelProto, outputs: Sequence[str], alone: Callable[[str], onnx.ModelProto]
+    ) -> dict[str, PairedTimes]:
         return {dense_output(node): times(self.gain(node)) for node in zap_convs(converted)}
 
     def model(self, converted: onnx.ModelProto) -> PairedTimes:
@@ -326,6 +329,7 @@ def test_the_least_error_that_is_fast_enough_is_found(
     assert 1.5 <= gained(only(found.chosen.point)) < 1.7
     assert found.budget_missed == ""
     assert found.chosen.conditions.threads == stopwatch.threads == 1
+    assert (found.chosen.conditions.device, stopwatch.providers) == ("", None)
     assert found.chosen.data.split == "calibration"
     assert all(trial.times.dense_ms == DENSE_MS for trial in found.chosen.trials)
     assert stopwatch.models == len(found.chosen.trials) <= 7
