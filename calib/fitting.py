@@ -102,7 +102,8 @@ def fit(
 
     Raises:
         InvalidArgument: An unknown method, granularity, objective or block, or one that the method does not have; a
-            directory that does not exist; goals that exclude each other; an argument that is missing, out of range or in vain.
+            directory that does not exist; goals that exclude each other; an argument that is missing, out of range or
+            in vain.
         ArtifactError: The calibration cannot be read, lacks the blocks, or is of another model; or the cost table is
             damaged, or of another model or machine.
         ModelError: The model cannot be read or run.

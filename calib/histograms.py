@@ -8,6 +8,7 @@ histogram of these, too, gives at every bin edge what whole blocks save.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -85,11 +86,13 @@ class SiteHistogram:
     def _add_blocks(self, predictions: Tensor, mask: Tensor) -> None:
         """Counts the outputs outside the pattern by the largest predicted value there in their block."""
         values = predictions.masked_fill(mask, -math.inf)
-        outside = (~mask).expand(1, *predictions.shape[1:]).double()
-        for index, name in enumerate(LARGER_BLOCKS):
-            bins = torch.bucketize(blocks(values, BLOCKS[name], -math.inf).amax((2, 4, 6)), self._edges)
-            outputs = blocks(outside, BLOCKS[name], 0).sum((2, 4, 6)).expand_as(bins)
-            counts = torch.bincount(bins.flatten(), outputs.flatten(), minlength=self._bins)
+        outputs = (~mask).expand(1, *predictions.shape[1:]).double()
+        for index, (smaller, larger) in enumerate(itertools.pairwise(BLOCKS.values())):
+            channels, rows, columns = (many // few for few, many in zip(smaller, larger, strict=True))
+            values = blocks(values, (channels, rows, columns), -math.inf).amax((2, 4, 6))
+            outputs = blocks(outputs, (channels, rows, columns), 0).sum((2, 4, 6))
+            bins = torch.bucketize(values, self._edges).flatten()
+            counts = torch.bincount(bins, outputs.expand_as(values).flatten(), minlength=self._bins)
             self._blocks[index * self._bins : (index + 1) * self._bins] += counts.long()
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -172,7 +175,7 @@ class Histograms:
 
 
 def blocks(values: Tensor, block: tuple[int, int, int], filling: float) -> Tensor:
-    """Values (N, M, H, W) in blocks (N, M', m, H', h, W', w) of channels, rows and columns; what is beyond is filled."""
+    """Values (N, M, H, W) in blocks (N, M', m, H', h, W', w) of channels, rows, columns; what is beyond is filled."""
     rest = [(0, -extent % size) for extent, size in zip(values.shape[1:], block, strict=True)]
     filled = functional.pad(values, [each for pair in reversed(rest) for each in pair], value=filling)
     sizes = [each for extent, size in zip(filled.shape[1:], block, strict=True) for each in (extent // size, size)]

@@ -199,6 +199,14 @@ CALIBRATION_DAMAGE: dict[str, Callable[[dict[str, Any], dict[str, Any]], object]
     "infinite bias": lambda header, arrays: poison(arrays, "sites.0.p2", math.inf),
     "no magnitudes": lambda header, arrays: arrays.pop("sites.0.magnitudes"),
     "other magnitudes": lambda header, arrays: poison(arrays, "sites.0.magnitudes", 99),
+    "blocks' shape": lambda header, arrays: arrays.update({"sites.0.blocks": np.zeros((1, 4), np.int64)}),
+    "negative block": lambda header, arrays: poison(arrays, "sites.0.blocks", -1),
+    "blocks of fewer outputs": lambda header, arrays: arrays.update(
+        {"sites.0.blocks": np.maximum(arrays["sites.0.blocks"] - 1, 0)}
+    ),
+    "blocks skipped before their outputs": lambda header, arrays: arrays.update(
+        {"sites.0.blocks": arrays["sites.0.blocks"][:, ::-1]}
+    ),
     "negative count": lambda header, arrays: poison(arrays, "sites.0.counts", -1),
     "huge counts": lambda header, arrays: arrays.update({"sites.0.counts": np.full((3, 4), 2**62)}),
     "negative value": lambda header, arrays: poison(arrays, "sites.0.values", -1.0),
@@ -265,6 +273,8 @@ FIT_DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
     "objective": lambda document: document.update(objective="speed"),
     "granularity": lambda document: document.update(granularity="pixel"),
     "several thresholds per layer": lambda document: document.update(granularity="layer"),
+    "block": lambda document: document.update(block="3x3x3"),
+    "block of channels with thresholds of their own": lambda document: document.update(block="8x1x1"),
     "calibration hash": lambda document: document.update(calibration_sha256="abc"),
     "no calibration hash": lambda document: document.pop("calibration_sha256"),
     "threshold beyond float32": lambda document: document["points"][1]["thresholds"].update(relu1=[1e39]),
@@ -288,6 +298,17 @@ def test_unsound_fits_are_refused(fit: Fit, tmp_path: Path, damage: Callable[[di
     with pytest.raises(ArtifactError) as caught:
         load_fit(path)
     assert "\n" not in str(caught.value)
+
+
+def test_what_earlier_versions_wrote_has_no_blocks(calibration: Calibration, fit: Fit, tmp_path: Path) -> None:
+    path = tmp_path / "model.zapcal"
+    save_calibration(replace(calibration, sites=tuple(replace(each, blocks=None) for each in calibration.sites)), path)
+    assert [each.blocks for each in load_calibration(path).sites] == [None, None]
+    save_fit(fit, path)
+    document = json.loads(path.read_text())
+    assert document.pop("block") == "1x1x1"
+    path.write_text(json.dumps(document))
+    assert load_fit(path) == fit
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])

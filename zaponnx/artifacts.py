@@ -33,7 +33,8 @@ MAGNITUDES = 33
 
 BLOCKS = {"1x1x1": (1, 1, 1), "8x1x1": (8, 1, 1), "64x1x1": (64, 1, 1), "64x4x4": (64, 4, 4)}
 """What a kernel skips only together: channels, rows and columns of outputs. The first is a single output; 64x1x1, a
-pixel's block of channels, is what the CUDA kernels compute by tiles. Blocks begin at multiples of their size."""
+pixel's block of channels, is what the CUDA kernels compute by tiles. They begin at multiples of their size, and each
+size is a multiple of the one before."""
 
 SINGLE, *LARGER_BLOCKS = BLOCKS
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from zaponnx.artifacts import SINGLE
 from zaponnx.calib.report.contents import Missing
 from zaponnx.calib.report.sources import Sources
 
@@ -60,7 +61,7 @@ def commands(sources: Sources, report: str) -> tuple[str, ...]:
         }
         made.append(_command("calibrate", dense, given | {"output": "model.zapcal"}))
     if fit := sources.fit:
-        chosen = {"method": fit.method, "granularity": fit.granularity, "objective": fit.objective}
+        chosen = {name: getattr(fit, name) for name in ("method", "granularity", "objective", "block")}
         if fit.method != "imported":
             made.append(_command("fit", "model.zapcal", chosen | {"output": "model.zapfit.json"}))
         given = {"calibration": "model.zapcal", "fit": "model.zapfit.json", "output": sources.path.name}
@@ -171,6 +172,7 @@ def _fit(sources: Sources) -> Facts:
         "thresholds": f"one per {fit.granularity}",
         "objective": fit.objective,
         "operating points": str(len(fit.points)),
+        **({"counted as saved": f"blocks of {fit.block} outputs"} if fit.block != SINGLE else {}),
     }
 
 
