@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.environment import Environment
 from benchmarks.kernels import peak_gmacs
+from benchmarks.markdown import table
 from benchmarks.measuring import ORT, Measurement, Subject, TunedMeasurement
 from benchmarks.memory import SessionCost
 from benchmarks.peers import PEERS
@@ -108,13 +109,6 @@ def markdown(results: Results, points: Mapping[str, Sequence[Point]]) -> str:
 
 def _section(title: str, table: str) -> str:
     return f"## {title}\n\n{table}" if table else ""
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, the first column to the left and the others to the right; "" without rows."""
-    rows = list(rows)
-    rule = ["---", *["--:"] * (len(header) - 1)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows)) if rows else ""
 
 
 def _environment(found: Environment) -> str:
