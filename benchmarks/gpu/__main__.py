@@ -82,9 +82,8 @@ def no_gpu() -> str:
     """What is missing, and what to do."""
     if torch.version.cuda is None:
         return f"torch {torch.__version__} is built without CUDA; install one that is, on a machine with an NVIDIA GPU"
-    return (
-        f"torch {torch.__version__} (CUDA {torch.version.cuda}) finds no NVIDIA GPU; check the driver with nvidia-smi"
-    )
+    found = f"torch {torch.__version__} (CUDA {torch.version.cuda}) finds no NVIDIA GPU"
+    return f"{found}; check the driver, with nvidia-smi"
 
 
 def versions() -> dict[str, str]:

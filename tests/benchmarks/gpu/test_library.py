@@ -120,7 +120,7 @@ def test_tensors_that_lie_otherwise(stub: Path) -> None:
 def test_a_library_without_a_gpu_says_so(stub: Path) -> None:
     ctypes.CDLL(str(stub)).stub_fail(1)
     try:
-        with pytest.raises(LibraryError, match="^there is no GPU; get one$"):
+        with pytest.raises(LibraryError, match=r"^there is no GPU; get one$"):
             Library(stub)
     finally:
         ctypes.CDLL(str(stub)).stub_fail(0)

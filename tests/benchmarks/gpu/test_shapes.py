@@ -34,7 +34,7 @@ def test_the_convolutions_are_torchvisions(network: str) -> None:
     ]
     assert sorted(ours) == sorted(found)
     assert sum(shape.predicted for shape in shapes) == {"resnet18": 16, "vgg16": 12, "alexnet": 4}[network]
-    assert [shape.predicted for shape in shapes][0] is False
+    assert not shapes[0].predicted
 
 
 def test_every_network_has_operating_points() -> None:
