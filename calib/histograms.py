@@ -80,7 +80,6 @@ class SiteHistogram:
         flat = bins.flatten()
         self._counts += torch.bincount(flat, minlength=len(self._counts))
         self._values += torch.bincount(flat, true.flatten().double(), minlength=len(self._values))
-
         self._add_blocks(predictions, mask)
 
     def _add_blocks(self, predictions: Tensor, mask: Tensor) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from benchmarks.gpu.library import Library
+from benchmarks.gpu.library import Library, LibraryError
 from benchmarks.gpu.peers import Cast, Run, Zap, cudnn_runs, make_zap, precision_of_cudnn
 from benchmarks.gpu.problems import make_problem
 from benchmarks.gpu.report import Measurement, Results
@@ -66,6 +66,8 @@ class Bench:
             self._whole(network, [made[shape] for shape in shapes], points, batch, precision, results)
         except torch.OutOfMemoryError:
             results.left_out.append(f"{where}: the GPU's memory does not suffice")
+        except LibraryError as error:
+            results.wrong.append(f"{where}: {error}")
 
     def _made(
         self, shape: Shape, points: Sequence[Point], batch: int, precision: str, where: str, results: Results

@@ -67,6 +67,8 @@ def commands(sources: Sources, report: str) -> tuple[str, ...]:
         given = {"calibration": "model.zapcal", "fit": "model.zapfit.json", "output": sources.path.name}
         tuning = sources.conversion.tuning if sources.conversion else None
         tuned = f" --tune --data {shlex.quote(tuning.data)} --threads {tuning.threads}" if tuning else ""
+        if tuning and tuning.device:
+            tuned += f" --providers {tuning.device.rpartition(', ')[2]}"
         made.append(_command("convert", dense, given | {"epsilon": sources.metadata.get("epsilon")}) + tuned)
     for evaluation in sources.evaluations:
         models = shlex.join(model.path.name for model in evaluation.models)

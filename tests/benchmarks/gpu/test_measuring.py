@@ -99,6 +99,12 @@ def test_wrong_results_are_not_timed(bench: Bench, results: Results, monkeypatch
     assert "## WRONG RESULTS" in markdown(results)
 
 
+def test_what_the_library_refuses_is_wrong(bench: Bench, results: Results) -> None:
+    """The stub has no TF32."""
+    bench.network("net", SHAPES, POINTS, 1, "tf32", results)
+    assert results.wrong == ["net, batch 1, tf32: layer_create: the layer is none that the stub knows"]
+
+
 def test_what_does_not_fit_into_memory_is_named(
     bench: Bench, results: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
