@@ -157,6 +157,14 @@ LayerWeights check_weights(const LayerAttributes& attributes, const std::vector<
   return {w_shape, data[0], data[1], data[2], data[3], data[4], data[5]};
 }
 
+// X's height x width; 0 if the graph does not tell.
+int64_t map_pixels(const Ort::ConstKernelInfo& info, Layout layout) {
+  const Ort::TypeInfo type = info.GetInputTypeInfo(0);
+  const std::vector<int64_t> shape = type.GetTensorTypeAndShapeInfo().GetShape();
+  const size_t first = layout == Layout::kNchw ? 2 : 1;
+  return shape.size() == 4 && shape[first] > 0 && shape[first + 1] > 0 ? shape[first] * shape[first + 1] : 0;
+}
+
 // Y has X's batch, W's output channels, and the spatial extents of Conv, if these are known and the batch is or has a
 // name; ORT has no way to say that an extent is unknown. What is wrong is left to the kernel, which says it: ORT
 // ignores an error from here.
@@ -207,6 +215,7 @@ ZapConvNode::ZapConvNode(const OrtKernelInfo* kernel_info, const Kernel& kernel,
   }
   const LayerWeights weights = check_weights(attributes_, values);
   w_shape_ = weights.shape;
+  attributes_.map_pixels = map_pixels(info, layout);
   layer_ = kernel_->prepare(attributes_, weights);
   // The layer has its own copy, in its own order; W stays with the session, but need not stay in memory.
   release_file_pages(weights.W, values[0].GetTensorTypeAndShapeInfo().GetElementCount() * sizeof(float));
