@@ -160,7 +160,8 @@ class Conditions:
     def differences(self, other: Conditions) -> str:
         """As in "threads 1, not 2", "" if there is none."""
         ours, theirs = asdict(self), asdict(other)
-        return ", ".join(f"{name} {ours[name]}, not {theirs[name]}" for name in ours if ours[name] != theirs[name])
+        shown = [(name, ours[name] or "none", theirs[name] or "none") for name in ours if ours[name] != theirs[name]]
+        return ", ".join(f"{name} {our}, not {their}" for name, our, their in shown)
 
 
 @dataclass(frozen=True)

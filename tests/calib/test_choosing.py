@@ -349,7 +349,7 @@ def test_another_provider_is_timed_and_has_no_winograd(by_time, stopwatch, monke
     assert (found.chosen.winograd, found.chosen.conditions.device) == ((), "AzureExecutionProvider")
     assert "on AzureExecutionProvider, batch 1" in tables.fit(found)
     assert load_fit(by_time["output"]) == found
-    with pytest.raises(ArtifactError, match=r"its times are of device AzureExecutionProvider, not ; remove"):
+    with pytest.raises(ArtifactError, match=r"its times are of device AzureExecutionProvider, not none; remove"):
         fit(**by_time, latency=8.5)
 
 
