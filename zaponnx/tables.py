@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zaponnx.calib.report.contents import Report
     from zaponnx.chosen_point import ChosenPoint
     from zaponnx.conversion_report import ConversionReport
+    from zaponnx.cuda_half import CudaHalf
     from zaponnx.evaluation import Evaluation
     from zaponnx.inspection import Inspection
     from zaponnx.self_check import SelfCheck
@@ -302,12 +303,19 @@ def selfcheck(check: SelfCheck) -> str:
     lines = [f"{name} {version}" for name, version in check.versions.items()]
     lines += [
         f"library {check.library or 'not found'}, {check.isa or 'no'} kernels",
+        *_cuda_half(check.cuda),
         f"{check.cpu}, {check.cores} cores; providers {', '.join(check.providers) or 'none'}",
     ]
     lines += [f"{way}: differs from the library by {value:.1e}" for way, value in check.differences.items()]
     if not check.problem:
         lines.append(f"all within {check.tolerance:.0e}: OK")
     return "\n".join(lines)
+
+
+def _cuda_half(half: CudaHalf | None) -> list[str]:
+    if half is None:
+        return []
+    return [f"CUDA half {half.library or 'not there'}: {half.device or half.problem}"]
 
 
 def demo(result: Demo) -> str:

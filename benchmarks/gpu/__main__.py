@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import shlex
 import sys
@@ -99,8 +100,9 @@ def versions() -> dict[str, str]:
 
 def _problem(options: argparse.Namespace) -> str:
     """What is wrong with the arguments, "" if nothing is."""
-    if not options.library.is_file():
-        return f"there is no {options.library}: give the path of libzaponnx_cuda.so, with --library"
+    if options.library is None or not options.library.is_file():
+        what = f"there is no {options.library}" if options.library else "no library is given"
+        return f"{what}: give the path of libzaponnx_cuda.so, with --library or ZAPONNX_CUDA_LIBRARY"
     if options.models and (missing := [str(path) for path in options.models if not path.is_file()]):
         return f"there is no {missing[0]}: --models takes the dense model, the converted one and libzaponnx_ops.so"
     if min(options.batches) < 1 or options.rounds < 1:
@@ -114,7 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.gpu", formatter_class=argparse.ArgumentDefaultsHelpFormatter, description=__doc__
     )
-    parser.add_argument("--library", type=Path, required=True, help="the path of libzaponnx_cuda.so")
+    named = os.environ.get("ZAPONNX_CUDA_LIBRARY")
+    path = Path(named) if named else None
+    parser.add_argument("--library", type=Path, default=path, help="the path of libzaponnx_cuda.so")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="what to measure")
     parser.add_argument("--no-layers", action="store_true", help="time the networks alone")
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8, 64], help="images per run")

@@ -7,11 +7,12 @@
  *     compute = pattern or not (V <= threshold)            a NaN is computed, never hidden
  *     Y = R where compute, else 0
  *
- * A layer is made once from weights in host memory and then run on activations in device memory, on the caller's stream,
- * with the caller's workspace. A run launches kernels and does nothing else: it allocates nothing, waits for nothing and
- * reads nothing back, so it may be captured in a CUDA graph. A layer is immutable and belongs to the device that was
- * current when it was made, which must be current in all later calls with it; any number of threads and streams may run
- * it at the same time, each with a workspace of its own. Results are the same bits in every run on one device.
+ * A layer is made once from weights in host memory and then run on activations in device memory, on the caller's
+ * stream, with the caller's workspace. A run launches kernels and does nothing else: it allocates nothing, waits for
+ * nothing and reads nothing back, so it may be captured in a CUDA graph. A layer is immutable and belongs to the device
+ * that was current when it was made, which must be current in all later calls with it; any number of threads and
+ * streams may run it at the same time, each with a workspace of its own. Results are the same bits in every run on one
+ * device.
  *
  * The library carries its own CUDA runtime and loads on machines without a driver, where zaponnx_cuda_device says so.
  */
@@ -46,8 +47,9 @@ enum { ZAPONNX_CUDA_ELEMENT_FLOAT32 = 0, ZAPONNX_CUDA_ELEMENT_FLOAT16 = 1 };
 /* How products are formed; sums are float32 in all. Float16 elements ask for FLOAT16. */
 enum {
   ZAPONNX_CUDA_PRECISION_FLOAT32 = 0, /* strict: FP32 units */
-  ZAPONNX_CUDA_PRECISION_TF32 = 1,    /* tensor cores; factors are rounded to TF32; strict where the GPU has none (sm_75) */
-  ZAPONNX_CUDA_PRECISION_FLOAT16 = 2  /* tensor cores; factors are rounded to float16, beyond 65504 to infinity */
+  ZAPONNX_CUDA_PRECISION_TF32 =
+      1, /* tensor cores; factors are rounded to TF32; strict where the GPU has none (sm_75) */
+  ZAPONNX_CUDA_PRECISION_FLOAT16 = 2 /* tensor cores; factors are rounded to float16, beyond 65504 to infinity */
 };
 
 /* Which kernels run. All give the same up to rounding. */
@@ -64,7 +66,8 @@ enum {
 /* The default of element_channels. */
 #define ZAPONNX_CUDA_ELEMENT_CHANNELS_DEFAULT (-1)
 
-/* A ZapConv node. All pointers are to host memory, float32, contiguous, and are read by zaponnx_cuda_layer_create only. */
+/* A ZapConv node. All pointers are to host memory, float32, contiguous, and are read by zaponnx_cuda_layer_create only.
+ */
 typedef struct {
   int64_t w_shape[4]; /* M, C/group, kH, kW */
   int64_t group;
@@ -109,8 +112,8 @@ int zaponnx_cuda_interface(void);
  * Valid until the thread's next call. */
 const char* zaponnx_cuda_error(void);
 
-/* Whether the current device can run the kernels. Writes its name and architecture, as in "NVIDIA H200, sm_90", to `text`
- * (cut to `size` bytes, zero-terminated); on an error the text is that of zaponnx_cuda_error. */
+/* Whether the current device can run the kernels. Writes its name and architecture, as in "NVIDIA H200, sm_90", to
+ * `text` (cut to `size` bytes, zero-terminated); on an error the text is that of zaponnx_cuda_error. */
 int zaponnx_cuda_device(char* text, size_t size);
 
 /* Makes a layer on the current device: checks, packs and uploads the weights. Waits for the upload. */
@@ -125,9 +128,10 @@ int zaponnx_cuda_output_shape(const zaponnx_cuda_layer* layer, const int64_t x_s
 /* The bytes of workspace that a run on an X of this shape needs; may be 0. */
 int zaponnx_cuda_workspace_size(const zaponnx_cuda_layer* layer, const int64_t x_shape[4], size_t* bytes);
 
-/* Computes Y. `x`, `z` and `y` are contiguous device arrays that do not overlap; `z` is NULL in a layer without residual.
- * `workspace` is device memory of at least the bytes above, aligned to 256 bytes; it need not be initialised, and the
- * next run on the stream may use it again. `stream` is a cudaStream_t; NULL is the default stream. */
+/* Computes Y. `x`, `z` and `y` are contiguous device arrays that do not overlap, `x` aligned to 16 bytes; `z` is NULL
+ * in a layer without residual. `workspace` is device memory of at least the bytes above, aligned to 256 bytes; it need
+ * not be initialised, and the next run on the stream may use it again. `stream` is a cudaStream_t; NULL is the default
+ * stream. */
 int zaponnx_cuda_run(const zaponnx_cuda_layer* layer, const int64_t x_shape[4], const void* x, const void* z, void* y,
                      void* workspace, size_t workspace_bytes, void* stream);
 

@@ -1,22 +1,13 @@
 #include "ort/zapconv_op.h"
 
 #include <algorithm>
-#include <cmath>
-#include <exception>
 #include <new>
-#include <stdexcept>
-#include <string>
 #include <thread>
 
 #include "core/file_pages.h"
 
 namespace zaponnx {
 namespace {
-
-// In the order of the operator's inputs; X is 0, W to p2 are the weights, Z comes with the residual form.
-constexpr const char* kInputNames[] = {"X", "W", "B", "P1", "p1", "P2", "p2", "Z"};
-constexpr size_t kFirstWeight = 1;
-constexpr size_t kWeights = 6;
 
 // ORT's intra-op pool.
 class OrtParallel final : public Parallel {
@@ -68,6 +59,7 @@ class OrtMemory final : public Memory {
   OrtAllocator* allocator_;
 };
 
+<<<<<<< HEAD
 // What went wrong, as the status that ORT reports to the user.
 template <typename Body>
 OrtStatusPtr guard(const Body& body) noexcept {
@@ -200,19 +192,16 @@ void infer_output_shape(OrtShapeInferContext* raw_context, Layout layout) {
   Ort::ThrowOnError(api.ShapeInferContext_SetOutputTypeShape(raw_context, 0, info));
 }
 
+=======
+>>>>>>> fc7e788c0a1f1d97c9e865cb21b76f5332539c45
 }  // namespace
 
 ZapConvNode::ZapConvNode(const OrtKernelInfo* kernel_info, const Kernel& kernel, bool residual, Layout layout)
     : residual_(residual), kernel_(&kernel) {
   const Ort::ConstKernelInfo info(kernel_info);
   attributes_ = read_attributes(info, layout);
-  std::vector<Ort::ConstValue> values;
-  for (size_t i = 0; i < kWeights; ++i) {
-    int is_constant = 0;
-    const Ort::ConstValue value = info.GetTensorConstantInput(kFirstWeight + i, &is_constant);
-    if (!is_constant) return;
-    values.push_back(value);
-  }
+  const std::vector<Ort::ConstValue> values = constant_weights(info);
+  if (values.empty()) return;
   const LayerWeights weights = check_weights(attributes_, values);
   w_shape_ = weights.shape;
   attributes_.map_pixels = map_pixels(info, layout);
@@ -231,9 +220,7 @@ void ZapConvNode::compute(OrtKernelContext* raw_context) const {
   const PreparedLayer* layer = layer_.get();
   std::array<int64_t, 4> w_shape = w_shape_;
   if (layer == nullptr) {
-    std::vector<Ort::ConstValue> values;
-    for (size_t i = 0; i < kWeights; ++i) values.push_back(context.GetInput(kFirstWeight + i));
-    const LayerWeights weights = check_weights(attributes_, values);
+    const LayerWeights weights = check_weights(attributes_, weights_of(context));
     w_shape = weights.shape;
     prepared_now = kernel_->prepare(attributes_, weights);
     layer = prepared_now.get();

@@ -26,10 +26,11 @@ ROOT = Path(benchmark.__file__).parents[2]
         (["--library", __file__, "--element-channels", "65"], "--element-channels is from 0 to 64"),
         (["--library", __file__, "--models", __file__, "none", "none"], "there is no none: --models takes the dense"),
         (["--library", __file__, "--precisions", "bfloat16"], "invalid choice"),
-        ([], "required: --library"),
+        ([], "no library is given: give the path of libzaponnx_cuda.so, with --library or ZAPONNX_CUDA_LIBRARY"),
     ],
 )
 def test_arguments_that_cannot_be_right(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("ZAPONNX_CUDA_LIBRARY", raising=False)
     with pytest.raises(SystemExit) as caught:
         benchmark.main(arguments)
     assert caught.value.code == 2
