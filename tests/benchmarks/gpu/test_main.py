@@ -29,7 +29,9 @@ ROOT = Path(benchmark.__file__).parents[2]
         ([], "no library is given: give the path of libzaponnx_cuda.so, with --library or ZAPONNX_CUDA_LIBRARY"),
     ],
 )
-def test_arguments_that_cannot_be_right(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_arguments_that_cannot_be_right(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("ZAPONNX_CUDA_LIBRARY", raising=False)
     with pytest.raises(SystemExit) as caught:
         benchmark.main(arguments)
