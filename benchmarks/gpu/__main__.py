@@ -90,7 +90,7 @@ def no_gpu() -> str:
 def versions() -> dict[str, str]:
     """Of what is measured with."""
     found = {"Python": platform.python_version(), "torch": torch.__version__, "CUDA": str(torch.version.cuda)}
-    found["cuDNN"] = str(torch.backends.cudnn.version())
+    found["cuDNN"] = str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call] # torch's
     try:
         import onnxruntime
     except ImportError:

@@ -184,7 +184,7 @@ class Layer:
         workspace = ctypes.c_void_p(self._workspace(x).data_ptr())
         arguments = (self._layer, _x_shape(x), workspace, ctypes.c_void_p(stream), ctypes.byref(work))
         self._library.call("read_work", *arguments)
-        return {name: getattr(work, name) for name, _ in Work._fields_}
+        return {name: getattr(work, name) for name, *_ in Work._fields_}
 
     def _workspace(self, x: Tensor) -> Tensor:
         """Of X's shape, made once, so that a captured run finds it where it was."""

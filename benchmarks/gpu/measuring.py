@@ -101,10 +101,24 @@ class Bench:
         macs = shape.macs * batch
         for name, zap in made.zaps.items():
             outside = zap.work["outside"]
-            tiles = zap.work["tiles"] / outside if outside else None
-            what = (network, shape.name, count, batch, precision, name)
-            measured = (macs, macs * zap.saved, zap.saved, tiles, zap.difference, zap.flips)
-            results.measurements.append(Measurement(*what, *measured, cudnn, times[name]))
+            results.measurements.append(
+                Measurement(
+                    network=network,
+                    layer=shape.name,
+                    count=count,
+                    batch=batch,
+                    precision=precision,
+                    point=name,
+                    macs=macs,
+                    saved_macs=macs * zap.saved,
+                    saved=zap.saved,
+                    tiles=zap.work["tiles"] / outside if outside else None,
+                    difference=zap.difference,
+                    flips=zap.flips,
+                    cudnn=cudnn,
+                    zap=times[name],
+                )
+            )
 
     def _whole(
         self,
@@ -128,10 +142,25 @@ class Bench:
         predicted = sum(each.shape.macs for each in made if each.shape.predicted) * batch
         for name in chosen:
             zaps = [(each.shape.macs * batch, each.zaps[name]) for each in made if each.shape.predicted]
-            saved = sum(each * zap.saved for each, zap in zaps)
-            worst = [max(getattr(zap, what) for _, zap in zaps) for what in ("difference", "flips")]
-            what = (network, "", 1, batch, precision, name, macs, saved, saved / predicted, None)
-            results.measurements.append(Measurement(*what, *worst, {way: times[way] for way in ways}, times[name]))
+            saved = sum(dense * zap.saved for dense, zap in zaps)
+            results.measurements.append(
+                Measurement(
+                    network=network,
+                    layer="",
+                    count=1,
+                    batch=batch,
+                    precision=precision,
+                    point=name,
+                    macs=macs,
+                    saved_macs=saved,
+                    saved=saved / predicted,
+                    tiles=None,
+                    difference=max(zap.difference for _, zap in zaps),
+                    flips=max(zap.flips for _, zap in zaps),
+                    cudnn={way: times[way] for way in ways},
+                    zap=times[name],
+                )
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 
@@ -47,7 +48,7 @@ def runs_in_graph(ms: float) -> int:
 
 def captured(runs: Sequence[Run]) -> Timed:
     """Runs that follow each other, as a CUDA graph that repeats them."""
-    stream = torch.cuda.Stream()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call] # torch's
     with torch.cuda.stream(stream):
         for _ in range(_WARMUP):
             once = _by_events(lambda: [run() for run in runs])
@@ -61,7 +62,7 @@ def captured(runs: Sequence[Run]) -> Timed:
 
 
 def _by_events(run: Run) -> float:
-    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call] # likewise
     begin.record()
     run()
     end.record()
@@ -78,8 +79,8 @@ def ceilings(precisions: Sequence[str], effort: Effort) -> dict[str, float]:
         one, two = (torch.randn(size, size, device="cuda").to(ELEMENTS[precision]) for _ in range(2))
         before = torch.backends.cuda.matmul.allow_tf32
         torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-        out = torch.empty_like(one)
-        times = interleaved({"gemm": captured([lambda a=one, b=two, c=out: torch.matmul(a, b, out=c)])}, effort)
+        product = partial(torch.matmul, one, two, out=torch.empty_like(one))
+        times = interleaved({"gemm": captured([product])}, effort)
         torch.backends.cuda.matmul.allow_tf32 = before
         found[precision] = 2 * size**3 / times["gemm"].low_ms / 1e9
     source = torch.empty(_COPY_BYTES, dtype=torch.uint8, device="cuda")
