@@ -85,19 +85,18 @@ def markdown(results: Results, points: Mapping[str, Sequence[Point]]) -> str:
     by_name = {(point.network, point.name): point for entries in points.values() for point in entries}
     targets = {name: point.targets for name, point in by_name.items()}
     smallest = {each.subject.network: each.subject.part for each in results.networks}  # which is measured last
+    without_classifier = [each for each in results.networks if each.subject.part == smallest[each.subject.network]]
     judged = [
         each
-        for each in results.networks
-        if each.threads == TARGET_THREADS
-        and each.subject.part == smallest[each.subject.network]
-        and any(targets[each.subject.network, name] for name in each.converted)
+        for each in without_classifier
+        if each.threads == TARGET_THREADS and any(targets[each.subject.network, name] for name in each.converted)
     ]
     others = [each for each in results.networks if each not in judged]
     parts = [
         _environment(results.environment),
         _section("Networks, against the targets", _times(judged, results.kernels, targets)),
         _section("Networks, other", _times(others, results.kernels, {})),
-        _section("What the loops account for", accounts_table(results.networks, by_name, results.kernels)),
+        _section("What the loops account for", accounts_table(without_classifier, by_name, results.kernels)),
         _section("Networks, tuned", _tuned(results.tuned, by_name)),
         _section("Scaling with threads", _scaling(results)),
         _section("Layers", _times(results.layers, results.kernels, {})),
