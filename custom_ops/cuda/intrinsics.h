@@ -97,11 +97,17 @@ __device__ __forceinline__ float from_half(uint16_t half) {
   return value;
 }
 
-template <typename... Parameters, typename... Arguments>
+// Deduces nothing from its type.
+template <typename T>
+struct Exactly {
+  using Type = T;
+};
+
+template <typename... Parameters>
 cudaError_t launch(void (*kernel)(Parameters...), int64_t blocks, int threads, cudaStream_t stream,
-                   Arguments... arguments) {
-  kernel<<<static_cast<unsigned>(blocks), threads, 0, stream> > >(arguments...);
-  return cudaGetLastError();
+                   typename Exactly<Parameters>::Type... arguments) {
+  void* pointers[] = {&arguments...};
+  return cudaLaunchKernel(kernel, dim3(static_cast<unsigned>(blocks)), dim3(threads), pointers, 0, stream);
 }
 
 }  // namespace zaponnx::cuda

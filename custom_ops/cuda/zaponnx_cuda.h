@@ -25,6 +25,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Changes with every change to what follows. Ask zaponnx_cuda_interface() first, and go no further if it differs. */
 #define ZAPONNX_CUDA_INTERFACE 1
@@ -140,6 +141,7 @@ int zaponnx_cuda_run(const zaponnx_cuda_layer* layer, const int64_t x_shape[4], 
 int zaponnx_cuda_read_work(const zaponnx_cuda_layer* layer, const int64_t x_shape[4], const void* workspace,
                            void* stream, zaponnx_cuda_work* work);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
