@@ -77,6 +77,7 @@ class PredictorTrainer:
         sums = [torch.stack([_total(output), _total(output.sign())]) for output in outputs]
         self._positive += self._group.sum(torch.stack(sums))
         means = (self._positive[:, 0] / self._positive[:, 1].clamp_min(1)).float().clamp_min(_LEAST_MEAN)
+        means = means.cpu()  # once for all sites, as a GPU is waited for
         for module, output, mean in zip(self._modules, outputs, means, strict=True):
             self._add_gradients(module, output, count, mean)
         self._added += count
