@@ -11,11 +11,12 @@ import onnx
 
 from zaponnx.artifacts import OperatingPoint
 from zaponnx.calib.hulls import Hull
-from zaponnx.errors import InvalidArgument
+from zaponnx.cuda_half import cuda_half
+from zaponnx.errors import InvalidArgument, RuntimeUnavailable
 from zaponnx.machine import check_threads, cpu_cores, cpu_name, gpu_name, versions
 from zaponnx.progress import Progress
 from zaponnx.providers import Provider, checked_providers, gpu_of, on_cpu
-from zaponnx.runtime import onnxruntime
+from zaponnx.runtime import library_path, onnxruntime
 from zaponnx.site_choice import Build, Choice, TunedSite, choose, redistribute
 from zaponnx.stopwatch import PAIRS, PairedTimes, Stopwatch, read_feeds
 
@@ -77,12 +78,23 @@ class TuningSettings:
 
     @property
     def device(self) -> str:
-        """What runs the models in place of the CPU, "" if nothing does: as in "NVIDIA H200, CUDAExecutionProvider"."""
+        """What runs the models in place of the CPU, "" if nothing does: as in "NVIDIA H200, CUDAExecutionProvider".
+
+        Raises:
+            InvalidArgument: An unknown provider.
+            RuntimeUnavailable: This ONNX Runtime does not have it, or zaponnx's library no kernels for it.
+        """
         if self.providers is None or on_cpu(self.providers):
             return ""
         name, _ = checked_providers(onnxruntime("convert"), self.providers, None, "convert")[0]
         gpu = gpu_of(self.providers)
-        return ", ".join(filter(None, ("" if gpu is None else gpu_name(gpu), name)))
+        if gpu is None:
+            return name
+        half = cuda_half(library_path())
+        if half.library is None:
+            remedy = "install a zaponnx that has them, or tune for the CPU"
+            raise RuntimeUnavailable("convert", f"there are no CUDA kernels to tune: {half.problem}", remedy=remedy)
+        return ", ".join(filter(None, (gpu_name(gpu), name)))
 
 
 @dataclass(frozen=True)

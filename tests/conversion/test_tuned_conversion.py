@@ -19,6 +19,7 @@ from zaponnx import tables
 from zaponnx.artifact_files import load_calibration, load_fit, save_fit
 from zaponnx.calib.hulls import hulls
 from zaponnx.conversion_report import ConversionReport
+from zaponnx.cuda_half import CudaHalf
 from zaponnx.errors import DataError, InvalidArgument, RuntimeUnavailable
 from zaponnx.graph.converted import attributes, dense_output, read_metadata, zap_convs
 from zaponnx.machine import cpu_cores, cpu_name
@@ -26,6 +27,7 @@ from zaponnx.models import load_model
 from zaponnx.retuning import retune
 from zaponnx.site_choice import redistribute
 from zaponnx.stopwatch import PairedTimes
+from zaponnx.tuning import TuningSettings
 
 TUNE: dict[str, Any] = {"tune": True, "data": "random"}
 
@@ -318,6 +320,23 @@ def test_a_provider_that_is_missing_is_no_silent_fallback(files) -> None:
         with pytest.raises(RuntimeUnavailable, match=f"{provider} is not available; this ONNX Runtime has "):
             files.convert(epsilon=1.0, **TUNE, providers=[provider, "cpu"])
     assert not files.output.exists()
+
+
+def test_a_library_without_cuda_kernels_is_not_tuned_for_cuda(files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU's would run there, between copies, and nothing would pay."""
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(zaponnx.tuning, "cuda_half", lambda library: CudaHalf(None, "", "it was built without nvcc"))
+    with pytest.raises(RuntimeUnavailable, match="no CUDA kernels to tune: it was built without nvcc; install"):
+        files.convert(epsilon=1.0, **TUNE, providers=["cuda"])
+    assert not files.output.exists()
+
+
+def test_a_gpu_is_named_with_its_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(zaponnx.tuning, "cuda_half", lambda library: CudaHalf(library, "Abacus, sm_0", ""))
+    monkeypatch.setattr(zaponnx.tuning, "gpu_name", lambda number: f"Abacus {number}")
+    settings = TuningSettings("random", 1, None, 1, [("cuda", {"device_id": 3}), "cpu"])
+    assert settings.device == "Abacus 3, CUDAExecutionProvider"
 
 
 def test_providers_are_for_tuning_only(files) -> None:
