@@ -43,7 +43,8 @@ def main(arguments: Sequence[str]) -> None:
     bench = Bench(peers, Effort(options.rounds, options.seconds), options.cache)
     say("kernels")
     shape = "" if "kernels" in options.parts else "none but the peak"
-    results.kernels.extend(kernel_results(_ROOT / "build" / "native", options.threads, shape))
+    patterns = sorted({point.pattern for network in options.networks for point in points[network]})
+    results.kernels.extend(kernel_results(_ROOT / "build" / "native", options.threads, patterns, shape))
     for network in options.networks:
         parts = prepare(network, points[network], options.cache, say)
         _measure(network, parts, bench, options, results, say)

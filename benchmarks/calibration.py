@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.environment import Environment, environment
 from benchmarks.images import synthetic_images
-from benchmarks.report import at_most, table
+from benchmarks.tables import at_most, table
 from zaponnx.calib.capture import Capture
 from zaponnx.calib.data import Batch
 from zaponnx.calib.exporting import export

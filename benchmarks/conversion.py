@@ -19,7 +19,7 @@ import zaponnx
 from benchmarks.conversion_cost import ConversionCost, conversion_cost
 from benchmarks.environment import Environment, environment
 from benchmarks.large import write_large_model
-from benchmarks.report import at_most, table
+from benchmarks.tables import at_most, table
 from zaponnx.artifact_files import load_calibration, save_calibration
 from zaponnx.files import atomic_path
 from zaponnx.models import external_files, load_model, model_sha256, save_model

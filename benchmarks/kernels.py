@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from statistics import median
 from typing import Any
+
+import numpy as np
 
 _PROGRAM = "zaponnx_kernel_benchmark"
 
 
-def kernel_results(build: Path, threads: Sequence[int], shape: str = "") -> list[Mapping[str, Any]]:
+def kernel_results(
+    build: Path, threads: Sequence[int], patterns: Sequence[str], shape: str = ""
+) -> list[Mapping[str, Any]]:
     """Its objects; none if it is not built.
 
     Their "kind" is "peak", the multiply-add peak of an instruction set, or "layer", the speed of a path on a shape.
@@ -19,12 +26,13 @@ def kernel_results(build: Path, threads: Sequence[int], shape: str = "") -> list
     Args:
         build: The directory that it was built in.
         threads: With how many threads to run it.
+        patterns: With which patterns, each for every number of threads.
         shape: Only shapes whose name has this in it are measured; the peak always is.
     """
     program = next((path for path in build.rglob(_PROGRAM) if path.is_file()), None)
     results: list[Mapping[str, Any]] = []
-    for count in threads if program else ():
-        command = [str(program), "--threads", str(count), *(["--shape", shape] if shape else [])]
+    for count, pattern in product(threads if program else (), patterns):
+        command = [str(program), "--threads", str(count), "--pattern", pattern, *(["--shape", shape] if shape else [])]
         output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
         results += map(json.loads, output.splitlines())
     return results
@@ -34,3 +42,37 @@ def peak_gmacs(results: Sequence[Mapping[str, Any]], threads: int) -> float | No
     """The machine's multiply-add peak in 10⁹ MAC/s: that of its best instruction set; None if it was not measured."""
     peaks = [result["gmacs"] for result in results if result["kind"] == "peak" and result["threads"] == threads]
     return max(peaks, default=None)
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """How near the paths' loops come to the peak: medians over a network's shapes.
+
+    Attributes:
+        pattern: Of the pattern path.
+        sparse: Of the sparse path: density of its masks → share of the peak.
+    """
+
+    pattern: float
+    sparse: Mapping[float, float]
+
+    def sparse_at(self, density: float) -> float:
+        """Between the densities that were measured, linearly; beyond them, that of the nearest."""
+        densities = sorted(self.sparse)
+        return float(np.interp(density, densities, [self.sparse[each] for each in densities]))
+
+
+def network_speeds(results: Sequence[Mapping[str, Any]], network: str, pattern: str, threads: int) -> Speeds | None:
+    """Those of the machine's best instruction set; None if they were not measured."""
+    peaks = {result["isa"]: result["gmacs"] for result in results if result["kind"] == "peak"}
+    found: dict[tuple[str, float], list[float]] = {}
+    for result in results:
+        if (
+            result["kind"] == "layer"
+            and result["shape"].startswith(f"{network} ")
+            and (result["isa"], result["pattern"], result["threads"])
+            == (max(peaks, key=peaks.__getitem__), pattern, threads)
+        ):
+            found.setdefault((result["path"], result["density"]), []).append(result["share_of_peak"])
+    sparse = {density: median(shares) for (path, density), shares in found.items() if path == "sparse"}
+    return Speeds(median(found["pattern", 1.0]), sparse) if sparse and ("pattern", 1.0) in found else None

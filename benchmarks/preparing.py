@@ -28,6 +28,7 @@ from zaponnx.progress import Progress, silent
 TOLERANCE = 0.005
 """How far a measured saving may be from the point's, as a share of the predicted layers' MACs."""
 
+_CONVERTED = ("*.zap.onnx*", "*.goal.json", "*.zapfit.json")
 _ATTEMPTS = 5
 _PHASE = "bench"
 
@@ -125,11 +126,11 @@ def _dense_models(settings: Settings, directory: Path, progress: Progress) -> di
 
 
 def _drop_outdated(directory: Path) -> None:
-    """Removes what another state of zaponnx has converted."""
+    """Removes what another state of zaponnx has fitted and converted."""
     record = directory / "zaponnx.sha256"
     current = sha256(*sorted(Path(conversion.__file__).parent.rglob("*.py")))
     if not record.exists() or record.read_text(encoding="utf-8") != current:
-        for file in (*directory.rglob("*.zap.onnx*"), *directory.rglob("*.goal.json")):
+        for file in (file for kind in _CONVERTED for file in directory.rglob(kind)):
             file.unlink()
         record.write_text(current, encoding="utf-8")
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.environment import Environment
+from benchmarks.kernel_report import accounts_table, kernels_table, peaks_table
 from benchmarks.kernels import peak_gmacs
-from benchmarks.measuring import ORT, Measurement, Subject, TunedMeasurement
+from benchmarks.measuring import ORT, Measurement, TunedMeasurement
 from benchmarks.memory import SessionCost
 from benchmarks.peers import PEERS
 from benchmarks.points import Point
 from benchmarks.preparing import TOLERANCE
+from benchmarks.tables import at_least, at_most, control, label, table
 from benchmarks.timing import Times
 from zaponnx.files import atomic_path
 
@@ -83,38 +85,32 @@ def markdown(results: Results, points: Mapping[str, Sequence[Point]]) -> str:
     by_name = {(point.network, point.name): point for entries in points.values() for point in entries}
     targets = {name: point.targets for name, point in by_name.items()}
     smallest = {each.subject.network: each.subject.part for each in results.networks}  # which is measured last
+    without_classifier = [each for each in results.networks if each.subject.part == smallest[each.subject.network]]
     judged = [
         each
-        for each in results.networks
-        if each.threads == TARGET_THREADS
-        and each.subject.part == smallest[each.subject.network]
-        and any(targets[each.subject.network, name] for name in each.converted)
+        for each in without_classifier
+        if each.threads == TARGET_THREADS and any(targets[each.subject.network, name] for name in each.converted)
     ]
     others = [each for each in results.networks if each not in judged]
     parts = [
         _environment(results.environment),
         _section("Networks, against the targets", _times(judged, results.kernels, targets)),
         _section("Networks, other", _times(others, results.kernels, {})),
+        _section("What the loops account for", accounts_table(without_classifier, by_name, results.kernels)),
         _section("Networks, tuned", _tuned(results.tuned, by_name)),
         _section("Scaling with threads", _scaling(results)),
         _section("Layers", _times(results.layers, results.kernels, {})),
         _section("Batches", _times(results.batches, results.kernels, {})),
         _section("Sessions at the same time", _concurrent(results.concurrent)),
         _section("Memory and creation of a session", _sessions(results.sessions)),
-        _section("Kernels", _kernels(results.kernels)),
+        _section("Multiply-add peaks", peaks_table(results.kernels)),
+        _section("Kernels", kernels_table(results.kernels)),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _section(title: str, table: str) -> str:
     return f"## {title}\n\n{table}" if table else ""
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, the first column to the left and the others to the right; "" without rows."""
-    rows = list(rows)
-    rule = ["---", *["--:"] * (len(header) - 1)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows)) if rows else ""
 
 
 def _environment(found: Environment) -> str:
@@ -135,8 +131,13 @@ def _environment(found: Environment) -> str:
         "Of ideal: the ratio to ORT by 1/(1 − saved). Of peak: MACs that are really computed, in convolutions, by the "
         "time and by the machine's multiply-add peak; ORT's dense model / the converted one. Control: ORT's dense "
         "model to itself in a second session, which is noise. Scaling: how many times as fast with more threads; its "
-        "ratio is zaponnx's to ORT's. Kernels at a density of 1 "
-        "compute all outputs, 3×3 layers of stride 1 by fewer multiply-adds than are counted.",
+        "ratio is zaponnx's to ORT's. What the loops account for: p is the share of the predicted layers' MACs in the "
+        "pattern, c that computed outside of it, at a density among the outputs there; d, e and r are the shares of "
+        "the peak at which the dense network, the pattern path's loop and the sparse path's loop run, the loops' being "
+        "medians over the network's shapes below; by the loops, the converted network would take as much of the dense "
+        "one's time as p · d / e + c · d / r says, the rest is all else that it does. Kernels: shares of the peak; "
+        "whole layers at a density of 1 compute all outputs, 3×3 ones of stride 1 by fewer multiply-adds than are "
+        "counted.",
     ]
     return "\n\n".join(lines)
 
@@ -163,14 +164,14 @@ def _times(
             shares = [f"{macs / ms / peak / 1e6:.2f}" for macs, ms in zip(computed, spent, strict=True)] if peak else []
             rows.append(
                 [
-                    _label(measurement.subject),
+                    label(measurement.subject),
                     name.replace("-", " ") + " %",
                     f"{saving:.1%}",
                     str(measurement.threads),
                     *(f"{measurement.dense[peer].median_ms:.2f}" for peer in peers),
                     f"{times.median_ms:.2f}",
-                    *(_at_least(ratio, aims.get(peer)) for peer, ratio in ratios.items()),
-                    _control(measurement),
+                    *(at_least(ratio, aims.get(peer)) for peer, ratio in ratios.items()),
+                    control(measurement),
                     f"{ratios[ORT] * (1 - saving):.2f}",
                     " / ".join(shares) or "?",
                 ]
@@ -199,21 +200,16 @@ def _tuned(measurements: Sequence[TunedMeasurement], points: Mapping[tuple[str, 
         ratios = {peer: measurement.dense[peer].median_ms / measurement.tuned.median_ms for peer in peers}
         rows.append(
             [
-                _label(measurement.subject),
+                label(measurement.subject),
                 measurement.point.replace("-", " ") + " %",
                 *map(str, (measurement.threads, model.skipping, model.in_full, model.dense)),
                 f"{model.saving:.1%}",
                 *(f"{each.median_ms:.2f}" for each in times),
-                *(_at_least(ratio, aims.get(peer)) for peer, ratio in ratios.items()),
-                _control(measurement),
+                *(at_least(ratio, aims.get(peer)) for peer, ratio in ratios.items()),
+                control(measurement),
             ]
         )
     return table(header, rows)
-
-
-def _control(measurement: Measurement | TunedMeasurement) -> str:
-    """The ratio that is noise: of the dense model to itself."""
-    return f"{measurement.dense[ORT].median_ms / measurement.control.median_ms:.2f}"
 
 
 def _scaling(results: Results) -> str:
@@ -222,7 +218,7 @@ def _scaling(results: Results) -> str:
     dense: dict[tuple[str, str], dict[int, float]] = {}
 
     def add(measurement: Measurement | TunedMeasurement, name: str, converted: Times) -> None:
-        key = (_label(measurement.subject), name)
+        key = (label(measurement.subject), name)
         times.setdefault(key, {})[measurement.threads] = converted.median_ms
         dense.setdefault(key, {})[measurement.threads] = measurement.dense[ORT].median_ms
 
@@ -232,50 +228,31 @@ def _scaling(results: Results) -> str:
     for tuned in results.tuned:
         add(tuned, f"{tuned.point} tuned", tuned.tuned)
     rows = []
-    for (label, name), by_threads in times.items():
+    for (subject, name), by_threads in times.items():
         few, many = min(by_threads), max(by_threads)
         if few == many:
             continue
-        gains = [each[few] / each[many] for each in (dense[label, name], by_threads)]
-        ratio = _at_least(gains[1] / gains[0], SCALING_TARGET)
-        rows.append([label, name, f"{few} → {many}", *(f"{gain:.2f}" for gain in gains), ratio])
+        gains = [each[few] / each[many] for each in (dense[subject, name], by_threads)]
+        ratio = at_least(gains[1] / gains[0], SCALING_TARGET)
+        rows.append([subject, name, f"{few} → {many}", *(f"{gain:.2f}" for gain in gains), ratio])
     return table(["", "pattern and goal", "threads", "ORT ×", "zaponnx ×", "ratio"], rows)
-
-
-def _label(subject: Subject) -> str:
-    part = " features" if subject.part == "features" and not subject.layer else ""
-    layer = f" {subject.layer}" if subject.layer else ""
-    alike = f", {subject.count} of them" if subject.count > 1 else ""
-    batch = f" batch {subject.batch}" if subject.batch > 1 else ""
-    return f"{subject.network}{part}{layer}{alike}{batch}"
-
-
-def _at_least(ratio: float, target: float | None) -> str:
-    """The ratio beside its target, in bold if it is missed."""
-    if target is None:
-        return f"{ratio:.2f}"
-    return f"{ratio:.2f} ≥ {target:.2f}" if ratio >= target else f"**{ratio:.2f} < {target:.2f}**"
-
-
-def at_most(ratio: float, target: float) -> str:
-    """The ratio beside its limit, in bold if it is exceeded."""
-    return f"{ratio:.2f} ≤ {target:.2f}" if ratio <= target else f"**{ratio:.2f} > {target:.2f}**"
 
 
 def _concurrent(measurements: Sequence[Measurement]) -> str:
     rows = [
         [
-            _label(measurement.subject),
+            label(measurement.subject),
             name,
             str(measurement.sessions),
             f"{measurement.dense[ORT].median_ms:.2f}",
             f"{times.median_ms:.2f}",
             f"{measurement.dense[ORT].median_ms / times.median_ms:.2f}",
+            control(measurement),
         ]
         for measurement in measurements
         for name, times in measurement.converted.items()
     ]
-    return table(["", "pattern and goal", "sessions of one thread", "ORT ms", "zaponnx ms", "× ORT"], rows)
+    return table(["", "pattern and goal", "sessions of one thread", "ORT ms", "zaponnx ms", "× ORT", "control"], rows)
 
 
 def _sessions(costs: Mapping[str, Mapping[str, SessionCost]]) -> str:
@@ -298,25 +275,3 @@ def _sessions(costs: Mapping[str, Mapping[str, SessionCost]]) -> str:
             )
     header = ["", "pattern and goal", "dense MiB", "zaponnx MiB", "ratio", "dense ms", "zaponnx ms", "ratio"]
     return table(header, rows)
-
-
-def _kernels(kernels: Sequence[Mapping[str, Any]]) -> str:
-    """The peaks, and how near to them the paths come."""
-    peaks = [
-        [f"{result['isa']}, multiply-add peak", str(result["threads"]), "", "", f"{result['gmacs']:.1f}", "1.00"]
-        for result in kernels
-        if result["kind"] == "peak"
-    ]
-    layers = [
-        [
-            f"{result['isa']}, {result['shape']}",
-            str(result["threads"]),
-            result["path"],
-            f"{result['density']:.2f}",
-            f"{result['gmacs']:.1f}",
-            f"{result['share_of_peak']:.2f}",
-        ]
-        for result in kernels
-        if result["kind"] == "layer"
-    ]
-    return table(["", "threads", "path", "density", "GMAC/s", "of peak"], peaks + layers)

@@ -38,6 +38,7 @@ struct LayerAttributes {
   Pattern pattern;
   std::vector<float> threshold;  // one, or one per output channel
   float bound = 0.0f;            // upper bound of the activation
+  int64_t map_pixels = 0;        // X's height x width, to choose by; 0 if not known before a call
 };
 
 // The weights as the node has them; nothing is owned.

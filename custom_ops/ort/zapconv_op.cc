@@ -59,6 +59,14 @@ class OrtMemory final : public Memory {
   OrtAllocator* allocator_;
 };
 
+// X's height x width; 0 if the graph does not tell.
+int64_t map_pixels(const Ort::ConstKernelInfo& info, Layout layout) {
+  const Ort::TypeInfo type = info.GetInputTypeInfo(0);
+  const std::vector<int64_t> shape = type.GetTensorTypeAndShapeInfo().GetShape();
+  const size_t first = layout == Layout::kNchw ? 2 : 1;
+  return shape.size() == 4 && shape[first] > 0 && shape[first + 1] > 0 ? shape[first] * shape[first + 1] : 0;
+}
+
 }  // namespace
 
 ZapConvNode::ZapConvNode(const OrtKernelInfo* kernel_info, const Kernel& kernel, bool residual, Layout layout)
@@ -69,6 +77,7 @@ ZapConvNode::ZapConvNode(const OrtKernelInfo* kernel_info, const Kernel& kernel,
   if (values.empty()) return;
   const LayerWeights weights = check_weights(attributes_, values);
   w_shape_ = weights.shape;
+  attributes_.map_pixels = map_pixels(info, layout);
   layer_ = kernel_->prepare(attributes_, weights);
   // The layer has its own copy, in its own order; W stays with the session, but need not stay in memory.
   release_file_pages(weights.W, values[0].GetTensorTypeAndShapeInfo().GetElementCount() * sizeof(float));

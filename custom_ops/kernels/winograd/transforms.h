@@ -8,7 +8,8 @@
 // the usual 0, +-1, +-2 and infinity gave 3 times the error. Vectors hold channels.
 #pragma once
 
-#include <cmath>
+#include <array>
+#include <cstddef>
 
 namespace zaponnx {
 
@@ -59,25 +60,28 @@ void transform_products(typename Isa::Vector* d) {
   }
 }
 
-// The transform of 3 taps, from[0], from[step], ..., to m + 2 values, to[0], to[to_step], ...
-template <typename T>
-void transform_taps(int outputs, const T* from, int step, double* to, int to_step) {
-  const double g0 = from[0];
-  const double g1 = from[step];
-  const double g2 = from[2 * step];
-  to[0] = g0;
-  if (outputs == 2) {
-    to[to_step] = (g0 + g1 + g2) / 2;
-    to[2 * to_step] = (g0 - g1 + g2) / 2;
-  } else {
-    const double odd = std::sqrt(0.5) * g1;
-    constexpr double kThird = 1.0 / 3;  // to multiply by: divisions would take most of the time
-    to[to_step] = -(2 * (g0 + odd) + g2) * kThird;
-    to[2 * to_step] = -(2 * (g0 - odd) + g2) * kThird;
-    to[3 * to_step] = (g0 / 2 + odd + g2) * kThird;
-    to[4 * to_step] = (g0 / 2 - odd + g2) * kThird;
+// The transform of 3 taps, from[0], from[step], ..., to m + 2 values, to[0], to[to_step], ..., each of many lanes.
+template <int Outputs, size_t Lanes>
+void transform_taps(const std::array<double, Lanes>* from, int step, std::array<double, Lanes>* to, int to_step) {
+  for (size_t lane = 0; lane < Lanes; ++lane) {
+    const double g0 = from[0][lane];
+    const double g1 = from[step][lane];
+    const double g2 = from[2 * step][lane];
+    to[0][lane] = g0;
+    if constexpr (Outputs == 2) {
+      to[to_step][lane] = (g0 + g1 + g2) / 2;
+      to[2 * to_step][lane] = (g0 - g1 + g2) / 2;
+    } else {
+      constexpr double kExactSqrtHalf = 0.70710678118654752440;
+      constexpr double kThird = 1.0 / 3;  // to multiply by: divisions would take most of the time
+      const double odd = kExactSqrtHalf * g1;
+      to[to_step][lane] = -(2 * (g0 + odd) + g2) * kThird;
+      to[2 * to_step][lane] = -(2 * (g0 - odd) + g2) * kThird;
+      to[3 * to_step][lane] = (g0 / 2 + odd + g2) * kThird;
+      to[4 * to_step][lane] = (g0 / 2 - odd + g2) * kThird;
+    }
+    to[(Outputs + 1) * to_step][lane] = g2;
   }
-  to[(outputs + 1) * to_step] = g2;
 }
 
 }  // namespace zaponnx

@@ -1,6 +1,7 @@
 #include "kernels/winograd/weights.h"
 
 #include <algorithm>
+#include <array>
 
 #include "kernels/winograd/transforms.h"
 
@@ -27,24 +28,38 @@ WinogradWeights::WinogradWeights(const VectorKernels& kernels, const LayerWeight
       chunks_(chunks_of(weights)),
       width_(kernels.product_width),
       out_channels_(round_up(weights.shape[0], kernels.lanes)) {
-  constexpr int kMostInputs = 6;
-  const int inputs = outputs + 2;
-  const int64_t count = size(kernels, weights, outputs);
-  float* data = data_.reserve(count);
-  std::fill(data, data + count, 0.0f);
+  data_.reserve(size(kernels, weights, outputs));
+  if (outputs == 4) {
+    transform<4>(weights);
+  } else {
+    transform<2>(weights);
+  }
+}
+
+template <int Outputs>
+void WinogradWeights::transform(const LayerWeights& weights) {
+  constexpr int kInputs = Outputs + 2;
+  constexpr int64_t kLanes =
+      16;  // output channels at a time: the planes are far from one another, so whole cache lines
+  std::array<std::array<double, kLanes>, 9> taps{};
+  std::array<std::array<double, kLanes>, kInputs * 3> columns;
+  std::array<std::array<double, kLanes>, kInputs * kInputs> products;
   for (int64_t index = 0; index < blocks(); ++index) {
-    const int64_t first = block(index);
-    const int64_t end = std::min(first + width(index), weights.shape[0]);
-    for (int64_t c = 0; c < weights.shape[1]; ++c) {
-      for (int64_t m = first; m < end; ++m) {  // innermost: neighbours in each product's plane
-        const float* taps = weights.W + (m * weights.shape[1] + c) * 9;
-        double columns[kMostInputs * 3];
-        double products[kMostInputs * kMostInputs];
-        for (int i = 0; i < 3; ++i) transform_taps(outputs, taps + i, 3, columns + i, 3);
-        for (int i = 0; i < inputs; ++i) transform_taps(outputs, columns + i * 3, 1, products + i * inputs, 1);
-        float* to = data + first * in_channels() + c * width(index) + m - first;
-        for (int i = 0; i < inputs * inputs; ++i, to += in_channels() * out_channels_) {
-          *to = static_cast<float>(products[i]);
+    for (int64_t c = 0; c < in_channels(); ++c) {
+      for (int64_t m = 0; m < width(index); m += kLanes) {
+        const int64_t lanes = std::min(kLanes, width(index) - m);
+        for (int64_t lane = 0; lane < lanes; ++lane) {
+          const int64_t channel = block(index) + m + lane;
+          const bool padding = channel >= weights.shape[0] || c >= weights.shape[1];
+          const float* from = padding ? nullptr : weights.W + (channel * weights.shape[1] + c) * 9;
+          for (int i = 0; i < 9; ++i) taps[i][lane] = padding ? 0.0 : from[i];
+        }
+        for (int i = 0; i < 3; ++i) transform_taps<Outputs>(&taps[i], 3, &columns[i], 3);
+        for (int i = 0; i < kInputs; ++i) transform_taps<Outputs>(&columns[i * 3], 1, &products[i * kInputs], 1);
+        float* to = data_.data() + block(index) * in_channels() + c * width(index) + m;
+        for (const auto& product : products) {
+          for (int64_t lane = 0; lane < lanes; ++lane) to[lane] = static_cast<float>(product[lane]);
+          to += in_channels() * out_channels_;
         }
       }
     }

@@ -30,6 +30,9 @@ class WinogradWeights {
   }
 
  private:
+  template <int Outputs>
+  void transform(const LayerWeights& weights);
+
   int64_t chunk_, chunks_, width_, out_channels_;  // with padding
   Buffer<float> data_;
 };

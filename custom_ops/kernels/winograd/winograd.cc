@@ -20,6 +20,7 @@ constexpr int64_t kLargeWeights = 1 << 20;  // floats
 // threads parts of 8 of the 16 tiles of 16 x 16 maps, instead of one part, made the tuned digits network 1.2 times as
 // fast.
 constexpr int64_t kLeastPartTiles = 8;
+constexpr int64_t kSmallMap = 14 * 14;
 constexpr int64_t kMostStripTiles = 64;
 constexpr int64_t kSlots = 3;
 
@@ -224,7 +225,9 @@ bool suits_winograd(const LayerAttributes& attributes, const LayerWeights& weigh
 
 std::unique_ptr<PreparedLayer> prepare_winograd(const VectorKernels& kernels, const LayerAttributes& attributes,
                                                 const LayerWeights& weights, const WinogradLimits& limits) {
-  const int outputs = WinogradWeights::size(kernels, weights, 4) <= limits.weight_floats ? 4 : 2;
+  const bool small_map = attributes.map_pixels > 0 && attributes.map_pixels <= kSmallMap;
+  const int64_t most = small_map ? limits.small_map_weight_floats : limits.weight_floats;
+  const int outputs = WinogradWeights::size(kernels, weights, 4) <= most ? 4 : 2;
   const bool large = WinogradWeights::size(kernels, weights, outputs) > kLargeWeights;
   const int64_t wave_tiles = limits.wave_tiles > 0 ? limits.wave_tiles : large ? kLargeWeightsWaveTiles : kWaveTiles;
   return std::make_unique<Winograd>(kernels, attributes, weights, outputs, wave_tiles);

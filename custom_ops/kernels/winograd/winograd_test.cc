@@ -30,7 +30,7 @@ bool always() { return true; }
 
 template <const VectorKernels& Vectors, int64_t WeightFloats, int64_t WaveTiles>
 std::unique_ptr<PreparedLayer> prepare(const LayerAttributes& attributes, const LayerWeights& weights) {
-  return prepare_winograd(Vectors, attributes, weights, {WeightFloats, WaveTiles});
+  return prepare_winograd(Vectors, attributes, weights, {WeightFloats, WaveTiles, 0});
 }
 
 template <const VectorKernels& Vectors>
@@ -136,6 +136,22 @@ TEST(waves_threads_and_batch_do_not_change_a_bit) {
         }
       }
       CHECK(std::vector<float>(y.end() - y.size() / 3, y.end()) == run_kernel(kernel, last, Serial()), kernel.name);
+    }
+  }
+}
+
+TEST(small_maps_have_a_limit_of_their_own) {
+  std::mt19937 rng(6);
+  Case c = make_case(1, 20, 14, 14, 20);
+  c.randomize(rng);
+  for (const auto& kernels : kernels_to_test()) {
+    const std::vector<float> large = run_kernel(kernels[0], c, Serial());
+    const std::vector<float> small = run_kernel(kernels[3], c, Serial());
+    CHECK(large != small);
+    for (int64_t pixels : {0, 14 * 14, 14 * 14 + 1}) {
+      Case known = c;
+      known.attributes.map_pixels = pixels;
+      CHECK(run_kernel(kernels[0], known, Serial()) == (pixels == 14 * 14 ? small : large), text(pixels, " pixels"));
     }
   }
 }
