@@ -75,7 +75,7 @@ TEST(wrong_runs_are_refused) {
   expect_error(run(wrong, y, workspace, bytes), ZAPONNX_CUDA_INVALID_ARGUMENT, "input X has 5 channels");
   expect_error(run(x_shape, nullptr, workspace, bytes), ZAPONNX_CUDA_INVALID_ARGUMENT, "null pointer");
   expect_error(run(x_shape, y, workspace, bytes - 1), ZAPONNX_CUDA_INVALID_ARGUMENT, "it must have");
-  expect_error(run(x_shape, y, workspace + 16, bytes), ZAPONNX_CUDA_INVALID_ARGUMENT, "not aligned");
+  expect_error(run(x_shape, y, workspace + 8, bytes), ZAPONNX_CUDA_INVALID_ARGUMENT, "not aligned");
   CHECK(run(x_shape, y, workspace, bytes) == ZAPONNX_CUDA_OK);
 }
 

@@ -130,7 +130,7 @@ int zaponnx_cuda_output_shape(const zaponnx_cuda_layer* layer, const int64_t x_s
 int zaponnx_cuda_workspace_size(const zaponnx_cuda_layer* layer, const int64_t x_shape[4], size_t* bytes);
 
 /* Computes Y. `x`, `z` and `y` are contiguous device arrays that do not overlap, `x` aligned to 16 bytes; `z` is NULL
- * in a layer without residual. `workspace` is device memory of at least the bytes above, aligned to 256 bytes; it need
+ * in a layer without residual. `workspace` is device memory of at least the bytes above, aligned to 16 bytes; it need
  * not be initialised, and the next run on the stream may use it again. `stream` is a cudaStream_t; NULL is the default
  * stream. */
 int zaponnx_cuda_run(const zaponnx_cuda_layer* layer, const int64_t x_shape[4], const void* x, const void* z, void* y,

@@ -1,4 +1,5 @@
 // The scheduler of the emulated blocks, and the asynchronous copies.
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -30,7 +31,9 @@ struct Copy {
 enum class State { kReady, kAtBarrier, kInWarp, kDone };
 
 struct Fiber {
-  ucontext_t context;
+  ucontext_t context;  // where it begins
+  jmp_buf place;       // where it goes on: unlike swapcontext, jumps need no system calls
+  bool begun;
   std::unique_ptr<char[]> stack{new char[kStackBytes]};
   State state;
   Thread index;
@@ -41,7 +44,7 @@ struct Fiber {
 };
 
 struct Scheduler {
-  ucontext_t context;
+  jmp_buf place;
   std::vector<std::unique_ptr<Fiber>> fibers;  // kept for later blocks
   int count = 0;
   Fiber* running = nullptr;
@@ -67,7 +70,11 @@ void to_fiber(Fiber& fiber) {
   void* fake = nullptr;
   __sanitizer_start_switch_fiber(&fake, fiber.stack.get(), kStackBytes);
 #endif
-  swapcontext(&scheduler().context, &fiber.context);
+  if (_setjmp(scheduler().place) == 0) {
+    if (fiber.begun) _longjmp(fiber.place, 1);
+    fiber.begun = true;
+    setcontext(&fiber.context);
+  }
 #ifdef __SANITIZE_ADDRESS__
   __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
 #endif
@@ -81,7 +88,7 @@ void to_scheduler(bool for_good) {
   __sanitizer_start_switch_fiber(for_good ? nullptr : &fake, s.stack_bottom, s.stack_size);
 #endif
   (void)for_good;
-  swapcontext(&fiber.context, &s.context);
+  if (_setjmp(fiber.place) == 0) _longjmp(s.place, 1);
 #ifdef __SANITIZE_ADDRESS__
   __sanitizer_finish_switch_fiber(fake, &s.stack_bottom, &s.stack_size);
 #endif
@@ -98,6 +105,7 @@ void enter() {
 }
 
 void prepare(Fiber& fiber, const Thread& index) {
+  fiber.begun = false;
   fiber.state = State::kReady;
   fiber.index = index;
   fiber.open.clear();
