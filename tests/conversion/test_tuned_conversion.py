@@ -332,7 +332,9 @@ def test_a_library_without_cuda_kernels_is_not_tuned_for_cuda(files, monkeypatch
 
 
 def test_a_gpu_is_named_with_its_provider(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
     monkeypatch.setattr(zaponnx.tuning, "cuda_half", lambda library: CudaHalf(library, "Abacus, sm_0", ""))
     monkeypatch.setattr(zaponnx.tuning, "gpu_name", lambda number: f"Abacus {number}")
     settings = TuningSettings("random", 1, None, 1, [("cuda", {"device_id": 3}), "cpu"])
