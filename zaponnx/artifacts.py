@@ -80,8 +80,9 @@ class SiteCalibration:
         samples: Number of samples they were measured on.
         magnitudes: int64 (MAGNITUDES, B+1), those outputs of all channels by the class of their true value and by
             predicted value. None in a converted model, which does not carry them.
-        blocks: int64 (3, B+1), those outputs of all channels by the largest predicted value outside the pattern in their block, of each of the larger sizes: with the threshold at edges[j], exactly bins 0 to j
-            are skipped if nothing but whole blocks is. None, and optional in a file, if that was not measured.
+        blocks: int64 (3, B+1), those outputs of all channels by the largest predicted value outside the pattern in
+            their block, of each of the larger sizes: with the threshold at edges[j], exactly bins 0 to j are skipped if
+            nothing but whole blocks is. None, and optional in a file, if that was not measured.
         weight: What the square of its error costs the model's outputs, in relation to the mean of all sites; 1, and
             optional in a file, where that was not measured.
     """
