@@ -13,7 +13,7 @@ try:
     import click
 
     import zaponnx
-    from zaponnx import options, tables
+    from zaponnx import measurement_commands, measurement_tables, options, tables
     from zaponnx.commands import Command, Flow
     from zaponnx.packaging import command_line
 except KeyboardInterrupt:  # later, the commands see to it
@@ -54,7 +54,13 @@ def export_command(**arguments: Any) -> Any:
 @click.option("--pattern", default="D", show_default=True, help="A, B, C, D or a tile's rows, as in 10/01.")
 @options.samples
 @click.option("--epochs", type=options.COUNT, help="Passes over the data; the preset's if not given.")
-@options.batch_size
+@click.option(
+    "--batch-size",
+    type=options.COUNT,
+    default=128,
+    show_default=True,
+    help="Samples per training step; fewer, down to 8, where a pass has not enough for 32 steps.",
+)
 @click.option("--include", metavar="RE", multiple=True, help="Only nodes whose name matches.")
 @click.option("--exclude", metavar="RE", multiple=True, help="No nodes whose name matches.")
 @click.option("--include-first", is_flag=True, help="Predict the network's first convolution, too.")
@@ -199,74 +205,11 @@ def strip_command(**arguments: Any) -> Any:
     return zaponnx.strip(**arguments)
 
 
-@main.command("eval", cls=Command, show=tables.evaluate, progress=True, shared=True)
-@click.argument("models", metavar="MODEL...", type=options.FILE, nargs=-1, required=True)
-@options.data
-@options.samples
-@options.batch_size
-@options.preprocess
-@options.workers
-@options.providers
-@click.option("--portable", is_flag=True, help="Run without the native library, by the operators' function bodies.")
-def eval_command(**arguments: Any) -> Any:
-    """Measure accuracy and MACs saved; the first is the baseline."""
-    return zaponnx.eval(**arguments)
-
-
-@main.command("bench", cls=Command, show=tables.bench, progress=True)
-@click.argument("model", type=options.FILE)
-@click.option("--baseline", type=options.FILE, required=True, help="The dense model.")
-@click.option(
-    "--threads",
-    callback=options.integers,
-    metavar="N,...",
-    default="1,2",
-    show_default=True,
-    help="Numbers of threads.",
-)
-@click.option("--iterations", type=options.COUNT, default=100, show_default=True, help="Timed inferences.")
-@click.option("--warmup", type=click.IntRange(min=0), default=10, show_default=True, help="Inferences before those.")
-@click.option(
-    "--input-shapes",
-    callback=options.shapes,
-    metavar="NAME:N,...",
-    multiple=True,
-    help="An input's shape, where it is dynamic.",
-)
-@options.providers
-@options.seed
-def bench_command(**arguments: Any) -> Any:
-    """Time a model against its baseline on random input."""
-    return zaponnx.bench(**arguments)
-
-
-@main.command("inspect", cls=Command, show=tables.inspect)
-@click.argument("model", type=options.FILE)
-def inspect_command(**arguments: Any) -> Any:
-    """List the layers that can be predicted, and why others cannot."""
-    return zaponnx.inspect(**arguments)
-
-
-@main.command("report", cls=Command, show=tables.report, progress=True)
-@click.argument("model", type=options.FILE)
-@options.output
-@click.option("--calibration", type=options.FILE, help="What calibrate wrote: adds the layers' curves.")
-@click.option("--fit", type=options.FILE, help="What fit wrote, in place of the points that the model carries.")
-@click.option("--eval", type=options.FILE, multiple=True, help="What eval --json printed: adds accuracy and work.")
-@click.option("--bench", type=options.FILE, help="What bench --json printed: adds the times.")
-@click.option("--convert", type=options.FILE, help="What convert --json printed: adds reasons, and times of layers.")
-@click.option("--data", metavar="SPEC", help=f"Adds hits and misses on samples: {options.SPECS}")
-@click.option("--samples", type=options.COUNT, default=4, show_default=True, help="So many of them.")
-@options.preprocess
-def report_command(**arguments: Any) -> Any:
-    """Show what a converted model saves, loses and gains.
-
-    What is not given is left out, and the report says which command would give it.
-    """
-    return zaponnx.report(**arguments)
-
-
 for command in (
+    measurement_commands.eval_command,
+    measurement_commands.bench_command,
+    measurement_commands.inspect_command,
+    measurement_commands.report_command,
     command_line.pack_command,
     command_line.verify_command,
     command_line.unpack_command,
@@ -281,7 +224,7 @@ def selfcheck_command() -> Any:
     return zaponnx.selfcheck()
 
 
-@main.command("demo", cls=Command, show=tables.demo, progress=True)
+@main.command("demo", cls=Command, show=measurement_tables.demo, progress=True)
 @click.option(
     "-o",
     "--output",
@@ -296,7 +239,7 @@ def demo_command(**arguments: Any) -> Any:
     return zaponnx.demo(**arguments)
 
 
-@main.command("reproduce", cls=Command, show=tables.reproduce, progress=True)
+@main.command("reproduce", cls=Command, show=measurement_tables.reproduce, progress=True)
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="Directory to write."

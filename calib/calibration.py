@@ -134,6 +134,7 @@ def calibrate(
         "batch_size": batch_size,
         "step_samples": step_samples,
         "seed": seed,
+        **_chosen_sites(include, exclude, include_first),
         "processes": group.size,
         "torch": torch.__version__,
     }
@@ -168,6 +169,12 @@ def calibrate(
         save_calibration(calibration, output)
     checkpoint.discard()
     return calibration
+
+
+def _chosen_sites(include: str | Sequence[str], exclude: str | Sequence[str], first: bool) -> dict[str, object]:
+    """What was given to choose sites by."""
+    given = {"include": include, "exclude": exclude, "include_first": first}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items() if value}
 
 
 def _amount_of_work(preset: str, epochs: int | None, samples: int | None) -> tuple[int, int | None]:

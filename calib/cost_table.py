@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -68,9 +69,9 @@ class CostTable:
     """What the sites of a model cost on a machine.
 
     Attributes:
-        model_sha256, calibration_sha256: The model and the calibration that it belongs to.
-        data: What it was measured with.
-        conditions: Under which.
+        model_sha256, calibration_sha256: The hashes of the model and of the calibration that it belongs to.
+        data: What it was measured with, as in a chosen point.
+        conditions: Under which, as in a chosen point.
         sites: In the calibration's order.
     """
 
@@ -134,12 +135,17 @@ def save_costs(table: CostTable, path: Path) -> None:
     Raises:
         OutputError: The system refuses it.
     """
+    with atomic_path(path, "fit") as temporary:
+        temporary.write_text(json.dumps(costs_document(table), indent=1) + "\n", encoding="utf-8")
+
+
+def costs_document(table: CostTable) -> dict[str, Any]:
+    """A cost table as its file has it."""
     document = {"format": _FORMAT, "version": _VERSION, **asdict(table)}
     for site in document["sites"]:
         columns = site.pop("saved"), site.pop("gain_ms")
         site["steps"] = [{"saved": saved, "gain_ms": gain} for saved, gain in zip(*columns, strict=True)]
-    with atomic_path(path, "fit") as temporary:
-        temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return document
 
 
 def load_costs(path: Path) -> CostTable:
@@ -152,6 +158,15 @@ def load_costs(path: Path) -> CostTable:
         fields = parse_json(path.read_bytes(), "fit", str(path))
     except OSError as error:
         raise ArtifactError("fit", f"cannot be read: {error.strerror}", where=str(path)) from error
+    return costs_of(fields)
+
+
+def costs_of(fields: Fields) -> CostTable:
+    """Builds a cost table from its JSON document, all of which is taken.
+
+    Raises:
+        ArtifactError: It is not sound.
+    """
     if fields.take("format") != _FORMAT:
         fields.refuse("format", f"is not '{_FORMAT}'")
     if (version := fields.integer("version")) != _VERSION:

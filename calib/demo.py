@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +31,10 @@ MAX_DROP = 0.005
 others about twice as much may be lost."""
 
 _DATA = "digits"
+_LICENSE = (
+    "CC BY 4.0 for the data, UCI's handwritten digits as in scikit-learn; the weights, which zaponnx demo trained on "
+    "them, are yours"
+)
 _DESCRIPTION = "A small CNN that tells the handwritten digits of scikit-learn's data set apart"
 _TAGS = ("digits", "classification")
 
@@ -90,7 +93,8 @@ def demo(
 
     Args:
         output: The directory to write, made if it does not exist: model.onnx, model.zapcal, model.zapfit.json,
-            model.zap.onnx, tuned.zap.onnx, plots, the results as JSON, report.html, which shows it all, and
+            model.zap.onnx, tuned.zap.onnx, tried/ with the models of the budgets that were tried, plots, the results as
+            JSON, report.html, which shows it all, and
             digits.tar.gz, a package.
         seed: Of training and calibration.
         threads: Numbers of threads to time with.
@@ -111,9 +115,9 @@ def demo(
     zapfit, converted = output / "model.zapfit.json", output / "model.zap.onnx"
     tuned = output / "tuned.zap.onnx"
     exported = export(_DATA, dense, seed=seed, progress=progress)
-    calibration = calibrate(dense, _DATA, zapcal, pattern="B", seed=seed, progress=progress)  # as in the README
+    calibration = calibrate(dense, _DATA, zapcal, seed=seed, progress=progress)
     plots = plot_curves(calibration, fit(zapcal, zapfit), output)
-    epsilon, candidates = _largest_epsilon(dense, zapcal, zapfit, progress)
+    epsilon, tried = _largest_epsilon(dense, zapcal, zapfit, output / "tried", progress)
     conversion = convert(dense, zapcal, zapfit, converted, epsilon=epsilon)
     evaluation = eval([dense, converted], _DATA, progress=progress)
     benchmark = bench(converted, dense, threads=threads, progress=progress)
@@ -123,7 +127,7 @@ def demo(
     tuned_benchmark = bench(tuned, dense, threads=threads, progress=progress)
     printed = {
         "eval": evaluation.to_json(),
-        "eval-calibration": candidates.to_json(),
+        "eval-calibration": tried.to_json(),
         "bench": benchmark.to_json(),
         "convert": conversion.to_json(),
     }
@@ -146,6 +150,7 @@ def demo(
         [converted],
         package,
         description=_DESCRIPTION,
+        license=_LICENSE,
         tags=_TAGS,
         data=_DATA,
         eval=[results["eval"]],
@@ -163,7 +168,11 @@ def demo(
         evaluation=evaluation,
         benchmark=benchmark,
         tuned_benchmark=tuned_benchmark,
-        files=(dense, zapcal, zapfit, converted, tuned, *plots, *results.values(), page, package, summary),
+        files=(
+            *(dense, zapcal, zapfit, converted, tuned),
+            *(model.path for model in tried.models[1:]),
+            *(*plots, *results.values(), page, package, summary),
+        ),
     )
     _write_json(summary, result.to_json())
     return result
@@ -174,22 +183,24 @@ def _write_json(path: Path, content: Any) -> None:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def _largest_epsilon(dense: Path, zapcal: Path, zapfit: Path, progress: Progress) -> tuple[float, Evaluation]:
+def _largest_epsilon(
+    dense: Path, zapcal: Path, zapfit: Path, directory: Path, progress: Progress
+) -> tuple[float, Evaluation]:
     """The last of EPSILONS before one loses more than MAX_DROP of the dense model's top-1 on the calibration split.
 
-    And what was measured to find it: the dense model, and one for each that was tried.
+    And what was measured to find it: the dense model, and one for each that was tried, which are in the directory.
     """
+    directory.mkdir(exist_ok=True)
     tried = eval([dense], _DATA, split="calibration", progress=progress)
     chosen = 0.0
-    with tempfile.TemporaryDirectory() as directory:
-        for epsilon in EPSILONS:
-            candidate = Path(directory) / f"epsilon-{epsilon:g}.zap.onnx"
-            convert(dense, zapcal, zapfit, candidate, epsilon=epsilon)
-            found = eval([candidate], _DATA, split="calibration", progress=progress)
-            tried = replace(tried, models=(*tried.models, *found.models), notes=found.notes)
-            if _top1(tried.models[-1]) < _top1(tried.models[0]) - MAX_DROP:
-                break
-            chosen = epsilon
+    for epsilon in EPSILONS:
+        candidate = directory / f"epsilon-{epsilon:g}.zap.onnx"
+        convert(dense, zapcal, zapfit, candidate, epsilon=epsilon)
+        found = eval([candidate], _DATA, split="calibration", progress=progress)
+        tried = replace(tried, models=(*tried.models, *found.models), notes=found.notes)
+        if _top1(tried.models[-1]) < _top1(tried.models[0]) - MAX_DROP:
+            break
+        chosen = epsilon
     return chosen, tried
 
 

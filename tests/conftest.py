@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -164,6 +165,32 @@ def demo_result(small: Flow) -> Demo:
         tuned_benchmark=zaponnx.bench(tuned, small.model, **timed),
         files=(small.model, small.calibration, small.fit, small.converted),
     )
+
+
+@dataclass(frozen=True)
+class ReadmeFlow:
+    """The README's commands, run one after the other: where, and what each printed."""
+
+    directory: Path
+    stdout: dict[str, str]
+
+    def run(self, command: str) -> str:
+        """Runs one more there, in a shell, and gives what it printed."""
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        bash = ["bash", "-c", command]
+        result = subprocess.run(bash, cwd=self.directory, env=environment, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, f"{command}\n{result.stderr}"
+        return result.stdout
+
+
+@pytest.fixture(scope="session")
+def readme_flow(tmp_path_factory: pytest.TempPathFactory) -> ReadmeFlow:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    [commands] = re.findall(r"^```sh\n(.*?)^```$", readme, flags=re.MULTILINE | re.DOTALL)
+    flow = ReadmeFlow(tmp_path_factory.mktemp("readme"), {})
+    for command in commands.splitlines():
+        flow.stdout[command] = flow.run(command)
+    return flow
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ def test_runs_are_medians_and_their_ratio(zap_model: Path, dense_model: Path) ->
     for run in result.runs:
         assert min(run.baseline_ms, run.model_ms) > 0
         assert run.speedup == run.baseline_ms / run.model_ms
+        assert 0 < run.speedup_low <= run.speedup_high
     assert result.cpu
     assert result.versions["onnxruntime"]
     assert result.input_shapes == SHAPES
@@ -47,7 +48,10 @@ def test_progress_is_told_between_the_timed_runs(zap_model: Path, dense_model: P
 def test_json_has_the_runs(zap_model: Path, dense_model: Path) -> None:
     result = zaponnx.bench(zap_model, dense_model, threads=(1,), iterations=1, warmup=0, input_shapes=SHAPES)
     printed = json.loads(json.dumps(result.to_json()))
-    assert set(printed["runs"][0]) == {"threads", "baseline_ms", "model_ms", "speedup"}
+    assert set(printed["runs"][0]) == {
+        *("threads", "baseline_ms", "model_ms"),
+        *("speedup", "speedup_low", "speedup_high"),
+    }
     assert printed["baseline"] == str(dense_model)
 
 

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import zaponnx
-from zaponnx import tables
+from zaponnx import measurement_tables
 from zaponnx.errors import DataError, InvalidArgument, ModelError, RuntimeUnavailable
 from zaponnx.self_check import tiny_model
 
@@ -136,8 +136,8 @@ def test_only_data_with_splits_have_one(zap_model: Path, tmp_path: Path) -> None
     onnx.save_model(model, tmp_path / "fixed.onnx")
     random = zaponnx.eval([tmp_path / "fixed.onnx"], "random", samples=2)
     assert random.split == "test"
-    assert tables.evaluate(random).endswith("2 samples of random (test), without labels")
-    assert tables.evaluate(replace(random, split=None)).endswith("2 samples of random, without labels")
+    assert measurement_tables.evaluate(random).endswith("2 samples of random (test), without labels")
+    assert measurement_tables.evaluate(replace(random, split=None)).endswith("2 samples of random, without labels")
 
 
 def test_models_must_get_the_same_samples(scores_model: Path, tmp_path: Path) -> None:

@@ -1,14 +1,14 @@
 from dataclasses import replace
 from pathlib import Path
 
-from zaponnx import tables
+from zaponnx import measurement_tables, tables
 from zaponnx.artifacts import Fit, OperatingPoint
 from zaponnx.benchmark import Benchmark, BenchmarkRun
 
 BENCHMARK = Benchmark(
     model=Path("fast.onnx"),
     baseline=Path("slow.onnx"),
-    runs=(BenchmarkRun(1, 2.0, 1.0, 2.0),),
+    runs=(BenchmarkRun(1, 2.0, 1.0, 2.0, 1.9, 2.1),),
     cpu="Abacus",
     cores=10,
     providers=("CPUExecutionProvider",),
@@ -49,14 +49,17 @@ def test_unknown_numbers() -> None:
 
 
 def test_bench_names_the_machine() -> None:
-    text = tables.bench(BENCHMARK)
+    text = measurement_tables.bench(BENCHMARK)
     assert "Abacus, 10 cores" in text
     assert "x 1 × 3 × 8 × 8" in text
     assert "NOT" not in text
+    assert text.splitlines()[2].split() == ["1", "2.000", "1.000", "2.00×", "(1.90–2.10)"]
 
 
 def test_bench_says_plainly_what_is_not_faster() -> None:
-    text = tables.bench(replace(BENCHMARK, runs=(*BENCHMARK.runs, BenchmarkRun(2, 1.0, 1.0, 1.0))))
+    text = measurement_tables.bench(
+        replace(BENCHMARK, runs=(*BENCHMARK.runs, BenchmarkRun(2, 1.0, 1.0, 1.0, 0.9, 1.1)))
+    )
     assert text.splitlines()[-1] == "fast.onnx is NOT faster than slow.onnx with 2 threads."
 
 
@@ -78,8 +81,8 @@ def test_fit_shows_points_and_failed_curves() -> None:
 
 
 def test_demo_says_why_its_budget_was_chosen(demo_result) -> None:
-    assert "epsilon 0.2, the largest before one loses more than half a point" in tables.demo(demo_result)
-    none = tables.demo(replace(demo_result, epsilon=0.0))
+    assert "epsilon 0.2, the largest before one loses more than half a point" in measurement_tables.demo(demo_result)
+    none = measurement_tables.demo(replace(demo_result, epsilon=0.0))
     assert "epsilon 0, since even the smallest other one tried loses more than half a point" in none
 
 
@@ -88,10 +91,10 @@ def test_demo_shows_what_tuning_made_of_the_layers(demo_result) -> None:
     (site,) = demo_result.tuned.tuning.sites
     forms = {"winograd": 0, "skipping": 0, "dense": 0} | {site.form.value: 1}
     counts = f"{forms['winograd']} layers in full by Winograd's, {forms['skipping']} skipping, {forms['dense']} dense"
-    assert f"tuned for 1 threads: {counts}:" in tables.demo(demo_result)
+    assert f"tuned for 1 threads: {counts}:" in measurement_tables.demo(demo_result)
 
 
 def test_demo_lists_what_it_wrote_and_nothing_else(demo_result) -> None:
-    last = tables.demo(demo_result).splitlines()[-1]
+    last = measurement_tables.demo(demo_result).splitlines()[-1]
     assert (demo_result.output / "again.onnx").exists()
     assert last.endswith(": model.onnx, model.zapcal, model.zapfit.json, model.zap.onnx")

@@ -8,16 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from zaponnx.artifact_schema import FIT_FORMAT, calibration_of, calibration_parts, fit_of
-from zaponnx.artifacts import FIT_VERSION, Calibration, Fit
-from zaponnx.chosen_point import point_json
+from zaponnx.artifact_schema import calibration_of, calibration_parts, fit_document, fit_of
+from zaponnx.artifacts import Calibration, Fit
 from zaponnx.errors import ArtifactError
 from zaponnx.files import atomic_path
 from zaponnx.json_fields import parse_json
@@ -80,20 +78,7 @@ def save_fit(fit: Fit, path: Path) -> None:
         OutputError: The system refuses it.
         ArtifactError: `load_fit` would refuse it.
     """
-    document = {
-        "format": FIT_FORMAT,
-        "version": FIT_VERSION,
-        "model_sha256": fit.model_sha256,
-        "calibration_sha256": fit.calibration_sha256,
-        "method": fit.method,
-        "granularity": fit.granularity,
-        "objective": fit.objective,
-        "points": [point_json(point) for point in fit.points],
-        "curves": {output: dict(curve) for output, curve in fit.curves.items()},
-        "calibrated_on": asdict(fit.calibrated_on) if fit.calibrated_on else None,
-        "chosen": fit.chosen.to_json() | point_json(fit.chosen.point) if fit.chosen else None,
-    }
-    text = _json_text(document, "fit", path)
+    text = _json_text(fit_document(fit), "fit", path)
     fit_of(parse_json(text, "fit", str(path)))
     with atomic_path(path, "fit") as temporary:
         temporary.write_text(text, encoding="utf-8")

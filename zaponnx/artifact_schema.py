@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from zaponnx.artifacts import (
     Predictor,
     SiteCalibration,
 )
+from zaponnx.chosen_point import point_json
 from zaponnx.chosen_schema import read_chosen, read_point, read_used_data
 from zaponnx.errors import InvalidArgument
 from zaponnx.json_fields import Fields
@@ -155,6 +157,23 @@ def _array(
     if not np.isfinite(array).all():
         fields.refuse(key, "has values that are not finite")
     return array
+
+
+def fit_document(fit: Fit) -> dict[str, Any]:
+    """A fit as its file has it."""
+    return {
+        "format": FIT_FORMAT,
+        "version": FIT_VERSION,
+        "model_sha256": fit.model_sha256,
+        "calibration_sha256": fit.calibration_sha256,
+        "method": fit.method,
+        "granularity": fit.granularity,
+        "objective": fit.objective,
+        "points": [point_json(point) for point in fit.points],
+        "curves": {output: dict(curve) for output, curve in fit.curves.items()},
+        "calibrated_on": asdict(fit.calibrated_on) if fit.calibrated_on else None,
+        "chosen": fit.chosen.to_json() | point_json(fit.chosen.point) if fit.chosen else None,
+    }
 
 
 def fit_of(fields: Fields) -> Fit:

@@ -73,8 +73,8 @@ class SiteCalibration:
         samples: Number of samples they were measured on.
         magnitudes: int64 (MAGNITUDES, B+1), those outputs of all channels by the class of their true value and by
             predicted value. None in a converted model, which does not carry them.
-        weight: What the square of its error costs the model's outputs, in relation to the mean of all sites; 1 where
-            that was not measured.
+        weight: What the square of its error costs the model's outputs, in relation to the mean of all sites; 1, and
+            optional in a file, where that was not measured.
     """
 
     name: str
@@ -101,11 +101,11 @@ class Calibration:
     """The predictors of a model and the histograms from which all its curves follow.
 
     Attributes:
-        model_sha256: The model that it belongs to.
-        pattern: The computation pattern of all sites.
+        model_sha256: The hash of the model that it belongs to.
+        pattern: The computation pattern of all sites: A, B, C, D, or a tile by rows, as in 10/01; 1 is computed.
         edges: float32 (B,), ascending; the histograms' bin edges and the candidate thresholds.
-        sites: In the model's order.
-        settings: How it was made (seed, epochs, data, versions, ...), for provenance only.
+        sites: The sites in the model's order, no two of the same output.
+        settings: How it was made (seed, epochs, data, versions, ...), for provenance only: shown, never interpreted.
     """
 
     model_sha256: str
@@ -134,7 +134,8 @@ class OperatingPoint:
         error: That of all sites, by the fit's objective, from the measured curves; with the method "sigmoid", whose
             budgets hold on the fitted curves, it may exceed epsilon.
         mac_saved: Share of all sites' MACs that is skipped, 0 to 1, gross of the predictors.
-        thresholds: Site output → one threshold, or one per channel; −∞ computes everything, +∞ the pattern only.
+        thresholds: Site output → one threshold, or one per channel, in float32; −∞ computes everything, +∞ the pattern
+            only.
     """
 
     epsilon: float
@@ -152,14 +153,13 @@ class Fit:
     """The thresholds of a whole range of budgets.
 
     Attributes:
-        model_sha256: The model that it belongs to.
-        calibration_sha256: The calibration file that it was computed from.
+        model_sha256: The hash of the model that it belongs to.
+        calibration_sha256: The hash of the calibration file that it was computed from.
         method: "exact", "sigmoid" or, for thresholds that others found, "imported".
-        granularity: One of GRANULARITIES.
-        objective: One of OBJECTIVES: what the points' errors are.
-        points: By ascending epsilon, from 0 to where only the patterns are computed.
-        curves: Site output → how its curves were obtained: {"curve": "measured" or "sigmoid", "reason": why a fit
-            was given up, "error": [a, b, c, d], "macs": [a, b, c, d]}; coefficients of d + a/(1+exp(−b·x+c)).
+        granularity: What has a threshold of its own, "channel" or "layer".
+        objective: What the points' errors are, "output" or "sum".
+        points: Operating points, at least one, by ascending epsilon, from 0 to where only the patterns are computed.
+        curves: Site output → how its curves were obtained: "curve", "reason", "error" and "macs".
         calibrated_on: The calibration's data; None if it does not say.
         chosen: The operating point that was asked for; None if none was.
     """

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -35,12 +34,27 @@ class BenchmarkRun:
         threads: ORT's threads within an operator.
         baseline_ms, model_ms: Median milliseconds per inference.
         speedup: baseline_ms / model_ms; above 1 the model is faster.
+        speedup_low, speedup_high: The quartiles of that ratio over the pairs of runs: half of them lie between.
     """
 
     threads: int
     baseline_ms: float
     model_ms: float
     speedup: float
+    speedup_low: float
+    speedup_high: float
+
+    @classmethod
+    def of(cls, threads: int, baseline: Sequence[float], model: Sequence[float]) -> BenchmarkRun:
+        """From the milliseconds of each run; the i-th of both are a pair."""
+        baseline_ms, model_ms = float(np.median(baseline)), float(np.median(model))
+        low, high = np.quantile(np.divide(baseline, model), (0.25, 0.75)).tolist()
+        return cls(threads, baseline_ms, model_ms, baseline_ms / model_ms, low, high)
+
+    @property
+    def spread(self) -> str:
+        """The speed-up and its quartiles as people are shown them, as in "1.57× (1.52–1.61)"."""
+        return f"{self.speedup:.2f}× ({self.speedup_low:.2f}–{self.speedup_high:.2f})"
 
 
 @dataclass(frozen=True)
@@ -123,8 +137,7 @@ def bench(
         inputs = _random_inputs(sessions[0], input_shapes or {}, seed)
         _check_alike(sessions, inputs, paths)
         times = interleaved_times(sessions, [inputs], iterations, warmup, partial(progress, step, total=iterations))
-        baseline_ms, model_ms = map(median, times)
-        runs.append(BenchmarkRun(count, baseline_ms, model_ms, baseline_ms / model_ms))
+        runs.append(BenchmarkRun.of(count, *times))
     return Benchmark(
         model=model,
         baseline=baseline,

@@ -135,10 +135,12 @@ class Conditions:
     """What times depend on, besides the model.
 
     Attributes:
-        cpu, cores: The machine.
+        cpu: The machine's processor.
+        cores: So many it has.
         threads: ORT's threads within an operator.
         batch_size: Samples per run.
-        onnxruntime, zaponnx: Their versions.
+        onnxruntime: The version of ONNX Runtime.
+        zaponnx: Its own version.
     """
 
     cpu: str
@@ -182,7 +184,8 @@ class ChosenPoint:
     """The operating point that `convert` takes unless told another.
 
     Attributes:
-        goal: What was asked for.
+        goal: What was asked for: one of `epsilon`, `mac_saving`, `max_drop` and `latency` (milliseconds), or `epsilon`
+            or `max_drop` with `min_latency`, true.
         point: The operating point; with a goal of time, thresholds of −∞ for each site that does not skip.
         winograd: The outputs of the sites that are computed in full, by Winograd's; only with a goal of time.
         missed: Why the goal is missed, "" if it is met.

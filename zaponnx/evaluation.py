@@ -79,6 +79,7 @@ class Evaluation:
         samples: How many samples that was.
         providers: The sessions' providers.
         portable: Whether ZapConv was run by its function body instead of the native library.
+        preprocess: What was done to images, as given; None for what is done by default.
         notes: What else the data were used for, as far as the models say: there the accuracy may be too good.
     """
 
@@ -88,6 +89,7 @@ class Evaluation:
     samples: int
     providers: tuple[str, ...]
     portable: bool
+    preprocess: str | None = None
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -168,7 +170,7 @@ def eval(
         results.append(tally.evaluation(path, counters, sha256, read_metadata(model).get("model_sha256", sha256)))
         notes += _notes(path, model, UsedData(data, source.split, None))
     run_by = tuple(session.get_providers())
-    return Evaluation(tuple(results), data, source.split, seen[0], run_by, portable, tuple(notes))
+    return Evaluation(tuple(results), data, source.split, seen[0], run_by, portable, preprocess, tuple(notes))
 
 
 def _notes(path: Path, model: onnx.ModelProto, used: UsedData) -> list[str]:

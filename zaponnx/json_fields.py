@@ -6,7 +6,7 @@ import base64
 import json
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
@@ -21,9 +21,10 @@ def parse_json(text: str | bytes, phase: str, where: str) -> Fields:
     """Reads a JSON object.
 
     Raises:
-        ArtifactError: The text is no JSON object, repeats a key, or holds NaN or an infinity as a number.
+        ArtifactError: The text is no JSON object in UTF-8, repeats a key, or holds NaN or an infinity as a number.
     """
     try:
+        text = text.decode("utf-8") if isinstance(text, bytes) else text  # json would take UTF-16 and UTF-32, too
         data = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ArtifactError(phase, f"not valid JSON: {error}", where=where) from error
@@ -124,18 +125,15 @@ class Fields:
             self.refuse(key, "has not one or more numbers, or the strings '-inf' and 'inf'")
         return tuple(map(float, values))
 
-    def object(self, key: str) -> Fields:
+    def object(self, key: str) -> Self:
         """An object member."""
-        return Fields(self.take(key), self._phase, self._where, f"{self._path}{key}.")
+        return self._child(self.take(key), f"{key}.")
 
-    def objects(self, key: str) -> list[Fields]:
+    def objects(self, key: str) -> list[Self]:
         """A member that is an array of objects."""
-        return [
-            Fields(item, self._phase, self._where, f"{self._path}{key}[{index}].")
-            for index, item in enumerate(self._array(key))
-        ]
+        return [self._child(item, f"{key}[{index}].") for index, item in enumerate(self._array(key))]
 
-    def members(self) -> list[tuple[str, Fields]]:
+    def members(self) -> list[tuple[str, Self]]:
         """All members, each an object, by their keys."""
         return [(key, self.object(key)) for key in self.names()]
 
@@ -165,13 +163,17 @@ class Fields:
         """The names of the members not taken yet."""
         return list(self._data)
 
-    def _items(self, key: str, length: int | None) -> Fields:
+    def _items(self, key: str, length: int | None) -> Self:
         """The entries of an array, by their positions; of any number if `length` is None."""
         values = self._array(key)
         if length is not None and len(values) != length:
             self.refuse(key, f"has not {length} entries")
         entries = {str(index): value for index, value in enumerate(values)}
-        return Fields(entries, self._phase, self._where, f"{self._path}{key}.")
+        return self._child(entries, f"{key}.")
+
+    def _child(self, data: Any, place: str) -> Self:
+        """The reader of an object in this one."""
+        return type(self)(data, self._phase, self._where, f"{self._path}{place}")
 
     def _array(self, key: str) -> list[Any]:
         value = self.take(key)

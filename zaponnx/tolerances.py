@@ -29,6 +29,8 @@ from zaponnx.graph.converted import attributes, zap_convs
 from zaponnx.operator import DOMAIN
 from zaponnx.traversal import node_graphs, onnx_operator
 
+Array = npt.NDArray[Any]
+
 SENSITIVITY_FACTOR = 8
 """How much further a tensor may be from the original's than neighbouring inputs move that."""
 
@@ -58,13 +60,25 @@ def tolerances(model: onnx.ModelProto, tensors: Collection[str]) -> dict[str, fl
     return {name: exact + _ALLOWED_STEPS * steps.get(name, 0.0) for name in tensors}
 
 
-def neighbours(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def neighbours(values: Array) -> Array:
     """The next larger or the next smaller number of each value, at random; values of other types as they are."""
     if not np.issubdtype(values.dtype, np.floating):
         return values
     directions = np.random.default_rng(0).choice(np.array([-np.inf, np.inf], values.dtype), values.shape)
-    moved: npt.NDArray[Any] = np.nextafter(values, directions)
+    moved: Array = np.nextafter(values, directions)
     return moved
+
+
+def differences(expected: Array, actual: Array) -> Array:
+    """How far values of one shape are apart, 0 where both are NaN or the same infinity."""
+    same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
+    with np.errstate(invalid="ignore"):
+        return np.where(same, 0, np.abs(actual.astype(np.float64) - expected))
+
+
+def largest(values: Array) -> float:
+    """The largest finite magnitude, 0 if there is none."""
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0))
 
 
 def _steps_behind(model: onnx.ModelProto) -> Mapping[str, float]:

@@ -16,12 +16,13 @@ import onnx
 
 from zaponnx.errors import ModelError, RuntimeUnavailable
 from zaponnx.graph.converted import dense_output, set_thresholds, zap_conv_name, zap_convs
-from zaponnx.models import MEND, PROTOBUF_LIMIT, first_line, read_model, tensor_bytes
+from zaponnx.mapped_sessions import open_mapped
+from zaponnx.models import MEND, first_line, read_model
 from zaponnx.operator import NHWC_OPERATORS, TO_NCHW
 from zaponnx.operator.schema import register_schemas
-from zaponnx.runtime import library_path, onnxruntime, open_session, ort_errors, register, session_options
-from zaponnx.tolerances import SENSITIVITY_FACTOR, neighbours, tolerances
-from zaponnx.weights import extent, hold, refer
+from zaponnx.runtime import library_path, ort_errors, session_options
+from zaponnx.single_layers import check_layer, options_of, single_layers
+from zaponnx.tolerances import SENSITIVITY_FACTOR, differences, largest, neighbours, tolerances
 
 _BATCHES = (2, 1)
 """What dynamic first dims are tried with, until the original model runs."""
@@ -31,9 +32,6 @@ _SIZES = (32, 64, 128, 224, 28, 96, 160, 256, 299, 320, 384, 416, 512, 640, 1)
 
 _FATAL = 4
 """ONNX Runtime's level of log messages above its errors, which also arrive as exceptions."""
-
-_FOLDER_SINCE = (1, 21)
-"""The first version of ONNX Runtime that finds the external data of a model in memory."""
 
 _DTYPES = {"float16": np.float16, "float": np.float32, "double": np.float64, "bool": np.bool_, "string": np.str_} | {
     f"{sign}int{bits}": np.dtype(f"{sign}int{bits}").type for sign in ("", "u") for bits in (8, 16, 32, 64)
@@ -62,7 +60,8 @@ def verify(original: Path, converted: Path) -> Verification:
     """Checks a converted model against the original: onnx.checker, strict shape inference, and equality.
 
     With all thresholds at −∞ the converted model must give the outputs of the original, and the same values behind
-    each ZapConv, on random inputs: in ONNX Runtime without zaponnx's library, and with it where it is installed.
+    each ZapConv, on random inputs: in ONNX Runtime without zaponnx's library, and with it where it is installed. And
+    each ZapConv by itself must do so on what the original gives it to read.
 
     Raises:
         ModelError: A check failed.
@@ -77,9 +76,15 @@ def verify(original: Path, converted: Path) -> Verification:
     model = read_model(converted, "convert")
     nodes = {node.output[0]: node for node in zap_convs(model)}
     tensors = {output: dense_output(node) for output, node in nodes.items()}
-    inputs, expected = _run_original(original, list(tensors.values()))
-    tensors |= {value.name: value.name for value in model.graph.output if value.name in expected}
+    layers = single_layers(model, read_model(original, "convert"))
+    read = {name for layer in layers for name in layer.reads.values()}
+    inputs, expected = _run_original(original, [*tensors.values(), *sorted(read.difference(tensors.values()))])
     runners = ("function bodies", "library") if has_library() else ("function bodies",)
+    for runner in runners:
+        for layer in layers:
+            check_layer(layer, converted, {**inputs, **expected}, runner)
+    tensors |= {value.name: value.name for value in model.graph.output if value.name in expected}
+    expected = {name: expected[name] for name in tensors.values()}
     allowed = tolerances(model, tensors)
 
     @cache
@@ -129,13 +134,10 @@ def _differences(
     Raises:
         ModelError: A tensor differs by more than what is allowed.
     """
-    options = session_options()
-    if runner == "library":
-        register(options)
-    session = _session(path, list(nodes), options)
+    session = _session(path, list(nodes), options_of(runner))
     with ort_errors("convert", str(path)):
         actual = session.run(list(tensors), inputs) if tensors else []
-    differences = []
+    found = []
     for (name, original_name), result in zip(tensors.items(), actual, strict=True):
         nhwc = name in nodes and nodes[name].op_type in NHWC_OPERATORS
         relative = relative_difference(expected[original_name], result.transpose(TO_NCHW) if nhwc else result)
@@ -152,8 +154,8 @@ def _differences(
                 where=where,
                 remedy="calibrate again without the layer (--exclude)",
             )
-        differences.append((relative, limit))
-    return differences
+        found.append((relative, limit))
+    return found
 
 
 def _sensitivity(original: Path, inputs: Arrays, expected: Arrays) -> Mapping[str, float]:
@@ -171,12 +173,7 @@ def relative_difference(expected: npt.NDArray[Any], actual: npt.NDArray[Any]) ->
         return math.nan
     if expected.size == 0:
         return 0.0
-    same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
-    with np.errstate(invalid="ignore"):
-        difference = np.where(same, 0, np.abs(actual.astype(np.float64) - expected))
-    finite = np.abs(expected[np.isfinite(expected)])
-    scale = float(finite.max(initial=0)) or 1.0
-    return float(difference.max()) / scale
+    return float(differences(expected, actual).max()) / (largest(expected) or 1.0)
 
 
 def has_library() -> bool:
@@ -189,31 +186,15 @@ def has_library() -> bool:
 
 
 def _session(path: Path, tensors: Sequence[str], options: Any) -> Any:
-    """A session in which all thresholds are −∞ and some inner tensors are outputs too.
-
-    ONNX Runtime maps the weights from the model's own files and, where it may, does not copy them; before 1.21 it can
-    only do so with a model that is a file, and gets the weights with the model.
-    """
+    """A session in which all thresholds are −∞ and some inner tensors are outputs too."""
     model = read_model(path, "convert")
     for node in zap_convs(model):
         set_thresholds(node, -math.inf)
-    known = {value.name for value in model.graph.output}
+    known = {value.name for value in (*model.graph.input, *model.graph.output)}
     model.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in tensors if name not in known
     )
-    if tuple(map(int, onnxruntime("convert").__version__.split(".")[:2])) >= _FOLDER_SINCE:
-        folder = path.parent.absolute()
-        for tensor in model.graph.initializer:
-            if found := extent(tensor):
-                refer(tensor, str(found.path.relative_to(folder)), found.offset, found.length)
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-    elif tensor_bytes(model) > PROTOBUF_LIMIT:
-        raise ModelError("convert", "its weights are above 2 GB", where=str(path), remedy="install ONNX Runtime 1.21")
-    else:
-        for tensor in model.graph.initializer:
-            hold(tensor)
-    options.add_session_config_entry("session.disable_prepacking", "1")
-    return open_session(model.SerializeToString(), options, None, "convert", where=str(path))
+    return open_mapped(model, path, options)
 
 
 def _run_original(path: Path, tensors: Sequence[str]) -> tuple[Arrays, Arrays]:
@@ -222,7 +203,8 @@ def _run_original(path: Path, tensors: Sequence[str]) -> tuple[Arrays, Arrays]:
     options.log_severity_level = _FATAL  # a size that does not suit the model is no news
     session = _session(path, tensors, options)
     floats = [value.name for value in session.get_outputs() if value.type in ("tensor(float)", "tensor(double)")]
-    names = [*tensors, *(name for name in floats if name not in tensors)]
+    given = {value.name for value in session.get_inputs()}
+    names = [*(name for name in tensors if name not in given), *(name for name in floats if name not in tensors)]
     problem: ModelError | None = None
     for size, batch in itertools.product(_SIZES, _BATCHES):
         inputs = _random_inputs(session, batch, size)

@@ -26,6 +26,7 @@ _CONFIG = {
         "titleFontSize": 12,
         "titleFontWeight": "normal",
         "labelLimit": 130,
+        "labelSeparation": 8,
     },
     "legend": {"labelColor": "var(--ink)", "labelFontSize": 12, "orient": "top", "title": None, "columns": 1},
     "text": {"fill": "var(--ink)", "fontSize": 12},
@@ -36,11 +37,21 @@ PARTS = {
     "computed, predicted not to be zero": "var(--computed)",
     "the predictor's own": "var(--predictor)",
     "saved": "var(--saved)",
+    "computed in full, by Winograd's": "var(--full)",
     "computed, without prediction": "var(--dense)",
 }
 """What becomes of a layer's MACs, and the page's colors for it."""
 
-_IN_PATTERN, _NOT_ZERO, _PREDICTOR, _SAVED, _UNPREDICTED = PARTS
+_IN_PATTERN, _NOT_ZERO, _PREDICTOR, _SAVED, _IN_FULL, _UNPREDICTED = PARTS
+
+BARS = {
+    "before": "var(--dense)",
+    "now, skips": "var(--computed)",
+    "now, in full": "var(--full)",
+    "now, dense": "var(--faint)",
+}
+"""A layer's times, and the page's colors for them."""
+
 _AUTOSIZE = {"type": "fit-x", "contains": "padding"}
 
 
@@ -73,7 +84,7 @@ def work_parts(layer: Layer) -> dict[str, float]:
     if layer.macs is None:
         return {}
     if layer.form != "skips":
-        return {_UNPREDICTED: layer.macs}
+        return {_IN_FULL if layer.form == "in full" else _UNPREDICTED: layer.macs}
     if layer.skipped is None or layer.pattern is None:
         return {}
     pattern = min(layer.pattern, 1 - layer.skipped)  # of a tile that does not fit the map, where that is not known
@@ -85,6 +96,11 @@ def work_parts(layer: Layer) -> dict[str, float]:
         _SAVED: layer.skipped * layer.macs - predictor,
     }
     return {name: value for name, value in parts.items() if value > 0}
+
+
+def bar_name(layer: Layer, now: bool) -> str:
+    """Which of BARS a layer's time before, or now, is."""
+    return f"now, {layer.form}" if now else "before"
 
 
 def _work(layers: Sequence[Layer], names: Sequence[str]) -> Spec:
@@ -125,10 +141,10 @@ def _work(layers: Sequence[Layer], names: Sequence[str]) -> Spec:
 
 def _times(layers: Sequence[Layer], names: Sequence[str]) -> Spec:
     rows = [
-        {"layer": name, "model": model, "ms": ms, "noise": layer.times.noise_ms, "form": layer.form}
+        {"layer": name, "model": int(now), "bar": bar_name(layer, now), "ms": ms, "noise": layer.times.noise_ms}
         for layer, name in zip(layers, names, strict=True)
         if layer.times
-        for model, ms in (("dense", layer.times.dense_ms), ("now", layer.times.now_ms))
+        for now, ms in ((False, layer.times.dense_ms), (True, layer.times.now_ms))
     ]
     return {
         "data": {"values": rows},
@@ -136,18 +152,17 @@ def _times(layers: Sequence[Layer], names: Sequence[str]) -> Spec:
         "mark": {"type": "bar"},
         "encoding": {
             "y": _rows_axis([name for layer, name in zip(layers, names, strict=True) if layer.times]),
-            "yOffset": {"field": "model", "sort": ["dense", "now"]},
+            "yOffset": {"field": "model", "type": "ordinal"},
             "x": {"field": "ms", "type": "quantitative", "title": "milliseconds", "axis": {"tickCount": 6}},
             "color": {
-                "field": "model",
+                "field": "bar",
                 "type": "nominal",
-                "scale": {"domain": ["dense", "now"], "range": ["var(--dense)", "var(--accent)"]},
+                "scale": {"domain": list(BARS), "range": list(BARS.values())},
                 "legend": None,
             },
             "tooltip": [
                 {"field": "layer"},
-                {"field": "form", "title": "now it"},
-                {"field": "model"},
+                {"field": "bar", "title": "time"},
                 {"field": "ms", "format": ".3f", "title": "milliseconds"},
                 {"field": "noise", "format": ".3f", "title": "difference known to ±"},
             ],

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from zaponnx.calib.analysis import Analysis, analysis
+from zaponnx.calib.report.commands import Given, commands, missing
 from zaponnx.calib.report.contents import Curves, Report, Sample
 from zaponnx.calib.report.decisions import decisions
-from zaponnx.calib.report.facts import commands, facts, missing
+from zaponnx.calib.report.facts import facts
 from zaponnx.calib.report.frontier import frontier, work
-from zaponnx.calib.report.headline import Accuracy, Headline, Timing
+from zaponnx.calib.report.headline import Accuracy, Headline
 from zaponnx.calib.report.layer_curves import layer_curves
 from zaponnx.calib.report.layers import all_layers, skipping_thresholds
 from zaponnx.calib.report.markdown import markdown
@@ -77,19 +77,30 @@ def report(
         raise InvalidArgument("report", f"samples is {samples}, and must be at least 1")
     if data is None and preprocess is not None:
         raise InvalidArgument("report", "--preprocess is for data only", remedy="give --data, too")
-    given = {"calibration": calibration, "fit": fit, "bench": bench, "convert": convert}
-    files = {name: None if file is None else Path(file) for name, file in given.items()}
-    results = [Path(file) for file in eval]
-    read = [path, *external_files(path, "report"), *results, *filter(None, files.values()), *files_of_data(data or "")]
+    given = Given(
+        model=path,
+        output=output,
+        calibration=_path(calibration),
+        fit=_path(fit),
+        evaluations=tuple(map(Path, eval)),
+        benchmark=_path(bench),
+        conversion=_path(convert),
+        data=data,
+        samples=samples,
+        preprocess=preprocess,
+    )
+    files = [given.calibration, given.fit, *given.evaluations, given.benchmark, given.conversion]
+    read = [path, *external_files(path, "report"), *filter(None, files), *files_of_data(data or "")]
     check_output(output, "report", read)
     progress("reading", 0, 3)
-    sources = read_sources(path, files["calibration"], files["fit"], results, files["bench"], files["convert"])
+    sources = read_sources(path, given.calibration, given.fit, given.evaluations, given.benchmark, given.conversion)
     progress("looking for hits and misses", 1, 3)
     seen = decisions(sources.model, str(path), data, samples, preprocess) if data is not None else []
     progress("writing", 2, 3)
     analyzed = analysis(sources.calibration_file) if sources.calibration_file else None
     result = Report(
         model=path,
+        model_sha256=sources.sha256,
         output=output,
         headline=_headline(sources),
         frontier=frontier(sources),
@@ -97,13 +108,17 @@ def report(
         curves=_curves(sources, analyzed),
         samples=tuple(Sample(sample.number, tuple(layer.hits for layer in sample.layers)) for sample in seen),
         facts=facts(sources),
-        commands=commands(sources, _own_command(path, output, files, results, data)),
-        missing=missing(sources, data is not None),
+        commands=commands(sources, given),
+        missing=missing(sources, given),
     )
     content = markdown(result) if output.suffix.lower() == ".md" else page(result, seen)
     with atomic_path(output, "report") as temporary:
         temporary.write_text(content, encoding="utf-8")
     return result
+
+
+def _path(file: Path | str | None) -> Path | None:
+    return None if file is None else Path(file)
 
 
 def _curves(sources: Sources, analyzed: Analysis | None) -> Curves | None:
@@ -118,9 +133,7 @@ def _headline(sources: Sources) -> Headline:
     return Headline(
         work=work(sources),
         accuracy=_accuracy(sources),
-        timings=tuple(
-            Timing(run.threads, run.baseline_ms, run.model_ms, run.speedup) for run in (bench.runs if bench else ())
-        ),
+        timings=bench.runs if bench else (),
         cpu=bench.cpu if bench else "",
         baseline=bench.baseline.name if bench else "",
     )
@@ -135,10 +148,3 @@ def _accuracy(sources: Sources) -> Accuracy | None:
         return None
     measured_on = (evaluation.data, evaluation.split, evaluation.samples)
     return Accuracy(*measured_on, dense.top1, model.top1, dense.top5, model.top5)
-
-
-def _own_command(path: Path, output: Path, files: dict[str, Path | None], results: list[Path], data: str | None) -> str:
-    given = [(name, str(file)) for name, file in files.items() if file is not None]
-    given += [("eval", str(file)) for file in results] + ([("data", data)] if data is not None else [])
-    options = [part for name, value in given for part in (f"--{name}", value)]
-    return f"zaponnx report {shlex.join([str(path), *options, '--output', str(output)])}"

@@ -92,13 +92,21 @@ class LayerTimes:
     noise_ms: float
 
 
+FORMS = {
+    "skips": "predicts which of its outputs are zero, and computes the others",
+    "in full": "computes all its outputs, by Winograd's minimal filtering: fewer multiplications for the same numbers",
+    "dense": "is as in the original model",
+}
+"""What a layer can have become, and what that means."""
+
+
 @dataclass(frozen=True)
 class Layer:
     """A convolution.
 
     Attributes:
         name: The node's name, or its output's if it has none.
-        form: "skips", "in full" for a ZapConv that computes all of its outputs, or "dense".
+        form: One of FORMS.
         reason: Why a dense one is.
         macs: Dense MACs per sample; None where unknown.
         predictor_macs: What its predictor costs; 0 without one, None where unknown.
@@ -199,7 +207,7 @@ class Report:
     """What `report` wrote.
 
     Attributes:
-        model, output: The model that it is about, and the file that it wrote.
+        model, model_sha256, output: The model that it is about, with its hash, and the file that it wrote.
         headline, frontier, layers, curves, samples: Its parts; `frontier`, `curves` and `samples` may lack.
         facts: How it was made: for each step what is known of it.
         commands: The commands that made the files, as far as these record it.
@@ -207,6 +215,7 @@ class Report:
     """
 
     model: Path
+    model_sha256: str
     output: Path
     headline: Headline
     frontier: Frontier | None

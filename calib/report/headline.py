@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Timing:
-    """Measured times with one number of threads, as in `zaponnx.benchmark.BenchmarkRun`."""
-
-    threads: int
-    dense_ms: float
-    converted_ms: float
-    speedup: float
+from zaponnx.benchmark import BenchmarkRun
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,7 @@ class Headline:
 
     work: Work
     accuracy: Accuracy | None
-    timings: tuple[Timing, ...]
+    timings: tuple[BenchmarkRun, ...]
     cpu: str
     baseline: str
 
@@ -86,6 +78,6 @@ class Headline:
             change = "no top-1 lost" if abs(lost) < 0.005 else f"{abs(lost):.2f} points of top-1 "
             parts.append(change + ("" if abs(lost) < 0.005 else "lost" if lost > 0 else "gained"))
         for number, run in enumerate(self.timings):
-            times = f"{run.speedup:.2f}×" + ("" if number else " the dense model's speed")
-            parts.append(f"{times} with {run.threads} thread{'s' * (run.threads > 1)}")
+            speed = run.spread + ("" if number else " the dense model's speed")
+            parts.append(f"{speed} with {run.threads} thread{'s' * (run.threads > 1)}")
         return ", ".join(parts)

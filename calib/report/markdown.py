@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from zaponnx.calib.report.contents import Report
+from zaponnx.calib.report.contents import FORMS, Report
 from zaponnx.calib.report.layer_table import layer_table, share
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~-])")
@@ -20,6 +20,7 @@ def markdown(report: Report) -> str:
         *_headline(report),
         *_frontier(report),
         "## Layers",
+        _forms(report),
         _layers(report),
         *_samples(report),
         *_dense(report),
@@ -60,10 +61,9 @@ def _headline(report: Report) -> Iterator[str]:
         yield _table([f"{found.samples} samples of {escaped(data)}", "dense", "converted"], rows)
     if headline.timings:
         rows = [
-            [f"{run.threads}", f"{run.dense_ms:.3f}", f"{run.converted_ms:.3f}", f"{run.speedup:.2f}×"]
-            for run in headline.timings
+            [f"{run.threads}", f"{run.baseline_ms:.3f}", f"{run.model_ms:.3f}", run.spread] for run in headline.timings
         ]
-        yield _table(["threads", f"{escaped(headline.baseline)} ms", "converted ms", "speed"], rows)
+        yield _table(["threads", f"{escaped(headline.baseline)} ms", "converted ms", "speed (quartiles)"], rows)
         yield escaped(headline.cpu)
 
 
@@ -81,6 +81,13 @@ def _frontier(report: Report) -> Iterator[str]:
     if found.evaluated:
         rows = [[each.model, each.data, share(each.mac_saved), share(each.top1, 2)] for each in found.evaluated]
         yield _table(["evaluated", "on", "MACs saved", "top-1"], rows)
+
+
+def _forms(report: Report) -> str:
+    counts = {form: sum(layer.form == form for layer in report.layers) for form in FORMS}
+    return "\n".join(
+        f"- **{form}** ({count} layer{'s' * (count > 1)}): {FORMS[form]}" for form, count in counts.items() if count
+    )
 
 
 def _layers(report: Report) -> str:

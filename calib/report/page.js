@@ -60,7 +60,8 @@ function startPoints() {
 
 // One layer.
 
-function tile(below, above, title) {
+function tile(below, above, title, said) {
+  const figure = element("figure");
   const box = element("div", "tile");
   const size = data.pictures.aspect;
   box.style.aspectRatio = size;
@@ -72,7 +73,10 @@ function tile(below, above, title) {
     image.title = title;
     box.append(image);
   }
-  return box;
+  const caption = element("figcaption", "", title);
+  if (said) caption.append(element("b", "", said));
+  figure.append(box, caption);
+  return figure;
 }
 
 function showSamples(name) {
@@ -87,11 +91,15 @@ function showSamples(name) {
       continue;
     }
     const tiles = element("div", "tiles");
-    if (sample.image) tiles.append(tile(sample.image, "", `sample ${sample.number}`));
-    tiles.append(tile(sample.image, layer.skipped, "skipped"), tile(sample.image, layer.wrong, "wrongly skipped"));
-    const said = `Sample ${sample.number}: ${percent(layer.skipped_share)} of ${layer.outputs.toLocaleString("en")} outputs skipped, `
-      + `${percent(layer.skipped_share ? layer.wrong_share / layer.skipped_share : 0)} of these wrongly: `
-      + `${percent(layer.lost, 2)} of the layer's sum is lost; `
+    if (sample.image) tiles.append(tile(sample.image, "", "input"));
+    tiles.append(
+      tile(sample.image, layer.computed, "computed", percent(1 - layer.skipped_share)),
+      tile(sample.image, layer.skipped, "skipped", percent(layer.skipped_share)),
+      tile(sample.image, layer.wrong, "wrongly skipped", percent(layer.wrong_share, 2)),
+    );
+    const said = `Sample ${sample.number}, ${layer.outputs.toLocaleString("en")} outputs: `
+      + `${percent(layer.skipped_share ? layer.wrong_share / layer.skipped_share : 0)} of what is skipped is skipped wrongly, `
+      + `which loses ${percent(layer.lost, 2)} of the layer's sum; `
       + `at one place at most ${percent(layer.largest)} of the channels.`;
     box.append(tiles, element("p", "", said));
     place.append(box);
@@ -181,8 +189,15 @@ const drawn = Object.entries(data.charts).map(async ([name, specification]) => {
   const place = document.getElementById(`chart-${name}`);
   const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true };
   const datasets = rows[name] ? { [specification.data.name]: rows[name]() } : {};
-  views[name] = (await vegaEmbed(place, { ...specification, datasets }, options)).view;
+  const description = place.getAttribute("aria-label"); // which Vega would put another in the place of
+  views[name] = (await vegaEmbed(place, { ...specification, description, datasets }, options)).view;
 });
+
+// Paper has another width than the window, and is laid out before Vega sees that. Vega's run renders before it.
+const PAPER = 680; // A4 and Letter, less margins of 14 mm, at 96 pixels per inch
+
+addEventListener("beforeprint", () => Object.values(views).forEach((view) => view.width(PAPER).run()));
+addEventListener("afterprint", () => dispatchEvent(new Event("resize")));
 
 Promise.all(drawn).then(() => {
   if (views.effects) startPoints();

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from zaponnx.calib.report.chart_parts import unique
-from zaponnx.calib.report.charts import PARTS, charts, work_parts
-from zaponnx.calib.report.contents import Report
+from zaponnx.calib.report.charts import BARS, PARTS, bar_name, charts, work_parts
+from zaponnx.calib.report.contents import FORMS, Report
 from zaponnx.calib.report.decisions import LayerDecisions, SampleDecisions
 from zaponnx.calib.report.layer_table import layer_cards, layer_table, share
 from zaponnx.calib.report.pictures import image_uri, map_uri
+from zaponnx.packaging.reported import MARK
 
-_SKIPPED, _WRONG = (47, 111, 224), (224, 68, 47)
+_MAPS = {"computed": (47, 111, 224), "skipped": (24, 140, 90), "wrongly skipped": (224, 68, 47)}
+"""The maps of a sample, and their colors, which stand out on light and on dark."""
+
+_FORM_COLORS = {"skips": "var(--computed)", "in full": "var(--full)", "dense": "var(--dense)"}
 
 
 def page(report: Report, seen: Sequence[SampleDecisions]) -> str:
@@ -40,6 +45,7 @@ def page(report: Report, seen: Sequence[SampleDecisions]) -> str:
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(_part("page.html"))
     return template.render(
         name=report.model.name,
+        mark=MARK,
         report=report,
         headline=report.headline,
         saved=work.predicted if work.whole is None else work.whole,
@@ -47,6 +53,10 @@ def page(report: Report, seen: Sequence[SampleDecisions]) -> str:
         charts=specifications,
         table=layer_table(report.layers),
         parts=_parts(report),
+        forms=_forms(report),
+        tuned=any(layer.times is not None or layer.form == "in full" for layer in report.layers),
+        bars={name: color for name, color in BARS.items() if name in _bars(report)},
+        maps={name: f"rgb{color}" for name, color in _MAPS.items()},
         no_sigmoid=[curve.name for curve in report.curves.layers if curve.reason] if report.curves else [],
         dense=[layer for layer in report.layers if layer.form == "dense"],
         style=Markup(_part("page.css")),
@@ -67,6 +77,20 @@ def _parts(report: Report) -> dict[str, str]:
     """What the layers' MACs are made of, and the colors."""
     present = {part for layer in report.layers for part in work_parts(layer)}
     return {part: color for part, color in PARTS.items() if part in present}
+
+
+def _forms(report: Report) -> list[dict[str, Any]]:
+    """What the layers have become: for each form how many, its color, and what it means."""
+    counts = Counter(layer.form for layer in report.layers)
+    return [
+        {"name": name, "layers": counts[name], "color": _FORM_COLORS[name], "explained": explained}
+        for name, explained in FORMS.items()
+        if counts[name]
+    ]
+
+
+def _bars(report: Report) -> set[str]:
+    return {bar_name(layer, now) for layer in report.layers if layer.times for now in (False, True)}
 
 
 def _aspect(seen: Sequence[SampleDecisions]) -> float:
@@ -90,8 +114,9 @@ def _pictured(layer: LayerDecisions) -> dict[str, Any]:
     largest = float(layer.wrong.max())
     return {
         "name": hits.layer,
-        "skipped": map_uri(layer.skipped, 1.0, _SKIPPED),
-        "wrong": map_uri(layer.wrong, largest, _WRONG),
+        "computed": map_uri(1 - layer.skipped, 1.0, _MAPS["computed"]),
+        "skipped": map_uri(layer.skipped, 1.0, _MAPS["skipped"]),
+        "wrong": map_uri(layer.wrong, largest, _MAPS["wrongly skipped"]),
         "outputs": outputs,
         "skipped_share": (hits.skipped + hits.wrong) / outputs,
         "wrong_share": hits.wrong / outputs,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import shutil
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 import zaponnx
+from tests.packaging.zipping import zipped
 from zaponnx.files import sha256
 
 Edit = Callable[[dict[str, Any]], None]
@@ -46,7 +46,7 @@ def material(small, tmp_path_factory: pytest.TempPathFactory) -> Material:
     (directory / "eval.json").write_text(json.dumps(evaluation.to_json()))
     benchmark = zaponnx.bench(bold, small.model, threads=(1,), iterations=1, warmup=0)
     (directory / "bench.json").write_text(json.dumps(benchmark.to_json()))
-    (directory / "mine.html").write_text("<!doctype html><title>Report</title>")
+    zaponnx.report(bold, directory / "mine.html")
     return Material((bold, careful), *(directory / name for name in ("eval.json", "bench.json", "mine.html")))
 
 
@@ -132,7 +132,7 @@ class Tar:
         with tarfile.open(fileobj=stream, mode="w", format=format) as tar:
             for member, content in self.members:
                 tar.addfile(member, io.BytesIO(content))
-        archive.write_bytes(gzip.compress(stream.getvalue(), mtime=0))
+        archive.write_bytes(zipped(stream.getvalue()))
 
 
 @pytest.fixture

@@ -115,7 +115,8 @@ def test_the_card_says_what_was_measured(material, package: Path) -> None:
     )
     assert f"{bold['mac_saved']:.2%} | {bold['net_mac_saved']:.2%}" in card
     (run,) = json.loads(material.benchmark.read_text())["runs"]
-    times = f"| `model.onnx` | 1 | {run['baseline_ms']:.3f} | {run['model_ms']:.3f} | {run['speedup']:.2f} |"
+    times = f"| `model.onnx` | 1 | {run['baseline_ms']:.3f} | {run['model_ms']:.3f} | "
+    times += f"{run['speedup']:.2f}× ({run['speedup_low']:.2f}–{run['speedup_high']:.2f}) |"
     assert times in card
     assert ("`model.onnx` is NOT faster than the dense model with 1 thread." in card) == (run["speedup"] <= 1)
     assert "| `careful.onnx` | not measured | not measured | not measured | not measured |" in card

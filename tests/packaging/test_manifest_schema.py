@@ -160,6 +160,10 @@ def test_hostile_manifests(document: dict[str, Any], edit: Edit, problem: str) -
         ('{"version": ' + "9" * 5000 + "}", "not valid JSON"),
         ('{"format": "zaponnx.package", "version": 1e400}', "'version' is no integer from 1"),
         (b'{"format": "\xff"}', "not valid JSON"),
+        ("{}".encode("utf-16"), "not valid JSON"),
+        ("{}".encode("utf-16-le"), "not valid JSON"),
+        ("{}".encode("utf-32"), "not valid JSON"),
+        ("{}".encode("utf-8-sig"), "not valid JSON"),
     ],
 )
 def test_what_is_no_sound_json(text: str | bytes, problem: str) -> None:

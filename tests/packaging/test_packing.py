@@ -236,10 +236,37 @@ def test_measurements_of_other_models_are_refused(material, small, tmp_path: Pat
             zaponnx.pack([other], tmp_path / "p", **{flag: [file]})
 
 
+def test_a_report_of_another_model_is_refused(material, small, tmp_path: Path) -> None:
+    other = tmp_path / "other.zap.onnx"
+    zaponnx.retune(small.converted, other, epsilon=1)
+    with pytest.raises(ArtifactError, match=r"mine\.html: is of none of the models; run zaponnx report"):
+        zaponnx.pack([other], tmp_path / "p", report=material.report)
+    assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"<!doctype html><title>Report</title>", "is no report; give the page that zaponnx report"),
+        (b"# Report\n", "is no report"),
+        (b"", "is no report"),
+        (b"\xff\xfe<", "it is no text in UTF-8"),
+        (b'<meta name="zaponnx-model-sha256" content="0">', "is no report"),
+        (b'<meta name="zaponnx-model-sha256" content="%s">' % (b"0" * 64), "is of none of the models"),
+    ],
+)
+def test_what_is_no_report_is_refused(small, tmp_path: Path, content: bytes, problem: str) -> None:
+    page = tmp_path / "page.html"
+    page.write_bytes(content)
+    with pytest.raises(ArtifactError, match=problem):
+        zaponnx.pack([small.converted], tmp_path / "p", report=page)
+    assert list(tmp_path.iterdir()) == [page]
+
+
 @pytest.mark.parametrize("flag", ["eval", "bench"])
 def test_what_is_no_measurement_is_refused(material, tmp_path: Path, flag: str) -> None:
     (tmp_path / "m.json").write_text('{"models": []}')
-    with pytest.raises(ArtifactError, match=f"give the file that zaponnx {flag} --json wrote"):
+    with pytest.raises(ArtifactError, match=f"give what zaponnx {flag} --json printed"):
         zaponnx.pack(material.models, tmp_path / "p", **{flag: [tmp_path / "m.json"]})
 
 

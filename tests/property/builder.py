@@ -31,6 +31,7 @@ class Builder:
     Attributes:
         draw: Hypothesis's choice.
         opset: The version of the ONNX domain.
+        batch: The first dim of its inputs: how many samples there are, a symbol, or None.
         rng: Gives the numbers, which hypothesis need not choose.
         values: The tensors of rank 4 so far.
         results: Those of them that end a layer.
@@ -41,6 +42,7 @@ class Builder:
 
     draw: Callable[[st.SearchStrategy[Any]], Any]
     opset: int
+    batch: int | str | None
     rng: np.random.Generator
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     initializers: list[onnx.TensorProto] = field(default_factory=list)

@@ -25,11 +25,12 @@ def block(net: Builder) -> None:
 
 
 def residual_block(net: Builder) -> None:
-    """Two convs of the same shape around an input that is added back."""
+    """Two convs of the same shape, to whose result their input is added back, or a constant of each pixel."""
     value = net.value()
     inner = activation(net, convolution(net, value, same=True))
     back = batch_norm(net, convolution(net, inner, same=True))
-    activation(net, net.add("Add", net.one_of([value.name, back.name], [back.name, value.name]), value.shape))
+    other = constant_map(net, value) if net.maybe() else value.name
+    activation(net, net.add("Add", net.one_of([other, back.name], [back.name, other]), value.shape))
 
 
 def two_convs(net: Builder) -> None:
@@ -124,16 +125,16 @@ def nothing(net: Builder, data: Value) -> Value:
 
 def addition(net: Builder, data: Value) -> Value:
     """Adds a tensor of the same shape, or one that broadcasts: a constant, or the means of the channels of another."""
-    other = net.like(data)
     channels = data.shape[0]
+    other = net.like(data)
     means = [value.name for value in reversed(net.results) if value.shape[0] == channels]
     if means and net.maybe():
         operand = net.node("GlobalAveragePool", [means[0]])
     elif other is None or net.maybe():
-        shape = net.one_of((1, channels, 1, 1), (channels, 1, 1), (), (1,), (1, *data.shape), (1, 1, 1, data.shape[2]))
+        shape = net.one_of((1, channels, 1, 1), (channels, 1, 1), (), (1,))
         operand = net.constant(net.rng.normal(size=shape).astype(np.float32))
     else:
-        operand = other.name
+        operand = constant_map(net, data) if net.maybe() else other.name
     operands = net.one_of([data.name, operand], [operand, data.name])
     if net.rarely():
         operands = [data.name, data.name]
@@ -141,6 +142,14 @@ def addition(net: Builder, data: Value) -> Value:
         operands += [operand] if net.maybe() else []
         return net.add("Sum", operands, data.shape)
     return net.add("Add", operands, data.shape)
+
+
+def constant_map(net: Builder, data: Value) -> str:
+    """A constant that differs from pixel to pixel, of the shape of a tensor or one that broadcasts to it."""
+    _, rows, columns = data.shape
+    whole = (net.batch if isinstance(net.batch, int) else 1, *data.shape)
+    shape = net.one_of(whole, whole, data.shape, (rows, 1), (1, 1, 1, columns))
+    return net.constant(net.rng.normal(size=shape).astype(np.float32))
 
 
 def activation(net: Builder, data: Value) -> Value:

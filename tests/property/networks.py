@@ -30,6 +30,9 @@ LAYERS = (
 NAMES_OF_CONVERT = ("W", "B", "P1", "p1", "P2", "p2", "nhwc")
 """What `convert` puts behind a tensor's name for its own ones."""
 
+Dims = tuple[int | str | None, str | None, str | None]
+"""The batch, height and width that the inputs declare; see `_shape`."""
+
 
 @dataclass(frozen=True)
 class Network:
@@ -62,30 +65,30 @@ class Network:
 def networks(draw: Callable[[st.SearchStrategy[Any]], Any], *, newest: bool = False) -> Network:
     """Networks of one or two inputs and of one to eight layers; with `newest`, also such as onnxruntime cannot run."""
     opset = draw(st.sampled_from([17, *(NEWEST_OPSETS if newest else OPSETS)]))
-    net = Builder(draw, opset, np.random.default_rng(draw(st.integers(0, 99))))
-    size = draw(st.sampled_from([(8, 8), (7, 7), (12, 5), (9, 10)]))
     batch = draw(st.integers(1, 3))
+    dims = draw(st.sampled_from([("N", "H", "W"), (batch, None, None), (None, None, None), ("N", None, None)]))
+    net = Builder(draw, opset, dims[0], np.random.default_rng(draw(st.integers(0, 99))))
+    size = draw(st.sampled_from([(8, 8), (7, 7), (12, 5), (9, 10)]))
     inputs = [Value(f"x{index}", (draw(st.sampled_from([8, 3, 4])), *size)) for index in range(draw(st.integers(1, 2)))]
     net.values += inputs
     net.results += inputs
     for layer in draw(st.lists(st.sampled_from(LAYERS), min_size=1, max_size=8)):
         layer(net)
         net.results.append(net.values[-1])
-    model = _model(net, inputs, batch, NEWEST_IR_VERSIONS if newest else IR_VERSIONS)
+    model = _model(net, inputs, dims, NEWEST_IR_VERSIONS if newest else IR_VERSIONS)
     if net.maybe():
         _take_name_of_convert(net, model)
     feeds = {value.name: net.rng.normal(size=(batch, *value.shape)).astype(np.float32) for value in inputs}
     return Network(model, feeds)
 
 
-def _model(net: Builder, inputs: list[Value], batch: int, ir_versions: Sequence[int]) -> onnx.ModelProto:
+def _model(net: Builder, inputs: list[Value], dims: Dims, ir_versions: Sequence[int]) -> onnx.ModelProto:
     """The model of all nodes. Its outputs are what nothing reads, and maybe values in between."""
     read = {name for node in net.nodes for name in node.input}
     inner = [value.name for value in net.values[len(inputs) :]]
     outputs = [name for name in inner if name not in read or net.rarely()] + net.scores
     if not outputs:
         outputs = [net.add("Identity", [inputs[0].name], inputs[0].shape).name]
-    dims = net.one_of(("N", "H", "W"), (batch, None, None), (None, None, None), ("N", None, None))
     graph = helper.make_graph(
         net.nodes,
         "net",
@@ -108,7 +111,7 @@ def _model(net: Builder, inputs: list[Value], batch: int, ir_versions: Sequence[
     return model
 
 
-def _shape(shape: tuple[int, int, int], dims: tuple[Any, Any, Any]) -> list[int | str | None]:
+def _shape(shape: tuple[int, int, int], dims: Dims) -> list[int | str | None]:
     """An input's declared shape. A batch that is a number goes with sizes that are fixed."""
     batch, rows, columns = dims
     return [batch, shape[0], *((rows, columns) if isinstance(rows, str) or batch is None else shape[1:])]

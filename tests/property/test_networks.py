@@ -11,6 +11,7 @@ from hypothesis.errors import NoSuchExample
 
 from tests.property.conversions import Conversion
 from tests.property.networks import NEWEST_OPSETS, Network, networks
+from zaponnx.graph.constants import constant
 from zaponnx.graph.converted import zap_convs
 from zaponnx.graph.finding import find_matches
 from zaponnx.graph.matching import Match
@@ -27,6 +28,10 @@ def refuses(words: str) -> Callable[[Network], bool]:
     return lambda network: any(words in refusal.reason for refusal in find_matches(network.model)[1])
 
 
+def is_whole_constant(match: Match) -> bool:
+    return match.residual is not None and match.expansion is None and constant(match.residual) is not None
+
+
 def nhwc_region(network: Network) -> bool:
     nodes = zap_convs(WHOLE.convert(WHOLE.dense(network.model)))
     return sum(node.op_type in NHWC_OPERATORS for node in nodes) > 1
@@ -35,6 +40,8 @@ def nhwc_region(network: Network) -> bool:
 KINDS: dict[str, Callable[[Network], bool]] = {
     "a plain site": has_site(lambda match: match.residual is None),
     "a residual": has_site(lambda match: match.residual is not None),
+    "a constant residual": has_site(lambda match: match.expansion is not None),
+    "a constant residual of the whole shape": has_site(is_whole_constant),
     "a ReLU6": has_site(lambda match: match.bound < math.inf),
     "a folded map": has_site(lambda match: not match.affine.is_identity),
     "a site of many nodes": has_site(lambda match: len(match.nodes) > 4),

@@ -1,8 +1,11 @@
 """A package as .tar.gz: writes one that is the same for the same files, and reads one that a stranger made.
 
 An archive is a gzip file of a plain ustar file, with nothing in it but ordinary files: NAME/manifest.json first, so
-that all that follows is known beforehand, then the files that it lists. A reader writes nothing but those, under the
-names that the manifest has been found to give them, and reads no byte more than it declares.
+that all that follows is known beforehand, then the files that it lists, in its order. A reader writes nothing but
+those, under the names that the manifest has been found to give them, and reads no byte more than it declares.
+
+Files have one form only: each header and each zero of tar is as it is written here, and so are the manifest's text and
+gzip's header and end. Only how the bytes between are deflated may differ, as it does between versions of zlib.
 """
 
 from __future__ import annotations
@@ -10,11 +13,12 @@ from __future__ import annotations
 import errno
 import gzip
 import hashlib
+import io
 import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -31,8 +35,12 @@ AGAIN = "get the package again, from whom you trust"
 """What helps where a package is not sound."""
 
 _BLOCK = tarfile.BLOCKSIZE
-_LONGEST_END = tarfile.RECORDSIZE + _BLOCK
-"""Bytes of zeros behind the last file: two blocks, and what fills up the record."""
+
+_GZIP = bytes.fromhex("1f8b 08 00 00000000 00 ff")
+"""A gzip file's header: deflated, without a name, comment, extra field or time, by an unknown system."""
+
+_INTO_GZIP = 31
+"""The `wbits` with which zlib reads gzip's header and checks its end."""
 
 _PIECE = 1 << 20
 _LARGEST_MEMBER = 8**11 - 1
@@ -59,12 +67,18 @@ def write_archive(directory: Path, manifest: Manifest, path: Path, phase: str) -
         gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as archive,
     ):
-        for name in (paths.MANIFEST, *(file.path for file in manifest.files)):
-            member = tarfile.TarInfo(f"{manifest.name}/{name}")  # of no owner and no time
-            source = directory / name
-            member.size = source.stat().st_size
-            with source.open("rb") as stream:
-                archive.addfile(member, stream)
+        text = manifest.text().encode()
+        archive.addfile(_member(f"{manifest.name}/{paths.MANIFEST}", len(text)), io.BytesIO(text))
+        for file in manifest.files:
+            with (directory / file.path).open("rb") as stream:
+                archive.addfile(_member(f"{manifest.name}/{file.path}", file.size), stream)
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    """A file's header, of no owner and no time."""
+    member = tarfile.TarInfo(name)
+    member.size = size
+    return member
 
 
 def read_archive(path: Path, target: Path | None, phase: str, *, allow_native: bool) -> Manifest:
@@ -81,25 +95,30 @@ def read_archive(path: Path, target: Path | None, phase: str, *, allow_native: b
         OutputError: The system refuses what is written.
     """
     with _Unzipped(path, phase) as stream:
-        manifest = _read_manifest(stream)
+        manifest, text = _read_manifest(stream)
         check_allowed(manifest, str(path), phase, allow_native=allow_native)
         _check_size(manifest, path, phase)
+        if text != manifest.text().encode():
+            stream.refuse("its manifest has another form than pack gives it")
         if target is not None:
             with writing(target, phase):
                 (target / paths.MANIFEST).write_text(manifest.text(), encoding="utf-8")
         remaining = {f"{manifest.name}/{file.path}": file for file in manifest.files}
-        seen = {f"{manifest.name}/{paths.MANIFEST}"}
+        order = [f"{manifest.name}/{paths.MANIFEST}", *remaining]
+        seen = order[:1]
         while (member := stream.member()) is not None:
             file = remaining.pop(member.name, None)
             if file is None or not _is_ordinary(member):
                 stream.refuse(f"'{printable(member.name)}' {_why(member, seen)}")
             if member.size != file.size:
                 stream.refuse(f"'{member.name}' has {member.size} bytes, not {file.size} as the manifest says")
-            seen.add(member.name)
+            seen.append(member.name)
             if _copy(stream, file.size, None if target is None else target / file.path, phase) != file.sha256:
                 stream.refuse(f"'{member.name}' does not have the SHA-256 that the manifest says")
         if remaining:
             stream.refuse(f"'{min(remaining)}' is missing")
+        if seen != order:
+            stream.refuse("its files are not in the order of the manifest")
         stream.end()
     return manifest
 
@@ -109,17 +128,19 @@ def printable(name: str) -> str:
     return ascii(name[:100])[1:-1]
 
 
-def _read_manifest(stream: _Unzipped) -> Manifest:
+def _read_manifest(stream: _Unzipped) -> tuple[Manifest, bytes]:
+    """The manifest, and the bytes that say so."""
     member = stream.member()
     folder, _, name = ("", "", "") if member is None else member.name.partition("/")
     if member is None or name != paths.MANIFEST or not paths.is_name(folder) or not _is_ordinary(member):
         stream.refuse("is no package: it does not begin with NAME/manifest.json")
     if member.size > LARGEST_MANIFEST:
         stream.refuse(f"its manifest has {member.size} bytes, and may have {LARGEST_MANIFEST}")
-    manifest = parse_manifest(b"".join(stream.content(member.size)), stream.phase, f"{stream.path}, {paths.MANIFEST}")
+    text = b"".join(stream.content(member.size))
+    manifest = parse_manifest(text, stream.phase, f"{stream.path}, {paths.MANIFEST}")
     if folder != manifest.name:
         stream.refuse(f"is of '{folder}', and its manifest of '{manifest.name}'")
-    return manifest
+    return manifest, text
 
 
 def _check_size(manifest: Manifest, path: Path, phase: str) -> None:
@@ -134,7 +155,7 @@ def _is_ordinary(member: tarfile.TarInfo) -> bool:
     return member.type in (tarfile.REGTYPE, tarfile.AREGTYPE)
 
 
-def _why(member: tarfile.TarInfo, seen: set[str]) -> str:
+def _why(member: tarfile.TarInfo, seen: Sequence[str]) -> str:
     """Why a member has no place in a package."""
     if member.issym() or member.islnk():
         return "is a link"
@@ -169,16 +190,23 @@ class _Unzipped:
     def __init__(self, path: Path, phase: str) -> None:
         self.path = path
         self.phase = phase
+        self._unzip = zlib.decompressobj(_INTO_GZIP)
+        self._place = 0  # in the tar file
 
     def __enter__(self) -> _Unzipped:
         try:
-            self._stream = gzip.open(self.path, "rb")
+            self._file = self.path.open("rb")
         except OSError as error:
             self.refuse(f"cannot be read: {error.strerror}")
+        header = self._file.read(len(_GZIP))
+        if header != _GZIP:
+            self._file.close()
+            self.refuse("is no gzip file, or one with a name, a comment, a time or extra fields")
+        self._unzip.decompress(header)
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._stream.close()
+        self._file.close()
 
     def refuse(self, problem: str) -> NoReturn:
         raise ArtifactError(self.phase, problem, where=str(self.path), remedy=AGAIN)
@@ -189,9 +217,12 @@ class _Unzipped:
         if not any(block):
             return None
         try:
-            return tarfile.TarInfo.frombuf(block, "ascii", "strict")
+            member = tarfile.TarInfo.frombuf(block, "ascii", "strict")
         except (tarfile.TarError, ValueError) as error:
             self.refuse(f"is damaged: {error}")
+        if _is_ordinary(member) and block != _header(member):
+            self.refuse(f"'{printable(member.name)}' has another header than pack gives a file")
+        return member
 
     def content(self, size: int) -> Iterator[bytes]:
         """A file's bytes in pieces, and what fills up its last block, which must be zeros."""
@@ -201,9 +232,10 @@ class _Unzipped:
             self.refuse("is damaged: there is something between its files")
 
     def end(self) -> None:
-        """Refuses anything but a few zeros behind the last file."""
-        rest = self._read_up_to(_LONGEST_END)
-        if any(rest) or len(rest) == _LONGEST_END:
+        """Refuses anything but the zeros that tar ends with, of which the first block has been read."""
+        zeros = self._read(_BLOCK)
+        zeros += self._read(-self._place % tarfile.RECORDSIZE)
+        if any(zeros) or self._read_up_to(1) or self._unzip.unused_data or self._file.read(1):
             self.refuse("goes on behind its last file")
 
     def _read(self, size: int) -> bytes:
@@ -213,9 +245,25 @@ class _Unzipped:
         return data
 
     def _read_up_to(self, size: int) -> bytes:
-        try:
-            return self._stream.read(size)
-        except EOFError:
-            self.refuse("is truncated")
-        except (OSError, zlib.error) as error:
-            self.refuse(f"is no gzip file, or a damaged one: {error}")
+        """That many bytes of the tar file, less only where the gzip file ends as it should."""
+        pieces = []
+        while size and not self._unzip.eof:
+            packed = self._unzip.unconsumed_tail or self._file.read(_PIECE)
+            try:
+                piece = self._unzip.decompress(packed, size)
+            except zlib.error as error:
+                self.refuse(f"is no gzip file, or a damaged one: {error}")
+            if not packed and not piece:
+                self.refuse("is truncated")
+            pieces.append(piece)
+            size -= len(piece)
+            self._place += len(piece)
+        return b"".join(pieces)
+
+
+def _header(member: tarfile.TarInfo) -> bytes | None:
+    """The header that a file of that name and size has in an archive, None where it can have none."""
+    try:
+        return _member(member.name, member.size).tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
+    except ValueError:
+        return None

@@ -21,6 +21,7 @@ from zaponnx.packaging.card import card
 from zaponnx.packaging.describing import describe
 from zaponnx.packaging.manifest import Manifest, PackedFile, PackedModel
 from zaponnx.packaging.manifest_schema import parse_manifest
+from zaponnx.packaging.reported import reported_model
 from zaponnx.packaging.request import Request
 from zaponnx.packaging.test_sets import Arrays, write_test_set
 from zaponnx.progress import Progress
@@ -111,13 +112,16 @@ def _check_alike(models: Sequence[PackedModel]) -> None:
 
 
 def _check_measured(request: Request, models: Sequence[PackedModel]) -> None:
-    """Refuses measurements of other models only: they would be left out in silence."""
+    """Refuses measurements of other models only, which would be left out in silence, and a report of another."""
     packed = {model.source_sha256 for model in models}
     for command, files in (("eval", request.accuracies), ("bench", request.speeds)):
         for file, found in files.items():
             if packed.isdisjoint(found):
                 remedy = f"run zaponnx {command} --json on the models as they are"
                 raise ArtifactError("pack", "is of none of the models", where=str(file), remedy=remedy)
+    if request.report is not None and reported_model(request.report, "pack") not in packed:
+        remedy = "run zaponnx report on one of them as it is"
+        raise ArtifactError("pack", "is of none of the models", where=str(request.report), remedy=remedy)
 
 
 def _write_test_data(request: Request, model: PackedModel, directory: Path) -> None:

@@ -94,7 +94,7 @@ def _speed(models: Sequence[PackedModel]) -> str:
             rows.append([f"`{model.file}`", *[_NOT_MEASURED] * 4])
             continue
         for run in speed.runs:
-            times = [f"{run.baseline_ms:.3f}", f"{run.model_ms:.3f}", f"{run.speedup:.2f}"]
+            times = [f"{run.baseline_ms:.3f}", f"{run.model_ms:.3f}", run.spread]
             rows.append([f"`{model.file}`", str(run.threads), *times])
             if run.speedup <= 1:
                 threads = f"{run.threads} thread{'s' * (run.threads > 1)}"
@@ -102,10 +102,10 @@ def _speed(models: Sequence[PackedModel]) -> str:
         shapes = _list(f"`{name}` {' × '.join(map(str, shape))}" for name, shape in speed.input_shapes.items())
         versions = _list(f"{name} {version}" for name, version in speed.versions.items())
         conditions.append(
-            f"Medians of {speed.iterations} runs in turn on {speed.cpu}, {speed.cores} cores; {shapes}; "
-            f"{_list(speed.providers)}; {versions}."
+            f"Medians of {speed.iterations} runs in turn, and the quartiles of the pairs' ratios, on {speed.cpu}, "
+            f"{speed.cores} cores; {shapes}; {_list(speed.providers)}; {versions}."
         )
-    lines = [_table(["model", "threads", "dense ms", "this model ms", "speed-up"], rows), *slower]
+    lines = [_table(["model", "threads", "dense ms", "this model ms", "speed-up (quartiles)"], rows), *slower]
     lines += [f"\n{text}" for text in dict.fromkeys(conditions)]
     if conditions:
         lines.append("\nWith zaponnx's library; on other machines it is faster or slower: measure it there.")

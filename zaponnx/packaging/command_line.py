@@ -32,7 +32,7 @@ _allow_native = click.option(
 @options.preprocess
 @click.option("--eval", type=options.FILE, multiple=True, help="What eval --json printed of the models.")
 @click.option("--bench", type=options.FILE, multiple=True, help="What bench --json printed of a model.")
-@click.option("--report", type=options.FILE, help="An HTML report to put into it.")
+@click.option("--report", type=options.FILE, help="The page that report wrote of a model.")
 @click.option(
     "--native", metavar="PLATFORM[=FILE]", multiple=True, help="Put in the native library for linux-x86_64 or -aarch64."
 )

@@ -6,13 +6,14 @@ Both are known to be of a model by its hash, so that numbers of another model ne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
-from zaponnx.artifact_files import written_by
+from zaponnx.benchmark import Benchmark, BenchmarkRun
 from zaponnx.errors import ArtifactError
-from zaponnx.json_fields import Fields, parse_json
+from zaponnx.evaluation import Evaluation
+from zaponnx.json_fields import Fields
+from zaponnx.results import read_result
 
 
 @dataclass(frozen=True)
@@ -49,20 +50,10 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
-class TimedRun:
-    """Median milliseconds per inference with one number of threads, and baseline_ms / model_ms."""
-
-    threads: int
-    baseline_ms: float
-    model_ms: float
-    speedup: float
-
-
-@dataclass(frozen=True)
 class Speed:
     """What `bench` measured, and on what: as in `zaponnx.benchmark.Benchmark`."""
 
-    runs: tuple[TimedRun, ...]
+    runs: tuple[BenchmarkRun, ...]
     cpu: str
     cores: int
     providers: tuple[str, ...]
@@ -72,106 +63,88 @@ class Speed:
     versions: Mapping[str, str]
 
 
-@written_by("eval --json")
 def read_evaluation(file: Path, phase: str) -> dict[str, Accuracy]:
     """The accuracies of all models in a file of `eval --json`, by the models' hashes.
 
     Raises:
         ArtifactError: The file cannot be read or is none of these.
     """
-    fields = _parsed(file, phase)
-    measured: dict[str, dict[str, Any]] = {}
-    notes = fields.lines("notes")
-    for model in fields.objects("models"):
-        name = f"{model.text('path')} "
-        own = tuple(note.removeprefix(name) for note in notes if note.startswith(name))
-        measured[model.text("sha256")] = {"model": _scores(model), **_savings(model), "notes": own}
-        model.rest()  # such as each layer
-    if not measured:
-        fields.refuse("models", "are none")
-    conditions = _conditions(fields) | {"baseline": next(iter(measured.values()))["model"]}
-    fields.done()
-    return {sha256: Accuracy(**conditions, **each) for sha256, each in measured.items()}
+    found = read_result(Evaluation, file, "eval", phase)
+    if not found.models:
+        raise ArtifactError(phase, "has no models", where=str(file), remedy="give what zaponnx eval --json printed")
+    baseline = found.models[0]
+    return {
+        model.sha256: Accuracy(
+            data=found.data,
+            split=found.split,
+            samples=found.samples,
+            providers=found.providers,
+            portable=found.portable,
+            baseline=Scores(baseline.top1, baseline.top5),
+            model=Scores(model.top1, model.top5),
+            mac_saved=model.mac_saved,
+            net_mac_saved=model.net_mac_saved,
+            notes=tuple(
+                note.removeprefix(f"{model.path} ") for note in found.notes if note.startswith(f"{model.path} ")
+            ),
+        )
+        for model in found.models
+    }
 
 
-@written_by("bench --json")
 def read_benchmark(file: Path, phase: str) -> dict[str, Speed]:
     """The times of the model in a file of `bench --json`, by its hash.
 
     Raises:
         ArtifactError: The file cannot be read or is none of these.
     """
-    fields = _parsed(file, phase)
-    sha256 = fields.text("model_sha256")
-    for key in ("model", "baseline", "baseline_sha256"):
-        fields.text(key)
-    return {sha256: speed_of(fields)}
+    found = read_result(Benchmark, file, "bench", phase)
+    return {found.model_sha256: Speed(**{field.name: getattr(found, field.name) for field in fields(Speed)})}
 
 
-def _parsed(file: Path, phase: str) -> Fields:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise ArtifactError(phase, f"cannot be read: {error.strerror}", where=str(file)) from error
-    return parse_json(content, phase, str(file))
-
-
-def accuracy_of(fields: Fields) -> Accuracy:
+def accuracy_of(read: Fields) -> Accuracy:
     """An accuracy as a manifest has it."""
     accuracy = Accuracy(
-        baseline=_member(fields, "baseline"),
-        model=_member(fields, "model"),
-        notes=tuple(fields.lines("notes")),
-        **_conditions(fields),
-        **_savings(fields),
+        data=read.line("data"),
+        split=None if read.absent("split") else read.line("split"),
+        samples=read.integer("samples"),
+        providers=tuple(read.lines("providers")),
+        portable=read.truth("portable"),
+        baseline=_scores(read.object("baseline")),
+        model=_scores(read.object("model")),
+        mac_saved=read.number("mac_saved", 0, 1),
+        net_mac_saved=read.number("net_mac_saved", high=1),
+        notes=tuple(read.lines("notes")),
     )
-    fields.done()
+    read.done()
     return accuracy
 
 
-def _conditions(fields: Fields) -> dict[str, Any]:
-    """What all models of an evaluation have in common."""
-    return {
-        "data": fields.line("data"),
-        "split": None if fields.absent("split") else fields.line("split"),
-        "samples": fields.integer("samples"),
-        "providers": tuple(fields.lines("providers")),
-        "portable": fields.truth("portable"),
-    }
-
-
-def _member(fields: Fields, key: str) -> Scores:
-    member = fields.object(key)
-    scores = _scores(member)
-    member.done()
+def _scores(read: Fields) -> Scores:
+    scores = Scores(*(None if read.absent(key) else read.number(key, 0, 1) for key in ("top1", "top5")))
+    read.done()
     return scores
 
 
-def _scores(fields: Fields) -> Scores:
-    return Scores(*(None if fields.absent(key) else fields.number(key, 0, 1) for key in ("top1", "top5")))
-
-
-def _savings(fields: Fields) -> dict[str, Any]:
-    return {"mac_saved": fields.number("mac_saved", 0, 1), "net_mac_saved": fields.number("net_mac_saved", high=1)}
-
-
-def speed_of(fields: Fields) -> Speed:
+def speed_of(read: Fields) -> Speed:
     """Times as a manifest has them."""
-    runs = []
-    for run in fields.objects("runs"):
-        milliseconds = (run.number(key, low=0) for key in ("baseline_ms", "model_ms", "speedup"))
-        runs.append(TimedRun(run.integer("threads"), *milliseconds))
-        run.done()
-    shapes, versions = fields.object("input_shapes"), fields.object("versions")
+    shapes, versions = read.object("input_shapes"), read.object("versions")
     speed = Speed(
-        runs=tuple(runs),
-        cpu=fields.line("cpu"),
-        cores=fields.integer("cores"),
-        providers=tuple(fields.lines("providers")),
+        runs=tuple(map(_run, read.objects("runs"))),
+        cpu=read.line("cpu"),
+        cores=read.integer("cores"),
+        providers=tuple(read.lines("providers")),
         input_shapes={name: tuple(shapes.integers(name)) for name in shapes.names()},
-        iterations=fields.integer("iterations"),
-        warmup=fields.integer("warmup", low=0),
+        iterations=read.integer("iterations"),
+        warmup=read.integer("warmup", low=0),
         versions={name: versions.line(name) for name in versions.names()},
     )
-    fields.done()
+    read.done()
     return speed
+
+
+def _run(read: Fields) -> BenchmarkRun:
+    times = {field.name: read.number(field.name, low=0) for field in fields(BenchmarkRun) if field.name != "threads"}
+    run = BenchmarkRun(threads=read.integer("threads"), **times)
+    read.done()
+    return run

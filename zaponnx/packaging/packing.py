@@ -75,7 +75,7 @@ def pack(
         preprocess: What is done to images, as in `calibrate`.
         seed: Of random data.
         eval, bench: Files with what `eval --json` and `bench --json` printed of these models.
-        report: An HTML file to put into it.
+        report: The page that `zaponnx report` wrote of one of these models, to put into it.
         native: Platforms whose native library to put into it: "linux-x86_64" or "linux-aarch64" for this machine's own,
             or as in "linux-aarch64=FILE".
         progress: Told about every step.
@@ -83,7 +83,8 @@ def pack(
     Raises:
         InvalidArgument: No models, or several of the same name; or a name, platform or output that cannot be.
         ModelError: A model cannot be read or run, or they are not operating points of one model.
-        ArtifactError: What was measured is damaged, or of none of the models; or the check of the package failed.
+        ArtifactError: What was measured, or the report, is damaged or of none of the models; or the package's check
+            failed.
         DataError: The data cannot be read or do not suit the models.
         OutputError: The system refuses the output.
         RuntimeUnavailable: Something that it needs is not installed.

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from selenium.webdriver.support.ui import WebDriverWait
 
 import zaponnx
 
@@ -84,3 +85,44 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     chromium = webdriver.Chrome(options=options, service=Service(driver))
     yield chromium
     chromium.quit()
+
+
+@pytest.fixture(scope="session")
+def page(small: Any, results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("page") / "report.html"
+    zaponnx.report(
+        small.converted,
+        output,
+        calibration=small.calibration,
+        eval=[results.eval],
+        bench=results.bench,
+        data=results.data,
+    )
+    return output
+
+
+@pytest.fixture(scope="session")
+def tuned_page(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the tuned model, if anything pays on this machine; with the data and the times of its layers."""
+    output = tmp_path_factory.mktemp("tuned") / "report.html"
+    zaponnx.report(results.converted, output, convert=results.convert, eval=[results.eval], data=results.data)
+    return output
+
+
+@pytest.fixture
+def opened(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Opens a page at a width and in a color scheme, and waits until it is drawn: opened(path, 1280, "light")."""
+
+    def open_page(path: Path, width: int, scheme: str) -> Any:
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        browser.get(path.as_uri())
+        WebDriverWait(browser, 60).until(
+            lambda driver: driver.execute_script("return document.documentElement.dataset.ready")
+        )
+        return browser
+
+    yield open_page
+    browser.get_log("browser")

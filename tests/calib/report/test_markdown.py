@@ -24,12 +24,21 @@ def test_the_numbers_are_in_its_tables(report, results) -> None:
     model = results.read("eval")["models"][1]
     assert f"| {100 * model['top1']:.2f} % |" in text
     for run in results.read("bench")["runs"]:
-        assert f"| {run['model_ms']:.3f} | {run['speedup']:.2f}× |" in text
+        spread = rf"\({run['speedup_low']:.2f}–{run['speedup_high']:.2f}\)"
+        assert f"| {run['model_ms']:.3f} | {run['speedup']:.2f}× {spread} |" in text
     for layer in report.layers:
         if layer.saved is not None:
             assert f"{100 * layer.saved:.1f} %" in text
     assert "## Hits and misses" in text
     assert "zaponnx eval" in text
+
+
+def test_the_forms_of_layers_are_explained(report) -> None:
+    text = markdown(report)
+    assert "- **skips** (1 layer): predicts which of its outputs are zero" in text
+    assert "Winograd" not in text
+    full = replace(report, layers=tuple(replace(layer, form="in full") for layer in report.layers))
+    assert "- **in full** (2 layers): computes all its outputs, by Winograd's minimal filtering" in markdown(full)
 
 
 def test_every_row_has_its_tables_columns(report) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from selenium.webdriver.support.ui import Select
 
 import zaponnx
 
@@ -21,20 +19,6 @@ LARGEST = 3_000_000  # bytes of a page
 
 # The browser's own and this page's: an SVG's namespace, say, is no address.
 ADDRESS = re.compile(r"""(?:src|href|url\()\s*=?\s*["']?(?:https?:)?//""")
-
-
-@pytest.fixture(scope="module")
-def page(small, results, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = tmp_path_factory.mktemp("page") / "report.html"
-    zaponnx.report(
-        small.converted,
-        output,
-        calibration=small.calibration,
-        eval=[results.eval],
-        bench=results.bench,
-        data=results.data,
-    )
-    return output
 
 
 @pytest.fixture(scope="module")
@@ -70,25 +54,6 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
-@pytest.fixture
-def opened(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Opens a page at a width and in a color scheme, and waits until it is drawn: opened(path, 1280, "light")."""
-
-    def open_page(path: Path, width: int, scheme: str) -> Any:
-        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        browser.get(path.as_uri())
-        WebDriverWait(browser, 60).until(
-            lambda driver: driver.execute_script("return document.documentElement.dataset.ready")
-        )
-        return browser
-
-    yield open_page
-    browser.get_log("browser")
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_it_is_drawn_and_fits(opened, page: Path, width: int, scheme: str) -> None:
@@ -107,8 +72,31 @@ def test_it_is_drawn_and_fits(opened, page: Path, width: int, scheme: str) -> No
     pictures = browser.execute_script(
         "return [...document.images].map(i => [i.complete, i.naturalWidth, i.getBoundingClientRect().width])"
     )
-    assert len(pictures) == 4 * 5  # a sample is its image, and twice a map over it
-    assert all(complete and natural == 12 and shown >= 60 for complete, natural, shown in pictures)
+    assert len(pictures) == 4 * 7  # a sample is its image, and three times a map over it
+    assert all(complete and natural == 12 and shown >= 100 for complete, natural, shown in pictures)
+
+
+def test_the_forms_of_layers_are_explained(opened, page: Path) -> None:
+    browser = opened(page, 1280, "light")
+    items = browser.find_elements(By.CSS_SELECTOR, ".forms li")
+    assert [item.text.partition(":")[0] for item in items] == ["skips (1 layer)", "dense (1 layer)"]
+    assert items[0].text.endswith("predicts which of its outputs are zero, and computes the others")
+    cells = {cell.text for cell in browser.find_elements(By.CSS_SELECTOR, "tbody td:nth-child(2)")}
+    assert cells == {"skips", "dense"}
+
+
+def test_maps_are_of_the_three_classes_and_say_so(opened, page: Path) -> None:
+    browser = opened(page, 1280, "light")
+    tiles = browser.find_elements(By.CSS_SELECTOR, "#samples .sample:first-child figcaption")
+    names = [tile.text.splitlines() for tile in tiles]
+    assert [name for name, *_ in names] == ["input", "computed", "skipped", "wrongly skipped"]
+    computed, skipped, wrong = (float(said[1].removesuffix(" %")) for said in names[1:])
+    assert computed + skipped == pytest.approx(100, abs=0.1001)
+    assert 0 <= wrong <= skipped
+    legend = browser.find_element(By.XPATH, "//div[@id='samples']/preceding-sibling::ul")
+    assert legend.text.split("\n") == ["computed", "skipped", "wrongly skipped"]
+    keys = legend.find_elements(By.TAG_NAME, "i")
+    assert len({key.value_of_css_property("background-color") for key in keys}) == 3
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
