@@ -54,7 +54,13 @@ def export_command(**arguments: Any) -> Any:
 @click.option("--pattern", default="D", show_default=True, help="A, B, C, D or a tile's rows, as in 10/01.")
 @options.samples
 @click.option("--epochs", type=options.COUNT, help="Passes over the data; the preset's if not given.")
-@options.batch_size
+@click.option(
+    "--batch-size",
+    type=options.COUNT,
+    default=128,
+    show_default=True,
+    help="Samples per training step; fewer, down to 8, where a pass has not enough for 32 steps.",
+)
 @click.option("--include", metavar="RE", multiple=True, help="Only nodes whose name matches.")
 @click.option("--exclude", metavar="RE", multiple=True, help="No nodes whose name matches.")
 @click.option("--include-first", is_flag=True, help="Predict the network's first convolution, too.")

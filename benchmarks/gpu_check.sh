@@ -5,7 +5,7 @@
 #     benchmarks/gpu_check.sh           runs it; writes a log per step to $OUT (build/gpu/results if not set)
 #
 # The second step needs the GPU, bash and, for all but the first parts, a Python with torch; no compiler and no network.
-# A step that fails does not end it; it ends with a summary, and with 1 if a step failed.
+# A step that fails does not end it; it ends with a summary, and with 1 if a step failed, 77 if there is no GPU.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 here=build/gpu
@@ -15,13 +15,16 @@ python=${PYTHON:-python3}
 prepare() {
   set -e
   mkdir -p $here
-  cmake -S . -B build/native -DZAPONNX_CUDA=ON -DZAPONNX_BUILD_TESTS=ON
-  cmake --build build/native --target zaponnx_cuda zaponnx_cuda_gpu_test
+  local cmake=cmake
+  [ ! -x .venv/bin/cmake ] || cmake=.venv/bin/cmake
+  $cmake -S . -B build/native -DZAPONNX_CUDA=ON -DZAPONNX_BUILD_TESTS=ON
+  $cmake --build build/native --target zaponnx_cuda zaponnx_cuda_gpu_test
   cp build/native/custom_ops/libzaponnx_cuda.so build/native/custom_ops/zaponnx_cuda_gpu_test $here/
   # The sanitizer, where it can be had, as it comes with the toolkit or in NVIDIA's wheel.
   if ! command -v compute-sanitizer >/dev/null; then
-    $python -m pip install --quiet --no-deps --target $here/packages nvidia-cuda-sanitizer-api ||
+    $python -m pip install --quiet --upgrade --no-deps --target $here/packages 'nvidia-cuda-sanitizer-api==13.0.*' ||
       echo "compute-sanitizer is not to be had here; the second step leaves it out" >&2
+    rm -rf $here/packages/nvidia/*/compute-sanitizer/{docs,x86}
   fi
 }
 
@@ -44,7 +47,7 @@ step() { # NAME SECONDS COMMAND...
 }
 
 sanitizer() {
-  command -v compute-sanitizer || find $here/packages -name compute-sanitizer -type f 2>/dev/null | head -n 1
+  command -v compute-sanitizer || find $here/packages -path '*/compute-sanitizer/compute-sanitizer' 2>/dev/null | head -n 1
 }
 
 run() {
@@ -53,6 +56,7 @@ run() {
   export LD_LIBRARY_PATH=$(dirname "$ZAPONNX_CUDA_LIBRARY")${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
   nvidia-smi >"$out/nvidia-smi.log" 2>&1
   step kernels 120 $here/zaponnx_cuda_gpu_test
+  [[ ${summary[-1]} != skipped* ]] || exit 77
   local tool
   tool=$(sanitizer)
   if [ -n "$tool" ]; then
@@ -69,7 +73,8 @@ run() {
     else
       summary+=("skipped  torch: pytest is not installed")
     fi
-    step benchmark "${BENCHMARK_SECONDS:-400}" $python -m benchmarks.gpu --output "$out" ${BENCHMARK_OPTIONS:-}
+    step benchmark "${BENCHMARK_SECONDS:-400}" $python -m benchmarks.gpu --library "$ZAPONNX_CUDA_LIBRARY" \
+      --output "$out" ${BENCHMARK_OPTIONS:-}
   else
     summary+=("skipped  torch, benchmark: there is no torch for $python")
   fi

@@ -135,9 +135,9 @@ def _environment(found: Environment) -> str:
         "pattern, c that computed outside of it, at a density among the outputs there; d, e and r are the shares of "
         "the peak at which the dense network, the pattern path's loop and the sparse path's loop run, the loops' being "
         "medians over the network's shapes below; by the loops, the converted network would take as much of the dense "
-        "one's time as p · d / e + c · d / r says, the rest is all else that it does. Kernels: shares of the peak; "
-        "whole layers at a density of 1 compute all outputs, 3×3 ones of stride 1 by fewer multiply-adds than are "
-        "counted.",
+        "one's time as p · d / e + c · d / r says of the predicted layers, the others at the dense network's speed; "
+        "the rest is all else that it does. Kernels: shares of the peak; whole layers at a density of 1 compute all "
+        "outputs, 3×3 ones of stride 1 by fewer multiply-adds than are counted.",
     ]
     return "\n\n".join(lines)
 

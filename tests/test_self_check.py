@@ -61,7 +61,8 @@ def test_the_cuda_half_is_reported() -> None:
 def test_on_a_gpu_it_is_run_there_too(monkeypatch: pytest.MonkeyPatch) -> None:
     found = CudaHalf(Path("libzaponnx_cuda.so"), "a GPU, sm_90", "")
     monkeypatch.setattr(self_check, "cuda_half", lambda library: found)
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
     monkeypatch.setattr(self_check, "_on_gpu", lambda model, x: self_check._plain(model, x) + 1)
     result = zaponnx.selfcheck()
     assert result.problem.startswith(f"selfcheck: {zaponnx.library_path()}: the library on CUDA and")

@@ -43,9 +43,8 @@ def cuda_half(library: Path) -> CudaHalf:
     except (OSError, AttributeError) as error:
         return CudaHalf(path, "", f"it does not load: {error}; install zaponnx anew")
     if interface != _INTERFACE:
-        return CudaHalf(
-            path, "", f"it has version {interface} of the interface, not {_INTERFACE}; install zaponnx anew"
-        )
+        problem = f"it has version {interface} of the interface, not {_INTERFACE}; install zaponnx anew"
+        return CudaHalf(path, "", problem)
     text = ctypes.create_string_buffer(_TEXT_BYTES)
     failed = loaded.zaponnx_cuda_device(text, ctypes.c_size_t(_TEXT_BYTES))
     said = text.value.decode(errors="replace")

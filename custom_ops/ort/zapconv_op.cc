@@ -59,12 +59,19 @@ class OrtMemory final : public Memory {
   OrtAllocator* allocator_;
 };
 
-// X's height x width; 0 if the graph does not tell.
+// X's height x width; 0 if the graph does not tell. Where the batch is neither known nor has a name, no ZapConv tells
+// the next one its shape, and in NCHW the model's value_info might: then 0 as well, so that both layouts give the same
+// bits.
 int64_t map_pixels(const Ort::ConstKernelInfo& info, Layout layout) {
   const Ort::TypeInfo type = info.GetInputTypeInfo(0);
-  const std::vector<int64_t> shape = type.GetTensorTypeAndShapeInfo().GetShape();
+  const auto x = type.GetTensorTypeAndShapeInfo();
+  const std::vector<int64_t> shape = x.GetShape();
+  if (shape.size() != 4) return 0;
+  std::array<const char*, 4> names{"", "", "", ""};
+  Ort::ThrowOnError(Ort::GetApi().GetSymbolicDimensions(x, names.data(), names.size()));
   const size_t first = layout == Layout::kNchw ? 2 : 1;
-  return shape.size() == 4 && shape[first] > 0 && shape[first + 1] > 0 ? shape[first] * shape[first + 1] : 0;
+  const bool known = (shape[0] >= 0 || *names[0] != '\0') && shape[first] > 0 && shape[first + 1] > 0;
+  return known ? shape[first] * shape[first + 1] : 0;
 }
 
 }  // namespace

@@ -7,26 +7,56 @@ import math
 import os
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.gpu.library import Description, Library, Work
-
 PRECISIONS = ("float32", "tf32", "float16")
 
 
+class Description(ctypes.Structure):
+    """zaponnx_cuda_layer_description."""
+
+    _fields_ = (
+        ("w_shape", ctypes.c_int64 * 4),
+        ("group", ctypes.c_int64),
+        ("strides", ctypes.c_int64 * 2),
+        ("dilations", ctypes.c_int64 * 2),
+        ("pads", ctypes.c_int64 * 4),
+        ("pattern_shape", ctypes.c_int64 * 2),
+        ("pattern", ctypes.c_void_p),
+        ("threshold_count", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("threshold", "W", "B", "P1", "p1", "P2", "p2")),
+        ("bound", ctypes.c_float),
+        *((name, ctypes.c_int32) for name in ("layout", "element", "precision", "method", "element_channels")),
+    )
+
+
+class Work(ctypes.Structure):
+    """zaponnx_cuda_work."""
+
+    _fields_ = tuple((name, ctypes.c_int64) for name in ("pattern", "tiles", "elements", "outside"))
+
+
 @cache
-def library() -> Library:
+def library() -> ctypes.CDLL:
     """The library that ZAPONNX_CUDA_LIBRARY names, or the installed one."""
     named = os.environ.get("ZAPONNX_CUDA_LIBRARY")
     if named:
-        return Library(Path(named))
-    from zaponnx.runtime import library_path
+        loaded = ctypes.CDLL(named)
+    else:
+        from zaponnx.runtime import library_path
 
-    return Library(library_path().with_name("libzaponnx_cuda.so"))
+        loaded = ctypes.CDLL(str(library_path().with_name("libzaponnx_cuda.so")))
+    loaded.zaponnx_cuda_error.restype = ctypes.c_char_p
+    return loaded
+
+
+def call(function: str, *arguments: object) -> None:
+    """Calls a function of the interface; what it reports is an exception."""
+    if getattr(library(), f"zaponnx_cuda_{function}")(*arguments):
+        raise RuntimeError(f"{function}: {library().zaponnx_cuda_error().decode()}")
 
 
 @dataclass(frozen=True)
@@ -84,8 +114,8 @@ class Random:
     def wrong(self, y: Tensor) -> int:
         """How many outputs are neither the formula's, in float64, nor within rounding of the threshold.
 
-        Sums of 2304 products of size 1 are about 50; tensor cores cut each of 288 steps at 24 bits, which is 2e-3 if all
-        go one way. The predictor multiplies by up to about 10.
+        Sums of 2304 products of size 1 are about 50; tensor cores cut each of 288 steps at 24 bits, which is 2e-3 if
+        all go one way. The predictor multiplies by up to about 10.
         """
         tensors = {name: tensor.double() for name, tensor in self.tensors().items()}
         summed = self._convolved(tensors)
@@ -136,18 +166,18 @@ class Layer:
         description.method = method
         description.element_channels = elements
         self._layer = ctypes.c_void_p()
-        library().call("layer_create", ctypes.byref(description), ctypes.byref(self._layer))
+        call("layer_create", ctypes.byref(description), ctypes.byref(self._layer))
         self.x = self._on_gpu(tensors["X"])
         self._z = self._on_gpu(tensors["Z"]) if random.residual else None
         self._x_shape = (ctypes.c_int64 * 4)(*self.x.shape)
         y_shape, size = (ctypes.c_int64 * 4)(), ctypes.c_size_t()
-        library().call("output_shape", self._layer, self._x_shape, y_shape)
-        library().call("workspace_size", self._layer, self._x_shape, ctypes.byref(size))
+        call("output_shape", self._layer, self._x_shape, y_shape)
+        call("workspace_size", self._layer, self._x_shape, ctypes.byref(size))
         self.y = torch.full(list(y_shape), -12345.0, device="cuda")
         self._workspace = torch.full((size.value,), 0xFE, dtype=torch.uint8, device="cuda")
 
     def __del__(self) -> None:
-        library().call("layer_destroy", self._layer)
+        library().zaponnx_cuda_layer_destroy(self._layer)
 
     def _on_gpu(self, nchw: Tensor) -> Tensor:
         return (nchw.permute(0, 2, 3, 1) if self._nhwc else nchw).contiguous().cuda()
@@ -155,7 +185,7 @@ class Layer:
     def launch(self) -> None:
         """Computes y on torch's current stream."""
         pointers = [self.x.data_ptr(), None if self._z is None else self._z.data_ptr(), self.y.data_ptr()]
-        library().call(
+        call(
             "run",
             self._layer,
             self._x_shape,
@@ -173,5 +203,5 @@ class Layer:
         work = Work()
         stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
         workspace = ctypes.c_void_p(self._workspace.data_ptr())
-        library().call("read_work", self._layer, self._x_shape, workspace, stream, ctypes.byref(work))
+        call("read_work", self._layer, self._x_shape, workspace, stream, ctypes.byref(work))
         return work

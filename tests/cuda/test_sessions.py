@@ -1,4 +1,4 @@
-"""The operators for CUDA in sessions of ONNX Runtime, on the CPU: with the emulated kernels in the place of the CUDA half.
+"""The operators for CUDA in sessions of ONNX Runtime, on the CPU, with the emulation in the place of the CUDA half.
 
 What a GPU alone can show is not here: its memory, its stream, its speed.
 """

@@ -192,6 +192,22 @@ def test_batch_and_size_may_change(exchanged: Callable[..., Any], run: Runner, s
         assert_same_results(before, after, run, *shape)
 
 
+def test_a_shape_that_only_nchw_tells_changes_nothing(
+    build_model: ModelBuilder, convert: Converter, run: Runner
+) -> None:
+    """With a batch that has no name; the library chooses Winograd's transform by the size of the map."""
+    text = network(f"{T} {U} {V} y = Sigmoid(v)", size="14,14")
+    model = build_model(text, W0=(128, 4, 3, 3), W=(128, 128, 3, 3))
+    model = onnx.shape_inference.infer_shapes(model)
+    for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].Clear()
+    before = convert(model, pattern="1")
+    after = copied(before)
+    assert exchange_nhwc(after).nhwc == 3
+    declare_operators(after)
+    assert_same_results(before, after, run, 1, 4, 14, 14)
+
+
 @pytest.mark.parametrize("nodes", [REGIONS["two regions"][0], ALONE["between others"][0], ALONE["behind a conv"][0]])
 def test_a_second_run_changes_nothing(exchanged: Callable[..., Any], nodes: str) -> None:
     _, after = exchanged(nodes)

@@ -116,6 +116,26 @@ def test_the_library_infers_shapes(given: list[Any], inferred: list[Any], make_c
     assert session.run(None, case.fed())[0].shape == (2, 6, 4, 9)
 
 
+@pytest.mark.parametrize("nhwc", [False, True])
+def test_small_maps_have_a_transform_of_their_own_where_the_graph_tells(
+    nhwc: bool, isa: str, make_case: Callable[..., Any]
+) -> None:
+    """Sums in another order differ in some last bit, which tells Winograd's transforms apart."""
+    case = make_case(batch=1, in_channels=128, channels=128, size=(14, 13), pattern="1", nhwc=nhwc)
+
+    def output(x_shape: list[Any]) -> Array:
+        model = case.model(body=False)
+        model.graph.input[0].CopyFrom(helper.make_tensor_value_info("X", TensorProto.FLOAT, x_shape))
+        return run(model, case.fed())
+
+    shape = case.fed()["X"].shape
+    small = output(["N", *shape[1:]])
+    np.testing.assert_array_equal(output([*shape]), small)
+    unknown = output(["N", "a", "b", "c"])
+    np.testing.assert_array_equal(output([None, *shape[1:]]), unknown)
+    assert np.array_equal(small, unknown) == (isa == "scalar")
+
+
 def test_an_empty_batch_gives_an_empty_output(isa: str, make_case: Callable[..., Any]) -> None:
     case = make_case(batch=0)
     assert run(case.model(), case.fed()).shape == (0, 6, 9, 8)

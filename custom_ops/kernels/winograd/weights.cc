@@ -39,8 +39,8 @@ WinogradWeights::WinogradWeights(const VectorKernels& kernels, const LayerWeight
 template <int Outputs>
 void WinogradWeights::transform(const LayerWeights& weights) {
   constexpr int kInputs = Outputs + 2;
-  constexpr int64_t kLanes =
-      16;  // output channels at a time: the planes are far from one another, so whole cache lines
+  // Output channels at a time: the planes are far from one another, so whole cache lines.
+  constexpr int64_t kLanes = 16;
   std::array<std::array<double, kLanes>, 9> taps{};
   std::array<std::array<double, kLanes>, kInputs * 3> columns;
   std::array<std::array<double, kLanes>, kInputs * kInputs> products;
