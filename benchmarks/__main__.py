@@ -101,6 +101,9 @@ def _measure(
             for threads in options.threads:
                 say(f"{network}, batch {batch}, {threads} threads")
                 results.batches.append(bench.network(smallest, threads, batch))
+            for converted, threads in pairs if "tuned" in options.parts else ():
+                say(f"{network}, batch {batch}, {converted.point.name} tuned, {threads} threads")
+                results.tuned.append(bench.tuned(smallest, converted, threads, batch))
     if "concurrent" in options.parts:
         say(f"{network}, {_CONCURRENT_SESSIONS} sessions")
         results.concurrent.append(bench.concurrent(smallest, models, _CONCURRENT_SESSIONS))

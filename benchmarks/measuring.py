@@ -128,13 +128,13 @@ class Bench:
         subject = Subject(prepared.network, prepared.part, layer.shape, layer.count, 1, layer.macs, layer.macs)
         return Measurement(subject, threads, 1, *times, layer.savings)
 
-    def tuned(self, prepared: Prepared, converted: Converted, threads: int) -> TunedMeasurement:
-        """Tunes a network for so many threads, and times it on the first image."""
+    def tuned(self, prepared: Prepared, converted: Converted, threads: int, batch: int = 1) -> TunedMeasurement:
+        """Tunes a network for so many threads and single images, and times it on the first images."""
         best = tuned(prepared, converted, threads)
         models = {"untuned": converted.model, "tuned": best.model}
-        inputs = {"input": prepared.images[:1]}
+        inputs = {"input": prepared.images[:batch]}
         dense, control, ours = self._interleaved(prepared.dense, models, inputs, threads)
-        return TunedMeasurement(_subject(prepared, 1), threads, converted.point.name, best, dense, control, **ours)
+        return TunedMeasurement(_subject(prepared, batch), threads, converted.point.name, best, dense, control, **ours)
 
     def concurrent(self, prepared: Prepared, models: Mapping[str, Path], sessions: int) -> Measurement:
         """Times ORT sessions that run at the same time, with one thread each: until all are done.

@@ -194,7 +194,8 @@ def _tuned(measurements: Sequence[TunedMeasurement], points: Mapping[tuple[str, 
     for measurement in measurements:
         model = measurement.model
         point = points[measurement.subject.network, measurement.point]
-        reached = measurement.threads == TARGET_THREADS and model.saving >= point.saving - TOLERANCE
+        judged = measurement.threads == TARGET_THREADS and measurement.subject.batch == 1
+        reached = judged and model.saving >= point.saving - TOLERANCE
         aims = point.targets if reached else {}
         times = [*(measurement.dense[peer] for peer in peers), measurement.untuned, measurement.tuned]
         ratios = {peer: measurement.dense[peer].median_ms / measurement.tuned.median_ms for peer in peers}

@@ -24,7 +24,8 @@ def test_everything_is_measured_and_written(
     places = ["--cache", str(cache), "--output", str(tmp_path), "--name", "tiny"]
     program.main(["--parts", *measured, "--threads", "1", "2", "--rounds", "1", *places])
     results = json.loads((tmp_path / "tiny.json").read_text(encoding="utf-8"))
-    assert [len(results[part]) for part in measured] == [4, 4, 2, 2, 1, 2]
+    assert [len(results[part]) for part in measured] == [4, 8, 2, 2, 1, 2]
+    assert [each["subject"]["batch"] for each in results["tuned"]] == [1] * 4 + [4] * 4
     models = ["dense", "B-30.0", "D-40.0", "B-30.0 tuned", "D-40.0 tuned"]
     assert all(list(costs) == models for costs in results["sessions"].values())
     assert all(list(each["dense"]) == peers for part in ("networks", "layers", "batches") for each in results[part])

@@ -91,13 +91,15 @@ def test_tuned_networks(results: Results) -> None:
         results.tuned.append(
             TunedMeasurement(subject, threads, "B-25.0", model, dense, times(3.9), times(4.2), times(3.2))
         )
-    results.tuned.append(replace(results.tuned[-1], model=replace(model, saving=0.2)))
-    one, two, less = section(markdown(results, POINTS), "Networks, tuned")
+    results.tuned.append(replace(results.tuned[1], model=replace(model, saving=0.2)))
+    results.tuned.append(replace(results.tuned[1], subject=replace(subject, batch=8)))
+    one, two, less, more = section(markdown(results, POINTS), "Networks, tuned")
     assert two[:7] == ["net features", "B 25.0 %", "2", "3", "2", "1", "25.0%"]
     assert two[7:11] == ["4.00", "4.80", "4.20", "3.20"]
     assert one[11:] == ["1.25", "1.50", "1.03"]
     assert two[11:] == ["**1.25 < 1.30**", "1.50", "1.03"], "targets are for two threads"
     assert less[11:] == ["1.25", "1.50", "1.03"], "and for models that save what they are for"
+    assert (more[0], more[11:]) == ("net features batch 8", ["1.25", "1.50", "1.03"]), "and for single images"
 
 
 def test_scaling_beside_that_of_the_dense_model(results: Results) -> None:
