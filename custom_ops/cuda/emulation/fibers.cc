@@ -20,7 +20,7 @@
 namespace zaponnx::cuda::emulation {
 namespace {
 
-constexpr size_t kStackBytes = 256 << 10;
+constexpr size_t kStackBytes = 128 << 10;
 
 struct Copy {
   uint4* shared;
