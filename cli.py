@@ -117,6 +117,11 @@ def analyze_command(**arguments: Any) -> Any:
     type=click.Choice(["channel", "layer"]),
     help="A threshold for each output channel, or one per layer.  [default: channel; layer for sigmoid]",
 )
+@click.option(
+    "--block",
+    type=click.Choice(["1x1x1", "8x1x1", "64x1x1", "64x4x4"]),
+    help="What the kernel skips only as a whole, channels x rows x columns: 64x1x1 for CUDA.  [default: 1x1x1]",
+)
 @click.option("--epsilon", type=float, help="Choose the point that keeps this limit for the error.")
 @click.option("--mac-saving", type=float, help="Choose the point that saves this share of the MACs, from 0 to 1.")
 @click.option("--max-drop", type=float, help="Choose what saves most and loses at most this top-1, as in 0.01.")
@@ -181,7 +186,8 @@ def convert_command(**arguments: Any) -> Any:
 @options.preprocess
 @options.workers
 @click.option("--split", default="train", show_default=True, help="Of data that have splits.")
-@click.option("--device", default="cpu", show_default=True, help="Torch's device, as in cuda.")
+@click.option("--device", help="Torch's device, as in cuda; that of --providers, or the CPU, if not given.")
+@options.providers
 @options.seed
 def finetune_command(**arguments: Any) -> Any:
     """Train a converted model's weights with its predictors on."""
@@ -256,7 +262,7 @@ def demo_command(**arguments: Any) -> Any:
 @click.option("--input-size", type=options.COUNT, default=224, show_default=True, help="Height and width of the input.")
 @options.workers
 @options.providers
-@click.option("--device", default="cpu", show_default=True, help="Torch's device for fine-tuning, as in cuda.")
+@click.option("--device", help="Torch's device for fine-tuning, as in cuda; that of --providers if not given.")
 @options.seed
 def reproduce_command(**arguments: Any) -> Any:
     """Measure the published operating points on ImageNet."""

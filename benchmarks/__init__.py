@@ -15,4 +15,6 @@ environment, report         all of it → results/NAME.json and NAME.md
 large                       a model that no protobuf file holds
 conversion_cost             model and artifacts → time and peak memory
 conversion                  these and a network → results/conversion-NAME.json and .md
+
+`python -m benchmarks.gpu`: ZapConv on an NVIDIA GPU beside cuDNN, see there.
 """

@@ -119,7 +119,7 @@ def _train(capture: Capture, sites: Sequence[Site], batches: Sequence[Batch], tr
     channels = [site.channels for site in sites]
     trainer = PredictorTrainer(channels, Pattern.parse("D"), 0, _BATCH, training=TRAININGS[training])
     for batch in batches:
-        trainer.add([torch.from_numpy(output) for output in capture.run(batch)], batch.size)
+        trainer.add(capture.run(batch), batch.size)
 
 
 def markdown(found: Environment, source: str, times: EpochTimes) -> str:

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
+from benchmarks.markdown import table as table
 from benchmarks.measuring import ORT, Measurement, Subject, TunedMeasurement
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, the first column to the left and the others to the right; "" without rows."""
-    rows = list(rows)
-    rule = ["---", *["--:"] * (len(header) - 1)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows)) if rows else ""
 
 
 def label(subject: Subject) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,9 +73,10 @@ def interleaved(contenders: Mapping[str, Contender], effort: Effort, seed: int =
             start = time.perf_counter()
             contenders[name]()
             times[name].append((time.perf_counter() - start) * 1e3)
-    return {name: _summary(values) for name, values in times.items()}
+    return {name: summary(values) for name, values in times.items()}
 
 
-def _summary(values: list[float]) -> Times:
+def summary(values: Sequence[float]) -> Times:
+    """Of runs' milliseconds."""
     low, median, high = np.percentile(values, (25, 50, 75))
     return Times(float(median), float(low), float(high), len(values))

@@ -1,23 +1,27 @@
-"""Runs a model and captures tensors of it, as its sites' outputs, and says how many samples of them fit into memory."""
+"""Runs a model and captures tensors of it, as its sites' outputs, and says how many samples of them fit into memory.
+
+They stay on the device of ONNX Runtime's first provider, where the predictors are trained and measured.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import onnx
+import torch
+from torch import Tensor
 
+from zaponnx.calib.bound_session import BoundSession
 from zaponnx.calib.data import Batch
 from zaponnx.calib.data.inputs import fixed_batch_size, model_inputs
+from zaponnx.calib.devices import torch_device
 from zaponnx.errors import DataError
 from zaponnx.models import temporary_model
 from zaponnx.processes import own_device, threads_per_process
 from zaponnx.providers import Provider
 from zaponnx.runtime import open_session, ort_errors, session_options
-
-Outputs = list[npt.NDArray[np.float32]]
 
 _RUN_BYTES = 256 * 2**20  # of captured outputs
 
@@ -66,7 +70,8 @@ class Capture:
         # torch needs the cores between two runs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         with temporary_model(_with_outputs(model, [site.output for site in sites])) as path:
-            self._session = open_session(path, options, own_device(providers), "calibrate", where=where)
+            session = open_session(path, options, own_device(providers), "calibrate", where=where)
+        self._session = BoundSession(session, [site.output for site in sites], torch_device(providers))
 
     def samples_per_run(self, batch: Batch) -> int:
         """How many samples like those of a batch give 256 MiB of outputs, but at least one."""
@@ -75,11 +80,11 @@ class Capture:
             self._samples_per_run = max(1, _RUN_BYTES // sample_bytes)
         return self._samples_per_run
 
-    def run(self, batch: Batch) -> Outputs:
+    def run(self, batch: Batch) -> list[Tensor]:
         """Runs the samples of a batch, at least one; a model that prescribes its batch, as often as it takes.
 
         Returns:
-            The sites' outputs, float32 (N, M, H, W), in the order of the sites.
+            The sites' outputs, float32 (N, M, H, W), in the order of the sites, on the device of `torch_device`.
 
         Raises:
             ModelError: ONNX Runtime fails on this batch.
@@ -91,15 +96,14 @@ class Capture:
         # Samples that are there again fill the last run.
         runs = [np.arange(start, start + size) % batch.size for start in range(0, batch.size, size)]
         outputs = zip(*(self._outputs(batch.take(run)) for run in runs), strict=True)
-        return [np.concatenate(parts)[: batch.size] for parts in outputs]
+        return [torch.cat(parts)[: batch.size] for parts in outputs]
 
-    def _outputs(self, batch: Batch) -> Outputs:
+    def _outputs(self, batch: Batch) -> list[Tensor]:
         with ort_errors("calibrate", self._where):
-            outputs: list[npt.NDArray[Any]] = self._session.run(
-                [site.output for site in self._sites], dict(batch.inputs)
-            )
-        for site, output in zip(self._sites, outputs, strict=True):
-            if not np.isfinite(output).all():
+            outputs = self._session.run(batch.inputs)
+        finite = torch.stack([output.isfinite().all() for output in outputs]).tolist()
+        for site, sound in zip(self._sites, finite, strict=True):
+            if not sound:
                 remedy = "check the data and the model for NaN and overflow"
                 raise DataError("calibrate", "the output has NaN or infinite values", where=site.name, remedy=remedy)
         return outputs

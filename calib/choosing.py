@@ -52,7 +52,7 @@ def chosen_by_running(
         ZapError: As `zaponnx.fit` says.
     """
     with on_behalf_of("fit"):
-        found = hulls(calibration, fit.granularity)
+        found = hulls(calibration, fit.granularity, fit.block)
         dense = DenseModel.of(means.model, load_model(means.model, "fit"), calibration, fit, found, artifact)
         source = opened(dense, means, labelled=goal.max_drop is not None)
         used = UsedData(means.data, source.split, source.length if goal.max_drop is not None else None)
@@ -60,7 +60,7 @@ def chosen_by_running(
         points: Points = [Placed(point) for point in fit.points]
         if timer is not None and means.timing is not None:
             batch_size = source.batch_size if source.fixed_batch else means.timing.batch_size
-            conditions = Conditions.here(means.timing.threads, batch_size)
+            conditions = Conditions.here(means.timing.threads, batch_size, means.timing.device)
             wanted = CostTable(fit.model_sha256, fit.calibration_sha256, replace(used, samples=None), conditions, ())
             paths = site_paths(found)
             costs = costs_in(means.costs, wanted, dense, paths, timer, progress)
@@ -90,7 +90,10 @@ def _settings(
 ) -> dict[str, Any]:
     """All that the trials depend on: so not the goal's number."""
     return {
-        **{name: getattr(fit, name) for name in ("model_sha256", "calibration_sha256", "method", "granularity")},
+        **{
+            name: getattr(fit, name)
+            for name in ("model_sha256", "calibration_sha256", "method", "granularity", "block")
+        },
         "objective": fit.objective,
         "data": asdict(used),
         "preprocess": means.preprocess,

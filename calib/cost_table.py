@@ -2,7 +2,8 @@
 
 A site's gain is what its dense nodes take longer than its ZapConv, each in its graph and with the conversions of layout
 beside it, see `zaponnx.profiling`. It is measured where all sites are ZapConvs, at five densities of each, and once
-where all that can are computed in full. `docs/artifacts.md` specifies the file.
+where all that can are computed in full; on another provider than the CPU in whole models with one ZapConv each.
+`docs/artifacts.md` specifies the file.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
 from zaponnx.artifacts import OperatingPoint
 from zaponnx.calib.curves import Doubles
@@ -27,7 +29,7 @@ from zaponnx.errors import ArtifactError
 from zaponnx.files import atomic_path
 from zaponnx.json_fields import Fields, parse_json
 from zaponnx.progress import Progress
-from zaponnx.site_choice import Timer
+from zaponnx.site_choice import Timer, only
 from zaponnx.stopwatch import PairedTimes
 
 _FORMAT, _VERSION = "zaponnx.costs", 1
@@ -40,7 +42,7 @@ class SiteCosts:
 
     Attributes:
         output: The tensor that it writes.
-        dense_ms: What its dense nodes take, in milliseconds.
+        dense_ms: What its dense nodes take, in milliseconds; on another provider than the CPU, the whole dense model.
         in_full_ms: What is gained if it computes all outputs, by Winograd's; 0 where it cannot, or is no faster so.
         saved: The shares of its MACs, by calibration's curves, that it saved when it was timed; ascending.
         gain_ms: What was gained there; negative where it was slower.
@@ -83,13 +85,18 @@ class CostTable:
 
 
 def measured_costs(
-    dense: DenseModel, paths: Mapping[str, LagrangianPath], timer: Timer, progress: Progress
+    dense: DenseModel,
+    paths: Mapping[str, LagrangianPath],
+    suiting_winograd: Sequence[str],
+    timer: Timer,
+    progress: Progress,
 ) -> tuple[SiteCosts, ...]:
     """Measures all sites' costs.
 
     Args:
         dense: The model.
         paths: By a site's output, the optima of that site alone.
+        suiting_winograd: The sites that can be computed in full.
         timer: Measures.
         progress: Told about every measurement.
     """
@@ -103,12 +110,16 @@ def measured_costs(
         thresholds = {output: point.thresholds[output] for output, point in points.items()}
         point = OperatingPoint(0.0, 0.0, 0.0, thresholds)
         outputs = [output for output in paths if output in full or point.skips(output)]
-        found = dict(timer.sites(dense.converted(point, "auto", full)[0], outputs)) if outputs else {}
+
+        def alone(output: str) -> onnx.ModelProto:
+            return dense.converted(only(point, output), "auto", {output} & {*full})[0]
+
+        found = dict(timer.sites(dense.converted(point, "auto", full)[0], outputs, alone)) if outputs else {}
         dense_ms.update({output: times.dense_ms for output, times in found.items()})
         return found
 
     nothing = {output: OperatingPoint(0.0, 0.0, 0.0, {output: (-math.inf,)}) for output in paths}
-    for output, times in timed("timing the layers in full", 0, nothing, dense.suiting_winograd).items():
+    for output, times in timed("timing the layers in full", 0, nothing, suiting_winograd).items():
         in_full[output] = times.gain_ms if times.pays else 0.0
     for number, share in enumerate(_SHARES, start=1):
         points = {output: _saving(path, share) for output, path in paths.items()}
@@ -222,7 +233,8 @@ def costs_in(
         table = load_costs(path)
         _check(table, wanted, list(paths), path)
     else:
-        table = replace(wanted, sites=measured_costs(dense, paths, timer, progress))
+        suiting = [] if wanted.conditions.device else dense.suiting_winograd  # which the CPU does
+        table = replace(wanted, sites=measured_costs(dense, paths, suiting, timer, progress))
         save_costs(table, path)
     return {site.output: site for site in table.sites}
 

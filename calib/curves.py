@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from zaponnx.artifacts import Floats, SiteCalibration
+from zaponnx.artifacts import LARGER_BLOCKS, SINGLE, Floats, SiteCalibration
 
 Doubles = npt.NDArray[np.float64]
 
@@ -47,9 +47,21 @@ class Curve:
         return float(self.error[:, index].sum()), float(self.saved[:, index].sum())
 
 
-def layer_curve(site: SiteCalibration, edges: Floats) -> Curve:
-    """The curves with one threshold for all of the site's channels."""
-    return _curve(site, edges, site.counts.sum(axis=0, keepdims=True), site.values.sum(axis=0, keepdims=True))
+def layer_curve(site: SiteCalibration, edges: Floats, block: str = SINGLE) -> Curve:
+    """The curves with one threshold for all of the site's channels.
+
+    Args:
+        site: The site, whose blocks were measured unless `block` is a single output.
+        edges: Of its histograms.
+        block: Of BLOCKS: an output counts as saved where all of its block can be skipped. What is lost does not depend
+            on it, since an output that is predicted to be zero is zero, whatever was computed beside it.
+    """
+    if block == SINGLE:
+        counts = site.counts.sum(axis=0)
+    else:
+        assert site.blocks is not None
+        counts = site.blocks[LARGER_BLOCKS.index(block)]
+    return _curve(site, edges, counts[None], site.values.sum(axis=0, keepdims=True))
 
 
 def channel_curve(site: SiteCalibration, edges: Floats) -> Curve:

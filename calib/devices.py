@@ -7,15 +7,12 @@ from collections.abc import Sequence
 import torch
 
 from zaponnx.processes import own_device
-from zaponnx.providers import Provider
+from zaponnx.providers import Provider, gpu_of
 
 CPU = torch.device("cpu")
 
 
 def torch_device(providers: Sequence[Provider] | None) -> torch.device:
     """The NVIDIA GPU of the first provider, if it has one and torch does, too; else the CPU."""
-    for each in (own_device(providers) or ())[:1]:
-        name, options = (each, {}) if isinstance(each, str) else each
-        if name.lower().startswith(("cuda", "tensorrt")) and torch.cuda.is_available():
-            return torch.device("cuda", int(options.get("device_id", 0)))
-    return CPU
+    gpu = gpu_of(own_device(providers))
+    return torch.device("cuda", gpu) if gpu is not None and torch.cuda.is_available() else CPU

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from zaponnx.artifact_files import load_calibration, save_fit
-from zaponnx.artifacts import GRANULARITIES, OBJECTIVES, Calibration, Fit, OperatingPoint
+from zaponnx.artifacts import BLOCKS, GRANULARITIES, OBJECTIVES, SINGLE, Calibration, Fit, OperatingPoint
 from zaponnx.budget import Budget
 from zaponnx.calib.choosing import check_model, chosen_by_running
 from zaponnx.calib.curves import Curve, layer_curve
@@ -22,7 +22,7 @@ from zaponnx.calib.hulls import Hull, hulls
 from zaponnx.calib.means import Means
 from zaponnx.calib.sigmoid import SmoothCurve, minimize_macs, smooth_curve
 from zaponnx.chosen_point import ChosenPoint, Goal, UsedData
-from zaponnx.errors import InvalidArgument
+from zaponnx.errors import ArtifactError, InvalidArgument
 from zaponnx.files import check_output, sha256
 from zaponnx.progress import Progress, silent
 from zaponnx.providers import Provider
@@ -43,6 +43,7 @@ def fit(
     method: str = "exact",
     granularity: str | None = None,
     objective: str | None = None,
+    block: str | None = None,
     epsilon: float | None = None,
     mac_saving: float | None = None,
     max_drop: float | None = None,
@@ -71,10 +72,13 @@ def fit(
         output: The fit file to write.
         method: "exact", the optimum on the measured curves; or "sigmoid", the paper's fits, minimised by scipy.
         granularity: "channel", a threshold for each output channel, or "layer", as in the paper. None is "channel" for
-            the exact method; the other has thresholds per layer only.
+            the exact method and single outputs; others have thresholds per layer only.
         objective: What the error of a point is: "output", what the sites' errors do to the model's outputs, as far as
             calibration measured it, or "sum", as in the paper. None is "output" for the exact method; the other has
             sums only.
+        block: What is counted as saved: of `zaponnx.artifacts.BLOCKS`, channels x rows x columns of outputs that the
+            kernel skips only together. None is "1x1x1", a single output, as zaponnx's CPU kernels skip them; its CUDA
+            kernels compute tiles of "64x1x1". The exact method's.
         epsilon, mac_saving: Chooses the point that `convert` takes for the same.
         max_drop: Chooses the point that saves most among those that lose at most this top-1, 0 to 1, as evaluations of
             converted models show.
@@ -87,7 +91,7 @@ def fit(
         batch_size: Samples per run, unless the model prescribes its batch; if None, 128 to evaluate and 1 to time.
         preprocess: Normalisation of images, as in `calibrate`.
         workers: Processes that decode images, for `max_drop`.
-        providers: ONNX Runtime's for `max_drop`; times are the CPU's.
+        providers: ONNX Runtime's, which run the models.
         threads: ORT's threads within an operator, for times; all cores if None.
         costs: The cost table: read if the file is there, else measured and written. If None it is beside the output,
             as model.zapcosts.json for model.zapfit.json.
@@ -97,19 +101,26 @@ def fit(
     goal, the nearest is chosen, and the fit's `budget_missed` says so.
 
     Raises:
-        InvalidArgument: An unknown method, granularity or objective, or one that the method does not have; a directory
-            that does not exist; goals that exclude each other; an argument that is missing, out of range or in vain.
-        ArtifactError: The calibration cannot be read, or is of another model; or the cost table is damaged, or of
-            another model or machine.
+        InvalidArgument: An unknown method, granularity, objective or block, or one that the method does not have; a
+            directory that does not exist; goals that exclude each other; an argument that is missing, out of range or
+            in vain.
+        ArtifactError: The calibration cannot be read, lacks the blocks, or is of another model; or the cost table is
+            damaged, or of another model or machine.
         ModelError: The model cannot be read or run.
         DataError: The data cannot be read, do not suit the model, or have no labels.
         OutputError: The system does not let a file be written.
-        RuntimeUnavailable: ONNX Runtime or the library is not installed.
+        RuntimeUnavailable: ONNX Runtime, the library or a provider is missing.
     """
     calibration, output = Path(calibration), Path(output)
     if method not in METHODS:
         raise InvalidArgument("fit", f"unknown method '{method}'", remedy=f"use one of {', '.join(METHODS)}")
+    block = _block(block, method)
+    if granularity is None and block != SINGLE:
+        granularity = "layer"
     granularity = _option("granularity", granularity, GRANULARITIES, method, "layer")
+    if block != SINGLE and granularity != "layer":
+        problem = f"a block of {block} is skipped by one threshold, and a channel would have its own"
+        raise InvalidArgument("fit", problem, remedy="use the granularity 'layer', or the block '1x1x1'")
     objective = _option("objective", objective, OBJECTIVES, method, "sum")
     goal = Goal.of(epsilon, mac_saving, max_drop, latency, min_latency)
     means = Means.of(
@@ -134,7 +145,10 @@ def fit(
     if means and means.timing:
         check_output(means.costs, "fit", [*inputs, output])
     measured = load_calibration(calibration, "fit")
-    result = _fitted(measured, calibration, method, granularity, objective, progress)
+    if block != SINGLE and any(site.blocks is None for site in measured.sites):
+        remedy = "calibrate again, or use the block '1x1x1'"
+        raise ArtifactError("fit", "it has not measured blocks", where=str(calibration), remedy=remedy)
+    result = _fitted(measured, calibration, method, granularity, objective, block, progress)
     if model:
         check_model(Path(model), result, calibration)
     with _choosing(goal, means, result, measured, calibration, output, progress) as chosen:
@@ -146,11 +160,17 @@ def fit(
 
 
 def _fitted(
-    measured: Calibration, path: Path, method: str, granularity: str, objective: str, progress: Progress
+    measured: Calibration,
+    path: Path,
+    method: str,
+    granularity: str,
+    objective: str,
+    block: str,
+    progress: Progress,
 ) -> Fit:
     """All points; none of them is chosen."""
     if method == "exact":
-        points = exact_points(hulls(measured, granularity), objective, progress)
+        points = exact_points(hulls(measured, granularity, block), objective, progress)
         sources: Mapping[str, Mapping[str, Any]] = {site.output: {"curve": "measured"} for site in measured.sites}
     else:
         points, sources = _sigmoid(measured, progress)
@@ -163,6 +183,7 @@ def _fitted(
         points=tuple(points),
         curves=sources,
         calibrated_on=UsedData.by_calibration(measured.settings),
+        block=block,
     )
 
 
@@ -197,6 +218,17 @@ def _option(name: str, value: str | None, values: Sequence[str], method: str, pa
         remedy = f"use the {name} '{papers}', or the method 'exact'"
         raise InvalidArgument("fit", f"the method 'sigmoid' does not have the {name} '{value}'", remedy=remedy)
     return value
+
+
+def _block(value: str | None, method: str) -> str:
+    """What is counted as saved, checked; the paper's method counts single outputs."""
+    block = SINGLE if value is None else value
+    if block not in BLOCKS:
+        raise InvalidArgument("fit", f"unknown block '{block}'", remedy=f"use one of {', '.join(BLOCKS)}")
+    if method == "sigmoid" and block != SINGLE:
+        problem = f"the method 'sigmoid' does not count blocks of {block}"
+        raise InvalidArgument("fit", problem, remedy="use the block '1x1x1', or the method 'exact'")
+    return block
 
 
 def exact_points(found: Sequence[Hull], objective: str, progress: Progress = silent) -> list[OperatingPoint]:

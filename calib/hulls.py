@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from zaponnx.artifacts import Calibration, Floats
+from zaponnx.artifacts import SINGLE, Calibration, Floats
 from zaponnx.calib.curves import Curve, channel_curve, layer_curve
 
 
@@ -57,10 +57,13 @@ class Hull:
         return int(self.rows[-1]) + 1
 
 
-def hulls(calibration: Calibration, granularity: str) -> list[Hull]:
-    """The hulls of all sites, per channel or per layer."""
-    curve = channel_curve if granularity == "channel" else layer_curve
-    return [hull(curve(site, calibration.edges), site.weight) for site in calibration.sites]
+def hulls(calibration: Calibration, granularity: str, block: str = SINGLE) -> list[Hull]:
+    """The hulls of all sites, per channel or per layer; a block of several channels has one threshold for them all."""
+    edges = calibration.edges
+    return [
+        hull(channel_curve(site, edges) if granularity == "channel" else layer_curve(site, edges, block), site.weight)
+        for site in calibration.sites
+    ]
 
 
 def hull(curve: Curve, weight: float = 1.0) -> Hull:

@@ -28,7 +28,7 @@ class Means:
         samples: At most so many are evaluated.
         evaluation_batch: Samples per run when evaluating.
         workers: Processes that decode images then.
-        providers: ONNX Runtime's then.
+        providers: ONNX Runtime's, to evaluate and to time.
         costs: The cost table's file.
         timing: What to time with; None where nothing is.
     """
@@ -74,10 +74,11 @@ class Means:
         evaluates = goal is not None and goal.max_drop is not None
         times = goal is not None and goal.by_time
         either = "max-drop, latency and min-latency"
-        shared = {"data": data, "split": split, "preprocess": preprocess, "batch-size": batch_size}
+        shared: dict[str, Any] = {"data": data, "split": split, "preprocess": preprocess, "batch-size": batch_size}
+        shared["providers"] = providers
         _refuse_in_vain({"model": model}, goal is not None, "choosing a point")
         _refuse_in_vain(shared, evaluates or times, either)
-        _refuse_in_vain({"samples": samples, "workers": workers or None, "providers": providers}, evaluates, "max-drop")
+        _refuse_in_vain({"samples": samples, "workers": workers or None}, evaluates, "max-drop")
         _refuse_in_vain({"threads": threads, "costs": costs}, times, "latency and min-latency")
         if not (evaluates or times):
             return None
@@ -85,7 +86,7 @@ class Means:
             remedy = "give the dense model with --model, and data with --data"
             raise InvalidArgument("fit", f"{either} need models to be run", remedy=remedy)
         with on_behalf_of("fit"):
-            timing = TuningSettings.of(True, data, batch_size, preprocess, threads) if times else None
+            timing = TuningSettings.of(True, data, batch_size, preprocess, threads, providers) if times else None
         return cls(
             model=Path(model),
             data=data,

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
+import torch
 
 from zaponnx.artifacts import Calibration
 from zaponnx.calib.capture import Capture
@@ -151,4 +152,4 @@ def _outputs(
 ) -> Array:
     """The model's first output for all samples."""
     capture = Capture(model, [_Output(model.graph.output[0].name)], providers=providers, where=str(where))
-    return np.concatenate([capture.run(batch)[0] for batch in batches]).astype(np.float64)
+    return torch.cat([capture.run(batch)[0] for batch in batches]).double().cpu().numpy()

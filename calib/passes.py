@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from zaponnx.calib.capture import Capture
@@ -112,4 +111,4 @@ class Passes:
                 # Without any of its own a process takes part with none of another sample's outputs.
                 outputs = self._capture.run(samples.take(mine if len(mine) else slice(1)))
                 count = min(share.count - begin * processes, limit * processes)
-                yield Part([torch.from_numpy(output[: len(mine)]) for output in outputs], count)
+                yield Part([output[: len(mine)] for output in outputs], count)

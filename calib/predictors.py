@@ -5,6 +5,8 @@ Depthwise 3x3 (bias) → BatchNorm → ReLU → depthwise 3x3 (bias) → BatchNo
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -66,8 +68,13 @@ def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 def pattern_mask(pattern: Pattern, output: Tensor) -> Tensor:
-    """The pattern over a site's output map, bool (H, W)."""
-    return torch.from_numpy(pattern.mask(*output.shape[-2:]))
+    """The pattern over a site's output map, bool (H, W), on the output's device."""
+    return _mask(pattern, *output.shape[-2:], output.device)
+
+
+@lru_cache(maxsize=64)
+def _mask(pattern: Pattern, height: int, width: int, device: torch.device) -> Tensor:
+    return torch.from_numpy(pattern.mask(height, width)).to(device)
 
 
 @torch.inference_mode()
@@ -76,6 +83,6 @@ def predict(predictor: Predictor, output: Tensor, mask: Tensor) -> Tensor:
     channels = output.shape[1]
     weights = (predictor.P1, predictor.p1, predictor.P2, predictor.p2)
     weight1, bias1, weight2, bias2 = (torch.from_numpy(each).to(output.device) for each in weights)
-    kept = (output * mask.to(output.device)).contiguous(memory_format=torch.channels_last)
+    kept = (output * mask).contiguous(memory_format=torch.channels_last)
     hidden = functional.relu(functional.conv2d(kept, weight1, bias1, padding=1, groups=channels))
     return functional.conv2d(hidden, weight2, bias2, padding=1, groups=channels)

@@ -136,4 +136,4 @@ def timer_of(dense: DenseModel, means: Means) -> Stopwatch | None:
     if timing is None:
         return None
     feeds = read_feeds(means.data, dense.model, timing.batch_size, means.preprocess, means.split)
-    return Stopwatch(means.model, dense.model, dense.tensors, feeds, timing.threads)
+    return Stopwatch(means.model, dense.model, dense.tensors, feeds, timing.threads, timing.providers)

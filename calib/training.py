@@ -74,9 +74,10 @@ class PredictorTrainer:
         """
         # Depthwise convolutions and their gradients are twice as fast with the channels last.
         outputs = [output.to(self._device, memory_format=torch.channels_last) for output in outputs]
-        sums = [[_total(output), _total(output.sign())] for output in outputs]
-        self._positive += self._group.sum(torch.tensor(sums, dtype=torch.float64, device=self._device))
+        sums = [torch.stack([_total(output), _total(output.sign())]) for output in outputs]
+        self._positive += self._group.sum(torch.stack(sums))
         means = (self._positive[:, 0] / self._positive[:, 1].clamp_min(1)).float().clamp_min(_LEAST_MEAN)
+        means = means.cpu()  # once for all sites, as a GPU is waited for
         for module, output, mean in zip(self._modules, outputs, means, strict=True):
             self._add_gradients(module, output, count, mean)
         self._added += count
@@ -85,10 +86,10 @@ class PredictorTrainer:
 
     def _add_gradients(self, module: nn.Module, output: Tensor, count: int, mean: Tensor) -> None:
         """Adds the gradients of the samples' losses, each a `step_samples`th of the step's."""
-        mask = pattern_mask(self._pattern, output)
-        if bool(mask.all()) or count * mask.numel() == 1:
+        in_pattern = self._pattern.mask(*output.shape[2:])
+        if in_pattern.all() or count * in_pattern.size == 1:
             return
-        mask = mask.to(self._device)
+        mask = pattern_mask(self._pattern, output)
         predictions = module(output * mask)
         with torch.no_grad():
             gradient = self._training.gradient(predictions, output, mean)
@@ -143,6 +144,6 @@ class PredictorTrainer:
         return [module.folded() for module in self._modules]  # type: ignore[operator] # they are PredictorModules
 
 
-def _total(values: Tensor) -> float:
+def _total(values: Tensor) -> Tensor:
     """The sum of values (N, M, H, W): that of each map's sum, which is several times as fast as doubles throughout."""
-    return float(values.sum((2, 3)).sum(dtype=torch.float64))
+    return values.sum((2, 3)).sum(dtype=torch.float64)

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from zaponnx.artifact_files import load_calibration, load_fit, save_calibration, save_fit
-from zaponnx.artifacts import MAGNITUDES, Calibration, Fit, OperatingPoint, Predictor, SiteCalibration
+from zaponnx.artifacts import LARGER_BLOCKS, MAGNITUDES, Calibration, Fit, OperatingPoint, Predictor, SiteCalibration
 from zaponnx.chosen_point import ChosenPoint, Goal, Trial, UsedData
 from zaponnx.errors import ArtifactError
 from zaponnx.patterns import Pattern
@@ -41,6 +41,7 @@ def site(output: str, channels: int) -> SiteCalibration:
         outputs=1000,
         samples=10,
         magnitudes=np.concatenate([counts.sum(axis=0, keepdims=True), np.zeros((MAGNITUDES - 1, 4), np.int64)]),
+        blocks=np.array([[0, 0, 0, counts.sum()]] * len(LARGER_BLOCKS)),
     )
 
 
@@ -85,6 +86,7 @@ def test_calibration_round_trip(calibration: Calibration, tmp_path: Path) -> Non
         np.testing.assert_array_equal(before.counts, after.counts)
         np.testing.assert_array_equal(before.values, after.values)
         np.testing.assert_array_equal(before.magnitudes, after.magnitudes)
+        np.testing.assert_array_equal(before.blocks, after.blocks)
 
 
 def test_strided_arrays_are_written_in_order(calibration: Calibration, tmp_path: Path) -> None:
@@ -197,6 +199,14 @@ CALIBRATION_DAMAGE: dict[str, Callable[[dict[str, Any], dict[str, Any]], object]
     "infinite bias": lambda header, arrays: poison(arrays, "sites.0.p2", math.inf),
     "no magnitudes": lambda header, arrays: arrays.pop("sites.0.magnitudes"),
     "other magnitudes": lambda header, arrays: poison(arrays, "sites.0.magnitudes", 99),
+    "blocks' shape": lambda header, arrays: arrays.update({"sites.0.blocks": np.zeros((1, 4), np.int64)}),
+    "negative block": lambda header, arrays: poison(arrays, "sites.0.blocks", -1),
+    "blocks of fewer outputs": lambda header, arrays: arrays.update(
+        {"sites.0.blocks": np.maximum(arrays["sites.0.blocks"] - 1, 0)}
+    ),
+    "blocks skipped before their outputs": lambda header, arrays: arrays.update(
+        {"sites.0.blocks": arrays["sites.0.blocks"][:, ::-1]}
+    ),
     "negative count": lambda header, arrays: poison(arrays, "sites.0.counts", -1),
     "huge counts": lambda header, arrays: arrays.update({"sites.0.counts": np.full((3, 4), 2**62)}),
     "negative value": lambda header, arrays: poison(arrays, "sites.0.values", -1.0),
@@ -263,6 +273,8 @@ FIT_DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
     "objective": lambda document: document.update(objective="speed"),
     "granularity": lambda document: document.update(granularity="pixel"),
     "several thresholds per layer": lambda document: document.update(granularity="layer"),
+    "block": lambda document: document.update(block="3x3x3"),
+    "block of channels with thresholds of their own": lambda document: document.update(block="8x1x1"),
     "calibration hash": lambda document: document.update(calibration_sha256="abc"),
     "no calibration hash": lambda document: document.pop("calibration_sha256"),
     "threshold beyond float32": lambda document: document["points"][1]["thresholds"].update(relu1=[1e39]),
@@ -286,6 +298,17 @@ def test_unsound_fits_are_refused(fit: Fit, tmp_path: Path, damage: Callable[[di
     with pytest.raises(ArtifactError) as caught:
         load_fit(path)
     assert "\n" not in str(caught.value)
+
+
+def test_what_earlier_versions_wrote_has_no_blocks(calibration: Calibration, fit: Fit, tmp_path: Path) -> None:
+    path = tmp_path / "model.zapcal"
+    save_calibration(replace(calibration, sites=tuple(replace(each, blocks=None) for each in calibration.sites)), path)
+    assert [each.blocks for each in load_calibration(path).sites] == [None, None]
+    save_fit(fit, path)
+    document = json.loads(path.read_text())
+    assert document.pop("block") == "1x1x1"
+    path.write_text(json.dumps(document))
+    assert load_fit(path) == fit
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])

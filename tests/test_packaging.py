@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -53,7 +54,8 @@ def test_wheel_has_all_parts_and_nothing_else(distributions: Path) -> None:
     assert {f"zaponnx/calib/report/page.{suffix}" for suffix in ("html", "css", "js")} <= set(names)
     assert {"zaponnx/cli.py", "zaponnx/py.typed", "zaponnx/lib/libzaponnx_ops.so"} <= set(names)
     assert {name.split("/")[0] for name in names} == {"zaponnx", f"zaponnx-{zaponnx.__version__}.dist-info"}
-    assert [name for name in names if name.endswith(".so")] == ["zaponnx/lib/libzaponnx_ops.so"]
+    libraries = {"zaponnx/lib/libzaponnx_ops.so", *(["zaponnx/lib/libzaponnx_cuda.so"] if shutil.which("nvcc") else [])}
+    assert {name for name in names if name.endswith(".so")} == libraries
 
 
 def test_wheel_works_in_a_clean_environment(distributions: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 import zaponnx
 from zaponnx.errors import InvalidArgument, ModelError, RuntimeUnavailable
+from zaponnx.providers import gpu_of, on_cpu
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -137,3 +138,19 @@ def test_providers_added_to_the_session_options_are_kept(zap_model: Path) -> Non
     assert session.get_providers() == [CPU]
     with pytest.warns(UserWarning, match="already been configured with providers"):
         zaponnx.InferenceSession(zap_model, options, ["cpu"])
+
+
+@pytest.mark.parametrize(
+    ("providers", "gpu", "cpu"),
+    [
+        (None, None, True),
+        ([], None, True),
+        (["CPUExecutionProvider", "cuda"], None, True),
+        (["cuda", "cpu"], 0, False),
+        ([("CUDAExecutionProvider", {"device_id": "2"})], 2, False),
+        (["TensorrtExecutionProvider"], 0, False),
+        (["OpenVINOExecutionProvider", "cpu"], None, False),
+    ],
+)
+def test_the_first_provider_says_where_it_runs(providers: Any, gpu: int | None, cpu: bool) -> None:
+    assert (gpu_of(providers), on_cpu(providers)) == (gpu, cpu)

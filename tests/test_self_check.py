@@ -7,7 +7,8 @@ import onnxruntime
 import pytest
 
 import zaponnx
-from zaponnx import self_check
+from zaponnx import self_check, tables
+from zaponnx.cuda_half import CudaHalf
 
 
 def test_three_ways_agree_and_are_reported() -> None:
@@ -45,7 +46,26 @@ def test_a_missing_library_is_told_beside_the_versions(monkeypatch: pytest.Monke
     result = zaponnx.selfcheck()
     assert "is not installed" in result.problem
     assert result.versions["zaponnx"] == zaponnx.__version__
-    assert (result.library, result.isa, result.differences) == (None, "", {})
+    assert (result.library, result.isa, result.cuda, result.differences) == (None, "", None, {})
+
+
+def test_the_cuda_half_is_reported() -> None:
+    """Whatever it finds: on a machine with a GPU its name, else why there is none."""
+    result = zaponnx.selfcheck()
+    assert result.cuda is not None
+    assert bool(result.cuda.device) != bool(result.cuda.problem)
+    assert result.to_json()["cuda"]["library"] == (str(result.cuda.library) if result.cuda.library else None)
+    assert f": {result.cuda.device or result.cuda.problem}" in tables.selfcheck(result)
+
+
+def test_on_a_gpu_it_is_run_there_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = CudaHalf(Path("libzaponnx_cuda.so"), "a GPU, sm_90", "")
+    monkeypatch.setattr(self_check, "cuda_half", lambda library: found)
+    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
+    monkeypatch.setattr(self_check, "_on_gpu", lambda model, x: self_check._plain(model, x) + 1)
+    result = zaponnx.selfcheck()
+    assert result.problem.startswith(f"selfcheck: {zaponnx.library_path()}: the library on CUDA and")
 
 
 def test_no_value_of_the_tiny_model_is_near_its_threshold() -> None:

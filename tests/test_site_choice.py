@@ -56,7 +56,9 @@ class Tuner:
         self.point, self.in_full = point, in_full
         return model
 
-    def sites(self, converted: onnx.ModelProto, outputs: Sequence[str]) -> dict[str, PairedTimes]:
+    def sites(
+        self, converted: onnx.ModelProto, outputs: Sequence[str], alone: Callable[[str], onnx.ModelProto]
+    ) -> dict[str, PairedTimes]:
         assert converted == self.build(self.point, self.in_full)
         assert set(outputs) <= self.zap_convs()
         self.measured.append(tuple(outputs))
@@ -258,3 +260,28 @@ def test_a_budget_is_spent_on_the_sites_that_are_left(
     assert found.error == pytest.approx(error)
     assert found.mac_saved == pytest.approx(saved / 300)
     assert found.epsilon == 0.2
+
+
+class Alone(Tuner):
+    """Makes the models in which each site is alone, too, and keeps what they were."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda site, threshold: 0.1, winograd=["b"])
+        self.made: dict[str, tuple[list[str], list[str]]] = {}
+
+    def sites(
+        self, converted: onnx.ModelProto, outputs: Sequence[str], alone: Callable[[str], onnx.ModelProto]
+    ) -> dict[str, PairedTimes]:
+        found, point, in_full = super().sites(converted, outputs, alone), self.point, self.in_full
+        for output in outputs:
+            alone(output)
+            assert self.point.thresholds[output] == point.thresholds[output]
+            self.made[output] = (sorted(filter(self.point.skips, self.point.thresholds)), sorted(self.in_full))
+        self.point, self.in_full = point, in_full
+        return found
+
+
+def test_a_site_alone_is_the_only_zap_conv_of_its_model() -> None:
+    tuner = Alone()
+    assert tuner.choose().winograd == {"b"}
+    assert tuner.made == {"a": (["a"], []), "b": ([], ["b"]), "c": (["c"], []), "d": (["d"], [])}

@@ -74,7 +74,7 @@ def stopwatch(zap_model: Path, dense_model: Path) -> Stopwatch:
 
 def test_real_times(stopwatch: Stopwatch, zap_model: Path) -> None:
     model = onnx.load_model(zap_model)
-    sites = stopwatch.sites(model, ["Y"])
+    sites = stopwatch.sites(model, ["Y"], lambda output: pytest.fail("the profile tells a site from the others"))
     assert list(sites) == ["Y"]
     for times in (sites["Y"], stopwatch.model(model)):
         assert min(times.dense_ms, times.converted_ms) > 0
@@ -104,3 +104,26 @@ def test_inputs_that_the_model_does_not_run_with(zap_model: Path, dense_model: P
     broken = Stopwatch(dense_model, onnx.load_model(dense_model), {"Y": ["Y"]}, feeds, 1)
     with pytest.raises(ModelError, match=r"convert: .*tiny\.onnx: ONNX Runtime refuses it"):
         broken.model(onnx.load_model(zap_model))
+
+
+def test_where_a_profile_says_nothing_whole_models_with_one_site_are_timed(
+    zap_model: Path, dense_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a provider that is not the CPU: this one has no kernels, so that the CPU's run."""
+    feeds, providers = [{"X": np.zeros((1, 4, 8, 8), np.float32)}], ["AzureExecutionProvider", "cpu"]
+    stopwatch = Stopwatch(dense_model, onnx.load_model(dense_model), {"Y": ["convolved", "Y"]}, feeds, 1, providers)
+    model, made, timed = onnx.load_model(zap_model), [], []
+
+    def alone(output: str) -> onnx.ModelProto:
+        made.append(output)
+        return model
+
+    def fake(sessions: list[object], feeds: list[object], iterations: int, warmup: int) -> tuple[list[float], ...]:
+        timed.append([session.get_providers() for session in sessions])
+        return [3000.0] * iterations, [2000.0] * iterations
+
+    monkeypatch.setattr("zaponnx.stopwatch.interleaved_times", fake)
+    found = stopwatch.sites(onnx.ModelProto(), ["Y", "Z"], alone)
+    assert made == ["Y", "Z"]
+    assert timed == [[["AzureExecutionProvider", "CPUExecutionProvider"]] * 2] * 2
+    assert {output: times.gain_ms for output, times in found.items()} == {"Y": 1000.0, "Z": 1000.0}

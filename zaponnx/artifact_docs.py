@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from zaponnx.artifact_schema import calibration_of, calibration_parts, fit_document, fit_of
-from zaponnx.artifacts import MAGNITUDES, Calibration, Fit, OperatingPoint, Predictor, SiteCalibration
+from zaponnx.artifacts import LARGER_BLOCKS, MAGNITUDES, Calibration, Fit, OperatingPoint, Predictor, SiteCalibration
 from zaponnx.calib.cost_table import CostTable, SiteCosts, costs_document, costs_of
 from zaponnx.chosen_point import ChosenPoint, Conditions, Goal, Trial, UsedData
 from zaponnx.format_docs import json_table, keys_of, kinds_of, meanings_of, rewrite, table
@@ -48,6 +48,7 @@ def _calibration() -> Calibration:
         outputs=1,
         samples=1,
         magnitudes=np.zeros(columns, np.int64),
+        blocks=np.zeros((len(LARGER_BLOCKS), _EDGES + 1), np.int64),
     )
     return Calibration(_HASH, Pattern.parse("D"), np.arange(_EDGES, dtype=np.float32), (site,))
 

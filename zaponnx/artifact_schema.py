@@ -15,11 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from zaponnx.artifacts import (
+    BLOCKS,
     CALIBRATION_VERSION,
     FIT_VERSION,
     GRANULARITIES,
+    LARGER_BLOCKS,
     MAGNITUDES,
     OBJECTIVES,
+    SINGLE,
     Calibration,
     Fit,
     OperatingPoint,
@@ -34,6 +37,7 @@ from zaponnx.patterns import Pattern
 
 FIT_FORMAT = "zaponnx.fit"
 _LEAST_WEIGHT = 1e-6
+_OPTIONAL = ("magnitudes", "blocks")
 _SITE_SCALARS = ("name", "output", "channels", "macs_per_output", "total_value", "outputs", "samples", "weight")
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -44,8 +48,7 @@ def calibration_parts(calibration: Calibration) -> tuple[dict[str, Any], Arrays]
     arrays: Arrays = {"edges": calibration.edges}
     for index, site in enumerate(calibration.sites):
         site_arrays = {**vars(site.predictor), "counts": site.counts, "values": site.values}
-        if site.magnitudes is not None:
-            site_arrays["magnitudes"] = site.magnitudes
+        site_arrays |= {name: array for name in _OPTIONAL if (array := getattr(site, name)) is not None}
         arrays |= {f"sites.{index}.{name}": array for name, array in site_arrays.items()}
     header = {
         "version": CALIBRATION_VERSION,
@@ -116,6 +119,8 @@ def _site(fields: Fields, arrays: Arrays, prefix: str, edges: int, histograms: b
     magnitudes = (
         _array(fields, arrays, f"{prefix}magnitudes", np.int64, (MAGNITUDES, edges + 1)) if histograms else None
     )
+    measured = histograms and f"{prefix}blocks" in arrays
+    blocks = _array(fields, arrays, f"{prefix}blocks", np.int64, (len(LARGER_BLOCKS), edges + 1)) if measured else None
     site = SiteCalibration(
         name=fields.text("name"),
         output=fields.text("output"),
@@ -128,6 +133,7 @@ def _site(fields: Fields, arrays: Arrays, prefix: str, edges: int, histograms: b
         outputs=fields.integer("outputs"),
         samples=fields.integer("samples"),
         magnitudes=magnitudes,
+        blocks=blocks,
         weight=fields.number("weight", low=_LEAST_WEIGHT) if "weight" in fields.names() else 1.0,
     )
     fields.done()
@@ -135,12 +141,20 @@ def _site(fields: Fields, arrays: Arrays, prefix: str, edges: int, histograms: b
         fields.refuse("outputs", "are fewer than its histogram counts")
     if magnitudes is not None and (np.any(magnitudes < 0) or np.any(magnitudes.sum(axis=0) != counts.sum(axis=0))):
         fields.refuse("magnitudes", "are not of the outputs that its histogram counts")
+    if blocks is not None and (np.any(blocks < 0) or not _suit(blocks, counts.sum(axis=0))):
+        fields.refuse("blocks", "are not of the outputs that its histogram counts")
     # Both are sums of the same non-negative values, added up in different orders.
     with np.errstate(over="ignore"):
         histogram_value = values.sum()
     if np.any(values < 0) or histogram_value > site.total_value * (1 + 1e-6):
         fields.refuse("total_value", "is smaller than its histogram's sum")
     return site
+
+
+def _suit(blocks: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> bool:
+    """Whether outputs (B+1) can have these blocks: all do, and no block is skipped before its outputs are."""
+    skipped, by_block = np.cumsum(counts), np.cumsum(blocks, axis=1)
+    return bool(np.all(by_block <= skipped) and np.all(by_block[:, -1] == skipped[-1]))
 
 
 def _array(
@@ -169,6 +183,7 @@ def fit_document(fit: Fit) -> dict[str, Any]:
         "method": fit.method,
         "granularity": fit.granularity,
         "objective": fit.objective,
+        "block": fit.block,
         "points": [point_json(point) for point in fit.points],
         "curves": {output: dict(curve) for output, curve in fit.curves.items()},
         "calibrated_on": asdict(fit.calibrated_on) if fit.calibrated_on else None,
@@ -193,6 +208,11 @@ def fit_of(fields: Fields) -> Fit:
         fields.refuse("granularity", "is neither 'channel' nor 'layer'")
     if objective not in OBJECTIVES:
         fields.refuse("objective", "is neither 'output' nor 'sum'")
+    block = fields.text("block") if "block" in fields.names() else SINGLE
+    if block not in BLOCKS:
+        fields.refuse("block", f"is none of {', '.join(BLOCKS)}")
+    if block != SINGLE and granularity != "layer":
+        fields.refuse("block", f"is {block}, which the granularity '{granularity}' does not have")
     fit = Fit(
         model_sha256=_sha256(fields, "model_sha256"),
         calibration_sha256=_sha256(fields, "calibration_sha256"),
@@ -203,6 +223,7 @@ def fit_of(fields: Fields) -> Fit:
         curves={output: _curve(curve) for output, curve in fields.object("curves").members()},
         calibrated_on=None if fields.absent("calibrated_on") else read_used_data(fields.object("calibrated_on")),
         chosen=None if fields.absent("chosen") else read_chosen(fields.object("chosen")),
+        block=block,
     )
     fields.done()
     if not fit.points:

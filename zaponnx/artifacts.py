@@ -31,6 +31,13 @@ OBJECTIVES = ("output", "sum")
 MAGNITUDES = 33
 """Classes of true values: 0 is zero, k from 1 has 2^(k-17) up to 2^(k-16), the first and the last all beyond, too."""
 
+BLOCKS = {"1x1x1": (1, 1, 1), "8x1x1": (8, 1, 1), "64x1x1": (64, 1, 1), "64x4x4": (64, 4, 4)}
+"""What a kernel skips only together: channels, rows and columns of outputs. The first is a single output; 64x1x1, a
+pixel's block of channels, is what the CUDA kernels compute by tiles. They begin at multiples of their size, and each
+size is a multiple of the one before."""
+
+SINGLE, *LARGER_BLOCKS = BLOCKS
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -73,6 +80,9 @@ class SiteCalibration:
         samples: Number of samples they were measured on.
         magnitudes: int64 (MAGNITUDES, B+1), those outputs of all channels by the class of their true value and by
             predicted value. None in a converted model, which does not carry them.
+        blocks: int64 (3, B+1), those outputs of all channels by the largest predicted value outside the pattern in
+            their block, of each of the larger sizes: with the threshold at edges[j], exactly bins 0 to j are skipped if
+            nothing but whole blocks is. None, and optional in a file, if that was not measured.
         weight: What the square of its error costs the model's outputs, in relation to the mean of all sites; 1, and
             optional in a file, where that was not measured.
     """
@@ -88,6 +98,7 @@ class SiteCalibration:
     outputs: int
     samples: int
     magnitudes: npt.NDArray[np.int64] | None = None
+    blocks: npt.NDArray[np.int64] | None = None
     weight: float = 1.0
 
     @property
@@ -162,6 +173,8 @@ class Fit:
         curves: Site output → how its curves were obtained: "curve", "reason", "error" and "macs".
         calibrated_on: The calibration's data; None if it does not say.
         chosen: The operating point that was asked for; None if none was.
+        block: What is counted as saved, one of "1x1x1", "8x1x1", "64x1x1" and "64x4x4" outputs, channels, rows and
+            columns, that are skipped together; the first, and optional in a file, if blocks were not counted.
     """
 
     model_sha256: str
@@ -173,6 +186,7 @@ class Fit:
     curves: Mapping[str, Mapping[str, Any]]
     calibrated_on: UsedData | None = None
     chosen: ChosenPoint | None = None
+    block: str = SINGLE
 
     @property
     def budget_missed(self) -> str:
@@ -201,6 +215,7 @@ class Fit:
             "method": self.method,
             "granularity": self.granularity,
             "objective": self.objective,
+            "block": self.block,
             "points": [{name: getattr(point, name) for name in names} for point in self.points],
             "curves": {output: dict(curve) for output, curve in self.curves.items()},
             "calibrated_on": asdict(self.calibrated_on) if self.calibrated_on else None,

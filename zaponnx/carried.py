@@ -24,7 +24,7 @@ from safetensors.numpy import load, save
 
 from zaponnx.artifact_files import written_by
 from zaponnx.artifact_schema import FIT_FORMAT, Arrays, calibration_of, calibration_parts, fit_of
-from zaponnx.artifacts import FIT_VERSION, Calibration, Fit, SiteCalibration, decimals
+from zaponnx.artifacts import FIT_VERSION, SINGLE, Calibration, Fit, SiteCalibration, decimals
 from zaponnx.calib.hulls import Hull
 from zaponnx.chosen_point import ChosenPoint, UsedData
 from zaponnx.errors import ModelError
@@ -57,7 +57,8 @@ def carried_metadata(removed: Originals, calibration: Calibration, fit: Fit, hul
         "parts": _base64(removed.parts.SerializeToString(deterministic=True)),
     }
     sites = tuple(
-        replace(site, counts=site.counts[:0], values=site.values[:0], magnitudes=None) for site in calibration.sites
+        replace(site, counts=site.counts[:0], values=site.values[:0], magnitudes=None, blocks=None)
+        for site in calibration.sites
     )
     header, arrays = calibration_parts(replace(calibration, sites=sites, settings=recorded_settings(calibration)))
     for index, hull in enumerate(hulls):
@@ -73,6 +74,7 @@ def carried_metadata(removed: Originals, calibration: Calibration, fit: Fit, hul
         "method": fit.method,
         "granularity": fit.granularity,
         "objective": fit.objective,
+        "block": fit.block,
         "chosen": _without_numbers(fit.chosen) if fit.chosen else None,
         "tensors": _base64(zlib.compress(save(arrays))),
     }
@@ -139,6 +141,7 @@ def read_artifacts(model: onnx.ModelProto, phase: str, where: str) -> tuple[Cali
         "method": fields.text("method"),
         "granularity": granularity,
         "objective": fields.text("objective"),
+        "block": fields.text("block") if "block" in fields.names() else SINGLE,
         "points": points,
         "curves": {output: {"curve": "measured"} for output in outputs},
         "calibrated_on": asdict(used) if (used := UsedData.by_calibration(calibration.settings)) else None,

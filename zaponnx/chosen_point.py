@@ -141,6 +141,8 @@ class Conditions:
         batch_size: Samples per run.
         onnxruntime: The version of ONNX Runtime.
         zaponnx: Its own version.
+        device: What ran the models in place of the CPU, its name and provider; "", and optional in a file, if nothing
+            did.
     """
 
     cpu: str
@@ -149,18 +151,20 @@ class Conditions:
     batch_size: int
     onnxruntime: str
     zaponnx: str
+    device: str = ""
 
     @classmethod
-    def here(cls, threads: int, batch_size: int) -> Conditions:
+    def here(cls, threads: int, batch_size: int, device: str = "") -> Conditions:
         """Those of this machine."""
         found = versions()
         runtime = found.get("onnxruntime") or found.get("onnxruntime-gpu", "")
-        return cls(cpu_name(), cpu_cores(), threads, batch_size, runtime, found["zaponnx"])
+        return cls(cpu_name(), cpu_cores(), threads, batch_size, runtime, found["zaponnx"], device)
 
     def differences(self, other: Conditions) -> str:
         """As in "threads 1, not 2", "" if there is none."""
         ours, theirs = asdict(self), asdict(other)
-        return ", ".join(f"{name} {ours[name]}, not {theirs[name]}" for name in ours if ours[name] != theirs[name])
+        shown = [(name, ours[name] or "none", theirs[name] or "none") for name in ours if ours[name] != theirs[name]]
+        return ", ".join(f"{name} {our}, not {their}" for name, our, their in shown)
 
 
 @dataclass(frozen=True)

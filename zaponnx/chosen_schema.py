@@ -68,10 +68,12 @@ def read_conditions(read: Fields) -> Conditions:
     Raises:
         ArtifactError: They are not sound.
     """
-    texts = ("cpu", "onnxruntime", "zaponnx")
+    texts = ("cpu", "onnxruntime", "zaponnx", "device")
+    given = read.names()
     values: dict[str, Any] = {
         field.name: read.text(field.name) if field.name in texts else read.integer(field.name)
         for field in fields(Conditions)
+        if field.name in given or field.name != "device"
     }
     read.done()
     return Conditions(**values)

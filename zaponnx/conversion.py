@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from zaponnx.artifact_files import load_calibration, load_fit
@@ -14,6 +15,7 @@ from zaponnx.graph.converted import is_converted
 from zaponnx.models import check_model_output, external_files, load_model, model_sha256
 from zaponnx.operating_point import Request, write_operating_point
 from zaponnx.progress import Progress, silent
+from zaponnx.providers import Provider
 
 
 def convert(
@@ -30,6 +32,7 @@ def convert(
     batch_size: int | None = None,
     preprocess: str | None = None,
     threads: int | None = None,
+    providers: Sequence[Provider] | None = None,
     progress: Progress = silent,
 ) -> ConversionReport:
     """Writes a model in which the calibrated sites are ZapConvs, at an operating point of the fit.
@@ -45,13 +48,15 @@ def convert(
             is the point that `fit` chose.
         layout: "auto" lets ZapConvs exchange activations in NHWC where that saves conversions, see
             `zaponnx.graph.layouts`; "nchw" does not. The results are the same.
-        tune: Measures on this machine's CPU whether each site is fastest skipping, computed in full by Winograd's
+        tune: Measures on this machine whether each site is fastest skipping, computed in full by Winograd's
             minimal filtering, or dense, makes it so and spends the error that others no longer cause on those that
             skip; see `zaponnx.site_choice`. If nothing pays, the model stays dense.
         data: The SPEC of the data to measure with, since what is skipped depends on them. For `tune`, as all below.
         batch_size: Samples per run, 1 if None, unless the model prescribes its batch.
         preprocess: Normalisation of images, as in `calibrate`.
         threads: ORT's threads within an operator; all cores if None.
+        providers: ONNX Runtime's, as in `zaponnx.InferenceSession`: what is measured is what these take. Nothing but
+            the CPU computes in full by Winograd's.
         progress: Told about every measurement.
 
     If no point keeps to the budget or reaches the goal, the nearest one is written, and the report says that the budget
@@ -65,10 +70,11 @@ def convert(
         ArtifactError: An artifact cannot be read or belongs to another model, or the fit to another calibration.
         DataError: The data cannot be read or do not suit the model.
         OutputError: The system does not let the file be written.
-        RuntimeUnavailable: ONNX Runtime, which the check needs, or the library, which tuning needs, is not installed.
+        RuntimeUnavailable: ONNX Runtime, which the check needs, or the library or a provider, which tuning needs, is
+            missing.
     """
     model, calibration, fit, output = Path(model), Path(calibration), Path(fit), Path(output)
-    request = Request.of(epsilon, mac_saving, layout, tune, data, batch_size, preprocess, threads)
+    request = Request.of(epsilon, mac_saving, layout, tune, data, batch_size, preprocess, threads, providers)
     data_files = external_files(model, "convert")
     check_model_output(output, "convert", [model, *data_files, calibration, fit, *request.files])
     proto = load_model(model, "convert")
@@ -77,5 +83,6 @@ def convert(
     calibrated, fitted = load_calibration(calibration, "convert"), load_fit(fit, "convert")
     check_provenance(model_sha256(model, "convert"), calibrated, calibration, fitted, fit)
     with on_behalf_of("convert", str(model)):
-        dense = DenseModel.of(model, proto, calibrated, fitted, hulls(calibrated, fitted.granularity), calibration)
+        found = hulls(calibrated, fitted.granularity, fitted.block)
+        dense = DenseModel.of(model, proto, calibrated, fitted, found, calibration)
     return write_operating_point(dense, request, model, output, progress, external_data=bool(data_files))

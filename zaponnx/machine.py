@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 from collections.abc import Sequence
@@ -24,6 +25,18 @@ def cpu_name() -> str:
             if key.strip() == "model name":
                 return value.strip()
     return platform.processor() or platform.machine()
+
+
+def gpu_name(number: int) -> str:
+    """An NVIDIA GPU's name, as the driver gives it; "" without a driver or such a GPU."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return ""
+    device, name = ctypes.c_int(), ctypes.create_string_buffer(256)
+    if driver.cuInit(0) or driver.cuDeviceGet(ctypes.byref(device), number):
+        return ""
+    return "" if driver.cuDeviceGetName(name, len(name), device) else name.value.decode()
 
 
 def cpu_cores() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from zaponnx.graph.site import Refusal
 from zaponnx.models import model_sha256, staged_model
 from zaponnx.progress import Progress
 from zaponnx.provenance import provenance
+from zaponnx.providers import Provider
 from zaponnx.tuning import Tuning, TuningSettings, tuned_point
 from zaponnx.verification import verify
 
@@ -58,13 +59,14 @@ class Request:
         batch_size: int | None,
         preprocess: str | None,
         threads: int | None,
+        providers: Sequence[Provider] | None,
     ) -> Request:
         """What the arguments of `convert` ask for.
 
         Raises:
             InvalidArgument: An argument is out of range, missing, or given in vain.
         """
-        tuning = TuningSettings.of(tune, data, batch_size, preprocess, threads)
+        tuning = TuningSettings.of(tune, data, batch_size, preprocess, threads, providers)
         return cls(Budget(epsilon, mac_saving), layout, tuning)
 
     @property
@@ -144,11 +146,12 @@ def _left_dense(
     dense: DenseModel, point: OperatingPoint, winograd: Collection[str], tuning: Tuning | None
 ) -> list[Refusal]:
     """The calibrated sites that stay dense, and why."""
-    measured = {site.output: site for site in tuning.sites} if tuning else {}
+    whole = ", all of the whole model, with no other ZapConv" if tuning and tuning.device else ""
+    measured = {site.output: site.reason + whole for site in tuning.sites} if tuning else {}
     return [
         Refusal(
             site.name,
-            measured[match.output].reason if match.output in measured else "nothing to skip at this operating point",
+            measured.get(match.output, "nothing to skip at this operating point"),
         )
         for match, site in dense.sites
         if not point.skips(match.output) and match.output not in winograd

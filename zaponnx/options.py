@@ -78,6 +78,9 @@ def operating_point(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--batch-size", type=COUNT, help="Samples per run when tuning; 1 if not given."),
         preprocess,
         click.option("--threads", type=COUNT, help="Threads to tune for; all cores if not given."),
+        click.option(
+            "--providers", callback=names, metavar="NAME,...", help="ONNX Runtime's providers to tune for, as in cuda."
+        ),
     ]
     for option in reversed(chosen):
         command = option(command)

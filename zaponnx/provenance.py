@@ -41,6 +41,7 @@ def provenance(
         "mac_saved": _text(point.mac_saved),
         **(_chosen(chosen) if chosen else {}),
         **({"tuned": "true", "tuned_cpu": tuning.cpu, "tuned_threads": _text(tuning.threads)} if tuning else {}),
+        **({"tuned_device": tuning.device} if tuning and tuning.device else {}),
     }
 
 

@@ -51,6 +51,21 @@ def checked_providers(
     return list(checked.items())
 
 
+def gpu_of(providers: Sequence[Provider] | None) -> int | None:
+    """The NVIDIA GPU of the first provider, by its number; None if that one computes elsewhere."""
+    for each in (providers or ())[:1]:
+        name, options = (each, {}) if isinstance(each, str) else each
+        if name.lower().startswith(("cuda", "tensorrt")):
+            return int(options.get("device_id", 0))
+    return None
+
+
+def on_cpu(providers: Sequence[Provider] | None) -> bool:
+    """Whether the first provider is the CPU, which it is without any."""
+    first = next(iter(providers or ()), CPU)
+    return _short(first if isinstance(first, str) else first[0]) == _short(CPU)
+
+
 def _pairs(
     providers: Sequence[Provider] | None, provider_options: Sequence[Mapping[str, Any]] | None, phase: str
 ) -> list[tuple[str, Mapping[str, Any]]]:

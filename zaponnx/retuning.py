@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from zaponnx.carried import read_artifacts
@@ -13,6 +14,7 @@ from zaponnx.models import check_model_output, external_files, load_model, tempo
 from zaponnx.operating_point import Request, write_operating_point
 from zaponnx.progress import Progress, silent
 from zaponnx.provenance import FINETUNED
+from zaponnx.providers import Provider
 from zaponnx.stripping import back_to_dense, check_dense
 
 
@@ -29,6 +31,7 @@ def retune(
     batch_size: int | None = None,
     preprocess: str | None = None,
     threads: int | None = None,
+    providers: Sequence[Provider] | None = None,
     progress: Progress = silent,
 ) -> ConversionReport:
     """Writes a converted model at another operating point.
@@ -40,8 +43,8 @@ def retune(
     Args:
         model: What `convert` or `retune` wrote.
         output: The file to write.
-        epsilon, mac_saving, layout, tune, data, batch_size, preprocess, threads, progress: As in `zaponnx.convert`.
-            Without `tune`, what an earlier tuning left dense is converted again.
+        epsilon, mac_saving, layout, tune, data, batch_size, preprocess, threads, providers, progress: As in
+            `zaponnx.convert`. Without `tune`, what an earlier tuning left dense is converted again.
 
     Raises:
         InvalidArgument: As in `zaponnx.convert`.
@@ -51,7 +54,7 @@ def retune(
         DataError, OutputError, RuntimeUnavailable: As in `zaponnx.convert`.
     """
     model, output = Path(model), Path(output)
-    request = Request.of(epsilon, mac_saving, layout, tune, data, batch_size, preprocess, threads)
+    request = Request.of(epsilon, mac_saving, layout, tune, data, batch_size, preprocess, threads, providers)
     data_files = external_files(model, "retune")
     check_model_output(output, "retune", [model, *data_files, *request.files])
     proto = load_model(model, "retune")

@@ -14,15 +14,18 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from zaponnx.cuda_half import CudaHalf, cuda_half
 from zaponnx.errors import ModelError, ZapError
 from zaponnx.machine import cpu_cores, cpu_name, versions
 from zaponnx.operator import DOMAIN, INPUTS, VERSION, ZAP_CONV
 from zaponnx.operator.body import build_body
+from zaponnx.providers import CPU
 from zaponnx.runtime import library_path, onnxruntime, open_session, register, registered_isa, session_options
 
 TOLERANCE = 1e-5
 """Largest accepted difference of an output: the sums have 36 float32 products, all of the order of 1."""
 
+_CUDA = "CUDAExecutionProvider"
 _OPSET = 17
 _CHANNELS = 4
 
@@ -38,6 +41,7 @@ class SelfCheck:
         versions: Of Python and the packages.
         library: The native library.
         isa: The instruction set that its kernels use on this machine.
+        cuda: Its CUDA half, which may be missing, or find no GPU: that is no problem.
         cpu, cores: The machine.
         providers: What this ONNX Runtime has.
         differences: Way of running the tiny model → largest difference from the native library's outputs.
@@ -48,6 +52,7 @@ class SelfCheck:
     versions: Mapping[str, str]
     library: Path | None
     isa: str
+    cuda: CudaHalf | None
     cpu: str
     cores: int
     providers: tuple[str, ...]
@@ -58,24 +63,27 @@ class SelfCheck:
         """As `zaponnx selfcheck --json` prints it; a difference that is no number as a string."""
         differences = {way: value if math.isfinite(value) else str(value) for way, value in self.differences.items()}
         library = None if self.library is None else str(self.library)
-        return {**asdict(self), "library": library, "differences": differences}
+        cuda = None if self.cuda is None else {**asdict(self.cuda), "library": str(self.cuda.library or "") or None}
+        return {**asdict(self), "library": library, "cuda": cuda, "differences": differences}
 
 
 def selfcheck() -> SelfCheck:
     """Runs a tiny model with the native library, by plain ONNX Runtime, and by onnx's reference implementation.
 
-    Nothing is raised for what is missing or disagrees: the result says so, beside the versions that explain it.
+    Where there is a GPU that the library and ONNX Runtime can use, the library runs it there as well. Nothing is raised
+    for what is missing or disagrees: the result says so, beside the versions that explain it.
     """
-    problem, library, isa = "", None, ""
+    problem, library, isa, cuda = "", None, "", None
     providers: tuple[str, ...] = ()
     differences: dict[str, float] = {}
     try:
         providers = tuple(onnxruntime("selfcheck").get_available_providers())
         library = library_path()
+        cuda = cuda_half(library)
         options = session_options()
         register(options)
         isa = registered_isa(options)
-        differences = _differences(options)
+        differences = _differences(options, on_gpu=bool(cuda.device) and _CUDA in providers)
         for way, value in differences.items():
             if not value <= TOLERANCE:
                 text = f"{way} and the native library differ by {value:.2g}, more than {TOLERANCE:.0e}"
@@ -83,16 +91,18 @@ def selfcheck() -> SelfCheck:
     except ZapError as error:
         problem = str(error)
     return SelfCheck(
-        problem, versions(), library, isa, cpu_name(), cpu_cores(), providers, differences, tolerance=TOLERANCE
+        problem, versions(), library, isa, cuda, cpu_name(), cpu_cores(), providers, differences, tolerance=TOLERANCE
     )
 
 
-def _differences(options: Any) -> dict[str, float]:
+def _differences(options: Any, on_gpu: bool) -> dict[str, float]:
     """Way of running the tiny model → largest difference from the library, which is registered in the options."""
     model = tiny_model()
     x = np.random.default_rng(0).standard_normal((1, _CHANNELS, 9, 9)).astype(np.float32)
     native = open_session(model.SerializeToString(), options, None, "selfcheck").run(None, {"X": x})[0]
     ways = {"ONNX Runtime without the library": _plain, "onnx.reference": _reference}
+    if on_gpu:
+        ways["the library on CUDA"] = _on_gpu
     return {name: float(np.abs(run(model, x) - native).max()) for name, run in ways.items()}
 
 
@@ -132,6 +142,14 @@ def tiny_model() -> onnx.ModelProto:
 
 def _plain(model: onnx.ModelProto, x: Array) -> Array:
     session = open_session(model.SerializeToString(), session_options(), None, "selfcheck")
+    result: Array = session.run(None, {"X": x})[0]
+    return result
+
+
+def _on_gpu(model: onnx.ModelProto, x: Array) -> Array:
+    options = session_options()
+    register(options)
+    session = open_session(model.SerializeToString(), options, [_CUDA, CPU], "selfcheck")
     result: Array = session.run(None, {"X": x})[0]
     return result
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -30,8 +30,10 @@ from zaponnx.stopwatch import PairedTimes
 class Timer(Protocol):
     """Measures; `zaponnx.stopwatch.Stopwatch` is one."""
 
-    def sites(self, converted: onnx.ModelProto, outputs: Sequence[str]) -> Mapping[str, PairedTimes]:
-        """The times of sites that are ZapConvs in the model, by their outputs."""
+    def sites(
+        self, converted: onnx.ModelProto, outputs: Sequence[str], alone: Callable[[str], onnx.ModelProto]
+    ) -> Mapping[str, PairedTimes]:
+        """The times of sites that are ZapConvs in a model, by their outputs; `alone` makes it with one of them only."""
 
     def model(self, converted: onnx.ModelProto) -> PairedTimes:
         """The times of the whole models."""
@@ -119,27 +121,29 @@ def choose(
     dense: set[str] = set()
     whole = None
 
-    def time_sites(model: onnx.ModelProto, outputs: Sequence[str], in_full: Collection[str]) -> dict[str, PairedTimes]:
+    def time_sites(
+        at: OperatingPoint, model: onnx.ModelProto, outputs: Sequence[str], in_full: Collection[str]
+    ) -> dict[str, PairedTimes]:
         if not outputs:
             return {}
         skipping = len(set(outputs) - set(in_full))
         forms = f"{skipping} skipping, {len(outputs) - skipping} by Winograd"
         progress(f"timing the layers, {forms}", len(dense), len(point.thresholds))
-        found = dict(timer.sites(model, outputs))
+        found = dict(timer.sites(model, outputs, lambda output: build(only(at, output), {output} & {*in_full})))
         for output, times in found.items():
             measured[output][Form.WINOGRAD if output in in_full else Form.SKIPPING] = times
         return found
 
-    suiting = time_sites(build(point, suiting_winograd), list(suiting_winograd), suiting_winograd)
+    suiting = time_sites(point, build(point, suiting_winograd), list(suiting_winograd), suiting_winograd)
     in_full = {output: times for output, times in suiting.items() if times.pays}
     rivals = [output for output in _skipping(point) if output in in_full]
-    skipping = time_sites(build(point, ()), rivals, ())
+    skipping = time_sites(point, build(point, ()), rivals, ())
     winograd = {output for output, times in in_full.items() if not faster(skipping.get(output), times)}
     if winograd:
         point = redistributed(winograd)
     while outputs := [output for output in point.thresholds if output in {*_skipping(point), *winograd}]:
         model = build(point, winograd)
-        times = time_sites(model, outputs, winograd)
+        times = time_sites(point, model, outputs, winograd)
         by_gain = sorted(outputs, key=lambda output: times[output].gain_ms)
         losing = [output for output in by_gain if not times[output].pays]
         if not losing:
@@ -167,6 +171,12 @@ def choose(
 
     sites = tuple(TunedSite(output, form(output), times) for output, times in measured.items() if times)
     return Choice(point, frozenset(winograd), sites, whole if outputs else None)
+
+
+def only(point: OperatingPoint, site: str) -> OperatingPoint:
+    """The thresholds of an operating point at which no other site skips."""
+    others = {output: values if output == site else (-math.inf,) for output, values in point.thresholds.items()}
+    return replace(point, thresholds=others)
 
 
 def _skipping(point: OperatingPoint) -> list[str]:

@@ -1,11 +1,15 @@
-"""Times a converted model against the dense one: reads both and real inputs, gives times by site and of the whole."""
+"""Times a converted model against the dense one: reads both and real inputs, gives times by site and of the whole.
+
+On the CPU a site's times are those of its nodes, under ORT's profiler. Elsewhere that profiles only how long launching
+takes, so that a site's times are those of whole models: the dense one, and one in which no other site is a ZapConv.
+"""
 
 from __future__ import annotations
 
 import itertools
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,7 @@ from zaponnx.benchmark import interleaved_times, timing_options
 from zaponnx.errors import DataError
 from zaponnx.models import temporary_model
 from zaponnx.profiling import ProfiledSession
+from zaponnx.providers import Provider, on_cpu
 from zaponnx.runtime import open_session, ort_errors
 
 BATCHES = 5
@@ -68,7 +73,7 @@ def paired_times(dense: npt.ArrayLike, converted: npt.ArrayLike) -> PairedTimes:
 
 
 class Stopwatch:
-    """Runs models in pairs, in turn, on the CPU.
+    """Runs models in pairs, in turn.
 
     Args:
         path: The dense model as the user has it.
@@ -76,6 +81,7 @@ class Stopwatch:
         tensors: A site's output → the tensors that its nodes write in the dense model, the output among them.
         feeds: Inputs, taken in turn.
         threads: ORT's threads within an operator.
+        providers: ORT's; the CPU if there are none.
     """
 
     def __init__(
@@ -85,15 +91,27 @@ class Stopwatch:
         tensors: Mapping[str, Sequence[str]],
         feeds: Sequence[Feed],
         threads: int,
+        providers: Sequence[Provider] | None = None,
     ) -> None:
         self._path = path
         self._dense = dense
         self._tensors = tensors
         self._feeds = feeds
         self._threads = threads
+        self._providers = providers
 
-    def sites(self, converted: onnx.ModelProto, outputs: Sequence[str]) -> dict[str, PairedTimes]:
-        """The times of sites that are ZapConvs in the model, by their outputs: see `zaponnx.profiling`."""
+    def sites(
+        self, converted: onnx.ModelProto, outputs: Sequence[str], alone: Callable[[str], onnx.ModelProto]
+    ) -> dict[str, PairedTimes]:
+        """The times of sites that are ZapConvs in the model, by their outputs.
+
+        Args:
+            converted: The model: what its nodes take on the CPU counts, see `zaponnx.profiling`.
+            outputs: The sites.
+            alone: Makes the model in which one of them is the only ZapConv: what that takes elsewhere counts.
+        """
+        if not on_cpu(self._providers):
+            return {output: self.model(alone(output)) for output in outputs}
         sites = [self._tensors[output] for output in outputs]
         with tempfile.TemporaryDirectory() as directory:
             profiled = []
@@ -109,7 +127,7 @@ class Stopwatch:
         """The times of the whole models, without a profile."""
         with temporary_model(converted) as path:
             options = timing_options(self._threads)
-            sessions = [open_session(file, options, None, "convert") for file in (self._path, path)]
+            sessions = [open_session(file, options, self._providers, "convert") for file in (self._path, path)]
             series: tuple[list[float], list[float]] = ([], [])
             while sum(map(sum, series)) < LEAST_MS:
                 for times, more in zip(series, self._run(sessions), strict=True):

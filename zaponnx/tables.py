@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from zaponnx.calib.finetuning import FinetuneReport
     from zaponnx.chosen_point import ChosenPoint
     from zaponnx.conversion_report import ConversionReport
+    from zaponnx.cuda_half import CudaHalf
     from zaponnx.inspection import Inspection
     from zaponnx.self_check import SelfCheck
     from zaponnx.stripping import StripReport
@@ -100,6 +101,8 @@ def fit(result: Fit) -> str:
     for site, curve in result.curves.items():
         if "reason" in curve:
             lines.append(f"{site}: no sigmoid fits ({curve['reason']}), its measured curve is used")
+    if result.block != "1x1x1":
+        lines.append(f"counted as saved: blocks of {result.block} outputs (channels x rows x columns), as a whole")
     if result.chosen:
         lines += ["", *_chosen(result.chosen)]
     if result.calibrated_on:
@@ -134,7 +137,7 @@ def _chosen(chosen: ChosenPoint) -> list[str]:
         samples = f", {chosen.data.samples} samples" if chosen.data.samples else ""
         lines.append(f"searched on {chosen.data.text}{samples}")
     if under := chosen.conditions:
-        lines.append(f"timed with {under.threads} threads on {under.cpu}, batch {under.batch_size}")
+        lines.append(f"timed with {under.threads} threads on {under.device or under.cpu}, batch {under.batch_size}")
     return lines
 
 
@@ -146,7 +149,7 @@ def convert(report: ConversionReport) -> str:
         for site in report.converted
     ]
     if report.tuning is not None:
-        header += ["dense ms", "ZapConv ms"]
+        header += ["dense model ms", "with this ms"] if report.tuning.device else ["dense ms", "ZapConv ms"]
         times = {site.output: site.times[site.form] for site in report.tuning.sites if site.form in site.times}
         for row, site in zip(rows, report.converted, strict=True):
             row += [f"{times[site.output].dense_ms:.3f}", f"{times[site.output].converted_ms:.3f}"]
@@ -210,7 +213,7 @@ def _gain(tuning: Tuning | None) -> str:
     """What is known of the converted model's time."""
     if tuning is None:
         return "not every layer gains time by what it saves: see with zaponnx bench whether the model is faster"
-    machine = f"with {tuning.threads} thread{'s' * (tuning.threads > 1)} on {tuning.cpu}, batch {tuning.batch_size}"
+    machine = f"with {tuning.threads} thread{'s' * (tuning.threads > 1)} on {tuning.machine}, batch {tuning.batch_size}"
     if tuning.model is None:
         return f"NOTHING PAYS {machine}: the model stays dense"
     times = tuning.model
@@ -248,9 +251,16 @@ def selfcheck(check: SelfCheck) -> str:
     lines = [f"{name} {version}" for name, version in check.versions.items()]
     lines += [
         f"library {check.library or 'not found'}, {check.isa or 'no'} kernels",
+        *_cuda_half(check.cuda),
         f"{check.cpu}, {check.cores} cores; providers {', '.join(check.providers) or 'none'}",
     ]
     lines += [f"{way}: differs from the library by {value:.1e}" for way, value in check.differences.items()]
     if not check.problem:
         lines.append(f"all within {check.tolerance:.0e}: OK")
     return "\n".join(lines)
+
+
+def _cuda_half(half: CudaHalf | None) -> list[str]:
+    if half is None:
+        return []
+    return [f"CUDA half {half.library or 'not there'}: {half.device or half.problem}"]

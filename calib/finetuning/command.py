@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import onnx
 import torch
 
 from zaponnx.calib.data import open_data
+from zaponnx.calib.devices import torch_device
 from zaponnx.calib.finetuning.equality import check_equal
 from zaponnx.calib.finetuning.losses import LOSSES, distillation_loss, labels_loss
 from zaponnx.calib.finetuning.passes import Passes
@@ -24,6 +26,7 @@ from zaponnx.files import files_of_data
 from zaponnx.graph.converted import zap_convs
 from zaponnx.models import check_model_output, external_files, first_line, load_model, model_sha256, staged_model
 from zaponnx.progress import Progress, silent
+from zaponnx.providers import Provider, gpu_of
 from zaponnx.stripping import back_to_dense
 
 DEFAULTS = Descent(epochs=5, lr=1e-3, weight_decay=1e-4, momentum=0.9)
@@ -51,7 +54,8 @@ def finetune(
     preprocess: str | None = None,
     workers: int = 0,
     split: str = "train",
-    device: str = "cpu",
+    device: str | None = None,
+    providers: Sequence[Provider] | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> FinetuneReport:
@@ -83,7 +87,9 @@ def finetune(
         preprocess: Normalisation of images, as in `calibrate`.
         workers: Processes that decode images, likewise.
         split: Of the data, if they have splits.
-        device: Torch's device, as "cpu" or "cuda".
+        device: Torch's device, as "cpu" or "cuda"; if None, that of `providers`.
+        providers: ONNX Runtime's, as in `calibrate`: torch trains on the GPU of the first one, on the CPU if that has
+            none. Torch and ONNX Runtime are compared on the CPU, whose arithmetic both have in common.
         seed: Of the samples' order.
         progress: Told about samples done, per pass.
 
@@ -117,7 +123,7 @@ def finetune(
         workers=workers,
     )
     module = _trainable(proto, str(model))
-    module.module.to(_device(device))
+    module.module.to(_device(device, providers))
     first = next(iter(source))
     compared = first.inputs if source.fixed_batch else first.take(slice(_COMPARED)).inputs
     before = check_equal(proto, module, compared, str(model))
@@ -183,7 +189,14 @@ def _dense(model: TorchModel) -> TorchModel:
     return dense
 
 
-def _device(name: str) -> torch.device:
+def _device(name: str | None, providers: Sequence[Provider] | None) -> torch.device:
+    """The device of a name or, without one, of providers; a GPU that torch does not have is an error."""
+    if name is None:
+        missing = gpu_of(providers) is not None and not torch.cuda.is_available()
+        name = "cuda" if missing else str(torch_device(providers))
+    elif providers is not None:
+        problem = "a device and providers are both given"
+        raise InvalidArgument("finetune", problem, remedy="give one of them: providers name torch's device, too")
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)

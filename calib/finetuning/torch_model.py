@@ -51,10 +51,14 @@ class TorchModel:
         for module in self.zap_convs:
             module.active = active
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.module.parameters()).device
+
     def __call__(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Tensor:
         """The model's first output, for a batch of its inputs."""
-        device = next(self.module.parameters()).device
-        outputs = self.module(*(torch.tensor(inputs[name], device=device) for name in self.inputs))
+        outputs = self.module(*(torch.tensor(inputs[name], device=self.device) for name in self.inputs))
         first: Tensor = outputs if isinstance(outputs, Tensor) else outputs[0]
         return first
 

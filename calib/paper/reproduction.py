@@ -98,7 +98,7 @@ def reproduce(
     input_size: int = 224,
     workers: int = 0,
     providers: Sequence[Provider] | None = None,
-    device: str = "cpu",
+    device: str | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Reproduction:
@@ -114,7 +114,7 @@ def reproduce(
         input_size: Height and width of the networks' input, in pixels.
         workers: Processes that decode images.
         providers: ONNX Runtime's, which run the models that are calibrated and evaluated.
-        device: Torch's device for fine-tuning.
+        device: Torch's device for fine-tuning; that of the providers if None.
         seed: Of all that is random.
         progress: Told about every step.
 
@@ -149,7 +149,7 @@ class _Run:
     input_size: int
     workers: int
     providers: Sequence[Provider] | None
-    device: str
+    device: str | None
     seed: int
     progress: Progress
 
@@ -175,7 +175,8 @@ class _Run:
         if not converted.exists():
             convert(dense, calibration, fitted, converted, epsilon=point.epsilon)
         if not finetuned.exists():
-            finetune(converted, train, finetuned, preset=point.name, loss="labels", device=self.device, **images)
+            placed: dict[str, Any] = {"device": self.device} if self.device else {"providers": self.providers}
+            finetune(converted, train, finetuned, preset=point.name, loss="labels", **placed, **images)
         running: dict[str, Any] = {"workers": self.workers, "providers": self.providers, "progress": self.progress}
         evaluation = eval([dense, converted, finetuned], validation, **running)
         accuracies = [Accuracies(_known(model.top1), _known(model.top5)) for model in evaluation.models]

@@ -106,7 +106,7 @@ def _fit_and_convert(sources: Sources, names: _Names, file: Path | None) -> Iter
     by_fit = fit.chosen if "chosen_for" in sources.metadata else None
     options: dict[str, Any]
     if fit.method != "imported":
-        options = {"method": fit.method, "granularity": fit.granularity, "objective": fit.objective}
+        options = {name: getattr(fit, name) for name in ("method", "granularity", "objective", "block")}
         if by_fit:
             options |= by_fit.goal.to_json()
             used, under = by_fit.data, by_fit.conditions
@@ -118,6 +118,7 @@ def _fit_and_convert(sources: Sources, names: _Names, file: Path | None) -> Iter
     options = {"calibration": names.calibration, "fit": names.fit, "epsilon": epsilon}
     if tuning := sources.conversion.tuning if sources.conversion else None:
         options |= {"tune": True, "data": tuning.data, "batch_size": tuning.batch_size, "threads": tuning.threads}
+        options |= {"providers": tuning.device.rpartition(", ")[2] or None}
     yield _command("convert", [names.dense], options | {"output": names.model}, file and Path(names(file)))
 
 

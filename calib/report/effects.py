@@ -41,7 +41,7 @@ class Expectations:
     def __init__(self, fit: Fit, calibration: Calibration, carried: Sequence[Hull] | None) -> None:
         self._sites: dict[str, Hull | Curve] = {}
         if fit.method == "exact":
-            found = hulls(calibration, fit.granularity) if carried is None else carried
+            found = hulls(calibration, fit.granularity, fit.block) if carried is None else carried
             self._sites = {hull.site: hull for hull in found}
         elif carried is None:
             self._sites = {site.output: layer_curve(site, calibration.edges) for site in calibration.sites}

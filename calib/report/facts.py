@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from zaponnx.artifacts import SINGLE
 from zaponnx.calib.report.sources import Sources
 from zaponnx.evaluation import Evaluation
 
@@ -16,7 +17,7 @@ def facts(sources: Sources) -> dict[str, Facts]:
     found = {"Model": _model(sources), "Calibration": _calibration(sources), "Fit": _fit(sources)}
     if sources.conversion and (tuning := sources.conversion.tuning):
         found["Tuning"] = {
-            "machine": f"{tuning.cpu}, {tuning.cores} cores, {tuning.threads} threads used",
+            "machine": f"{tuning.machine}, {tuning.cores} cores, {tuning.threads} threads used",
             "data": f"{tuning.data}, {tuning.batches} batches of {tuning.batch_size}",
             "runs": f"{tuning.pairs} pairs for each measurement",
             "versions": _versions(tuning.versions),
@@ -87,6 +88,7 @@ def _fit(sources: Sources) -> Facts:
         "thresholds": f"one per {fit.granularity}",
         "objective": fit.objective,
         "operating points": str(len(fit.points)),
+        **({"counted as saved": f"blocks of {fit.block} outputs"} if fit.block != SINGLE else {}),
     }
 
 

@@ -1,8 +1,11 @@
 // RegisterCustomOps, the only symbol that the library exports: adds the domain "zaponnx" to a session's options.
 #include <map>
 #include <mutex>
+#include <stdexcept>
 #include <string>
+#include <utility>
 
+#include "ort/zapconv_cuda_op.h"
 #include "ort/zapconv_op.h"
 
 namespace zaponnx {
@@ -13,20 +16,42 @@ constexpr const char* kRegisteredKey = "zaponnx.registered";
 // Tells which kernels the session's nodes use.
 constexpr const char* kIsaKey = "zaponnx.isa";
 
-// The domain whose operators use a kernel. Sessions refer to it for as long as they live, and ORT may be unloaded
-// before this library's destructors would run, so it is never destroyed.
-OrtCustomOpDomain* domain_of(const Kernel& kernel) {
+// Tells whether the session's nodes have kernels for CUDA: "yes" or "no".
+constexpr const char* kCudaKey = "zaponnx.cuda";
+// Asks, before registration, for the precision of the products on CUDA; see precision_named.
+constexpr const char* kPrecisionKey = "zaponnx.cuda.precision";
+
+int precision_named(const std::string& name) {
+  if (name == "float32") return ZAPONNX_CUDA_PRECISION_FLOAT32;
+  if (name == "tf32") return ZAPONNX_CUDA_PRECISION_TF32;
+  if (name == "float16") return ZAPONNX_CUDA_PRECISION_FLOAT16;
+  throw std::invalid_argument(std::string("the session's entry ") + kPrecisionKey + " is '" + name +
+                              "'; it must be 'float32', 'tf32' or 'float16'.");
+}
+
+// One operator, for each provider.
+template <bool Residual, Layout layout>
+void add_operator(Ort::CustomOpDomain& domain, const Kernel& kernel, int cuda_precision) {
+  domain.Add(new ZapConvOp<Residual, layout>(kernel));
+  if (cuda_library_is_installed()) domain.Add(new ZapConvCudaOp<Residual, layout>(cuda_precision));
+}
+
+// The domain whose operators use a kernel on the CPU, and a precision on CUDA if the CUDA half is there. Sessions refer
+// to it for as long as they live, and ORT may be unloaded before this library's destructors would run, so it is never
+// destroyed.
+OrtCustomOpDomain* domain_of(const Kernel& kernel, int cuda_precision) {
   static std::mutex mutex;
-  static auto& domains = *new std::map<const Kernel*, Ort::CustomOpDomain>;
+  static auto& domains = *new std::map<std::pair<const Kernel*, int>, Ort::CustomOpDomain>;
   const std::lock_guard lock(mutex);
-  auto found = domains.find(&kernel);
+  const auto key = std::make_pair(&kernel, cuda_precision);
+  auto found = domains.find(key);
   if (found == domains.end()) {
     Ort::CustomOpDomain domain("zaponnx");
-    domain.Add(new ZapConvOp<false, Layout::kNchw>(kernel));
-    domain.Add(new ZapConvOp<true, Layout::kNchw>(kernel));
-    domain.Add(new ZapConvOp<false, Layout::kNhwc>(kernel));
-    domain.Add(new ZapConvOp<true, Layout::kNhwc>(kernel));
-    found = domains.emplace(&kernel, std::move(domain)).first;
+    add_operator<false, Layout::kNchw>(domain, kernel, cuda_precision);
+    add_operator<true, Layout::kNchw>(domain, kernel, cuda_precision);
+    add_operator<false, Layout::kNhwc>(domain, kernel, cuda_precision);
+    add_operator<true, Layout::kNhwc>(domain, kernel, cuda_precision);
+    found = domains.emplace(key, std::move(domain)).first;
   }
   return found->second;
 }
@@ -37,9 +62,11 @@ void register_with(OrtSessionOptions* raw_options, const OrtApi& api) {
   if (registered) return;
   const Kernel& kernel = select_kernel();
   Ort::UnownedSessionOptions options(raw_options);
-  options.Add(domain_of(kernel));
+  const int precision = precision_named(options.GetConfigEntryOrDefault(kPrecisionKey, "float32"));
+  options.Add(domain_of(kernel, precision));
   options.AddConfigEntry(kRegisteredKey, "1");
   options.AddConfigEntry(kIsaKey, kernel.name);
+  options.AddConfigEntry(kCudaKey, cuda_library_is_installed() ? "yes" : "no");
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kernels/kernel.h"
-#include "ort/api.h"
+#include "ort/node.h"
 
 namespace zaponnx {
 
@@ -29,10 +29,7 @@ template <bool Residual, Layout layout>
 struct ZapConvOp : Ort::CustomOpBase<ZapConvOp<Residual, layout>, ZapConvNode, /*WithStatus=*/true> {
   explicit ZapConvOp(const Kernel& kernel);
   OrtStatusPtr CreateKernelV2(const OrtApi& api, const OrtKernelInfo* info, void** kernel) const;
-  const char* GetName() const {
-    if (layout == Layout::kNhwc) return Residual ? "ZapConvResidualNhwc" : "ZapConvNhwc";
-    return Residual ? "ZapConvResidual" : "ZapConv";
-  }
+  const char* GetName() const { return operator_name(Residual, layout); }
   const char* GetExecutionProviderType() const { return "CPUExecutionProvider"; }
   size_t GetInputTypeCount() const { return Residual ? 8 : 7; }
   ONNXTensorElementDataType GetInputType(size_t) const { return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT; }

@@ -51,7 +51,9 @@ class FakeTimer:
         self.in_full = in_full
         self.calls: list[list[str]] = []
 
-    def sites(self, converted: onnx.ModelProto, outputs: Sequence[str]) -> dict[str, PairedTimes]:
+    def sites(
+        self, converted: onnx.ModelProto, outputs: Sequence[str], alone: Callable[[str], onnx.ModelProto]
+    ) -> dict[str, PairedTimes]:
         nodes = {dense_output(node): attributes(node) for node in zap_convs(converted)}
         assert set(nodes) == set(outputs)
         self.calls.append(list(outputs))

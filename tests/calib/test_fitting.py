@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from zaponnx.artifact_files import load_fit, save_calibration
-from zaponnx.artifacts import MAGNITUDES, Calibration, Fit, Predictor, SiteCalibration
+from zaponnx import tables
+from zaponnx.artifact_files import load_calibration, load_fit, save_calibration
+from zaponnx.artifacts import LARGER_BLOCKS, MAGNITUDES, Calibration, Fit, Predictor, SiteCalibration
 from zaponnx.calib.curves import layer_curve
 from zaponnx.calib.fitting import fit
 from zaponnx.calib.histograms import bin_edges
@@ -149,3 +151,54 @@ def test_unknown_options_and_a_foreign_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"model\.zapcal"):
         fit(tmp_path / "model.zapcal", tmp_path / "fit.json")
     assert not (tmp_path / "fit.json").exists()
+
+
+@pytest.fixture
+def blocked(calibration: tuple[Calibration, Path], tmp_path: Path) -> Path:
+    """The same calibration with blocks: of two sites none can be skipped, of the others as much as outputs."""
+    sites = []
+    for index, each in enumerate(calibration[0].sites):
+        counts = each.counts.sum(axis=0)
+        kept = np.zeros_like(counts)
+        kept[-1] = counts.sum()
+        sites.append(replace(each, blocks=np.array([kept if index < 2 else counts] * len(LARGER_BLOCKS))))
+    path = tmp_path / "blocked.zapcal"
+    save_calibration(replace(calibration[0], sites=tuple(sites)), path)
+    return path
+
+
+def test_what_no_block_saves_is_not_paid_for(blocked: Path) -> None:
+    """At equal error the other sites skip more."""
+    path = blocked.with_suffix(".json")
+    single = fit(blocked, path, granularity="layer", epsilon=0.5)
+    found = fit(blocked, path, block="64x1x1", epsilon=0.5)
+    assert (found.block, found.granularity, load_fit(path)) == ("64x1x1", "layer", found)
+    by_site = found.chosen.point.thresholds
+    assert by_site["out0"] == by_site["out1"] == (-math.inf,)
+    for output in ("out2", "out3"):
+        assert by_site[output] > single.chosen.point.thresholds[output]
+    curves = [layer_curve(each, bin_edges(), "64x1x1") for each in load_calibration(blocked).sites]
+    saved = sum(curve.at(*by_site[curve.site])[1] for curve in curves) / sum(curve.macs for curve in curves)
+    assert found.chosen.point.mac_saved == pytest.approx(saved, rel=1e-5)
+    assert found.points[-1].mac_saved == pytest.approx(0.5)
+    assert "blocks of 64x1x1 outputs" in tables.fit(found)
+    assert "blocks" not in tables.fit(single)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"block": "3x3"}, "unknown block '3x3'; use one of 1x1x1, 8x1x1, 64x1x1, 64x4x4"),
+        ({"block": "8x1x1", "granularity": "channel"}, "a block of 8x1x1 is skipped by one threshold"),
+        ({"block": "8x1x1", "method": "sigmoid"}, "the method 'sigmoid' does not count blocks of 8x1x1"),
+    ],
+)
+def test_blocks_that_cannot_be_counted(blocked: Path, options: dict[str, str], message: str) -> None:
+    with pytest.raises(InvalidArgument, match=f"fit: {message}"):
+        fit(blocked, blocked.with_suffix(".json"), **options)
+
+
+def test_blocks_that_were_not_measured(calibration: tuple[Calibration, Path], tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="it has not measured blocks; calibrate again, or use the block '1x1x1'"):
+        fit(calibration[1], tmp_path / "fit.json", block="8x1x1")
+    assert not any(tmp_path.iterdir())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from zaponnx.artifacts import Predictor
+from zaponnx.artifacts import BLOCKS, Predictor
 from zaponnx.calib.curves import layer_curve
 from zaponnx.calib.histograms import SiteHistogram, bin_edges, magnitude_classes
 from zaponnx.graph.site import Site
@@ -85,3 +87,31 @@ def test_outputs_are_classed_by_their_magnitude(batches: list[tuple[torch.Tensor
 def test_classes_of_magnitude_are_powers_of_two_open_at_both_ends() -> None:
     values = torch.tensor([0, 2**-30, 2**-16, 2**-15, 0.99, 1, 1.99, 2, 2**15, 1e30])
     assert magnitude_classes(values).tolist() == [0, 1, 1, 2, 16, 17, 17, 18, 32, 32]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_blocks_count_what_is_skipped_where_all_outside_the_pattern_is(block: str) -> None:
+    """On a map and channels that no block divides; a prediction that is no number keeps its block."""
+    channels, rows, columns = 70, 5, 7
+    size = BLOCKS[block]
+    generator = torch.Generator().manual_seed(0)
+    predictions = torch.randn(2, channels, rows, columns, generator=generator) - 2
+    predictions[0, 69, 0, 1] = math.nan
+    site = replace(SITE, channels=channels)
+    histogram = SiteHistogram(site, bin_edges())
+    for sample in predictions.split(1):
+        histogram.add(torch.ones_like(sample), sample, MASK)
+    shapes = ((channels, 1, 3, 3), (channels,)) * 2
+    measured = histogram.result(Predictor(*(np.zeros(shape, np.float32) for shape in shapes)))
+    curve = layer_curve(measured, bin_edges(), block)
+    for threshold in (-math.inf, -1.0, 0.5, 1.3, math.inf):
+        skipped = 0
+        for n, c, h, w in itertools.product(
+            range(2), *(range(0, extent, step) for extent, step in zip((channels, rows, columns), size, strict=True))
+        ):
+            place = (slice(c, c + size[0]), slice(h, h + size[1]), slice(w, w + size[2]))
+            outside = predictions[n][place][:, ~MASK[place[1:]]]
+            skipped += outside.numel() if bool((outside <= threshold).all()) else 0
+        expected = skipped if threshold < math.inf else 2 * channels * int((~MASK).sum())
+        assert curve.at(threshold)[1] == pytest.approx(expected * 18 / 2)
+    assert curve.at(-1.0)[0] == layer_curve(measured, bin_edges()).at(-1.0)[0], "what is lost is the same"

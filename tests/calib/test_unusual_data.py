@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import zaponnx
-from zaponnx import tables
+from zaponnx import measurement_tables
 from zaponnx.errors import DataError
 
 
@@ -39,7 +39,7 @@ def test_a_directory_without_classes_calibrates_and_has_no_accuracy(path: Path, 
     assert made.settings["samples"] == 9
     evaluation = zaponnx.eval([path], data)
     assert (evaluation.models[0].top1, evaluation.models[0].top5, evaluation.samples) == (None, None, 9)
-    assert tables.evaluate(evaluation).endswith(", without labels")
+    assert measurement_tables.evaluate(evaluation).endswith(", without labels")
 
 
 def test_a_single_image_is_too_few_to_calibrate_but_can_be_evaluated(path: Path, tmp_path: Path) -> None:

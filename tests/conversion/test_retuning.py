@@ -12,7 +12,8 @@ import onnx
 import pytest
 
 import zaponnx
-from zaponnx.artifact_files import load_calibration, load_fit
+from zaponnx.artifact_files import load_calibration, load_fit, save_fit
+from zaponnx.artifacts import LARGER_BLOCKS
 from zaponnx.calib.hulls import hulls
 from zaponnx.carried import read_artifacts
 from zaponnx.errors import DataError, InvalidArgument, ModelError
@@ -40,6 +41,20 @@ def assert_retunes(files: Any, budgets: tuple[dict[str, Any], ...]) -> None:
 
 def test_any_point_from_any_other(make_files) -> None:
     assert_retunes(make_files(), BUDGETS)
+
+
+def test_what_is_counted_in_blocks_is_carried(files) -> None:
+    """The second site can save nothing so, and its hull says it."""
+    sites = load_calibration(files.calibration).sites
+    blocks = [np.array([counts] * len(LARGER_BLOCKS)) for counts in ([8, 8, 8], [0, 0, 24])]
+    sites = tuple(replace(site, blocks=each) for site, each in zip(sites, blocks, strict=True))
+    files.calibrate_again(sites=sites)
+    save_fit(replace(load_fit(files.fit), block="64x1x1"), files.fit)
+    files.convert(epsilon=1.0)
+    calibration, fit, carried = read_artifacts(load_model(files.output, "test"), "test", "m")
+    assert (fit.block, [site.blocks for site in calibration.sites]) == ("64x1x1", [None, None])
+    assert [hull.saved.size for hull in carried] == [4, 2]
+    assert_retunes(files, ({"epsilon": 1.0}, {"epsilon": 2.0}))
 
 
 def test_with_layouts(files) -> None:

@@ -5,7 +5,7 @@ A model that skips more by its thresholds loses more top-1 and is faster.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -63,11 +63,14 @@ class FakeStopwatch:
     bonus = 0.0
     models = 0
     threads = 0
+    providers: Any = None
 
-    def __init__(self, path: Path, dense: Any, tensors: Any, feeds: Any, threads: int) -> None:
-        FakeStopwatch.threads = threads
+    def __init__(self, path: Path, dense: Any, tensors: Any, feeds: Any, threads: int, providers: Any) -> None:
+        FakeStopwatch.threads, FakeStopwatch.providers = threads, providers
 
-    def sites(self, converted: onnx.ModelProto, outputs: Sequence[str]) -> dict[str, PairedTimes]:
+    def sites(
+        self, converted: onnx.ModelProto, outputs: Sequence[str], alone: Callable[[str], onnx.ModelProto]
+    ) -> dict[str, PairedTimes]:
         return {dense_output(node): times(self.gain(node)) for node in zap_convs(converted)}
 
     def model(self, converted: onnx.ModelProto) -> PairedTimes:

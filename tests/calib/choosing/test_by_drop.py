@@ -10,7 +10,7 @@ import pytest
 
 import zaponnx
 from tests.calib.choosing.stand_ins import TOP1, left, lost, only
-from zaponnx import tables
+from zaponnx import measurement_tables, tables
 from zaponnx.artifact_files import load_fit
 from zaponnx.calib.fitting import fit
 
@@ -84,5 +84,5 @@ def test_search_data_that_calibrated_are_noted(small, by_drop, evaluations, capl
         f"{converted} was calibrated",
         f"{converted} was chosen by its accuracy",
     ]
-    assert "NOTE: " in tables.evaluate(evaluation)
+    assert "NOTE: " in measurement_tables.evaluate(evaluation)
     assert zaponnx.eval([converted], "random", samples=4).notes == ()

@@ -26,6 +26,7 @@ def test_the_least_error_that_is_fast_enough_is_found(
     assert 1.5 <= gained(only(found.chosen.point)) < 1.7
     assert found.budget_missed == ""
     assert found.chosen.conditions.threads == stopwatch.threads == 1
+    assert (found.chosen.conditions.device, stopwatch.providers) == ("", None)
     assert found.chosen.data.split == "calibration"
     assert all(trial.times.dense_ms == DENSE_MS for trial in found.chosen.trials)
     assert stopwatch.models == len(found.chosen.trials) <= 7
@@ -34,6 +35,19 @@ def test_the_least_error_that_is_fast_enough_is_found(
     zaponnx.convert(small.model, calibration, by_time["output"], tmp_path / "m.zap.onnx")
     (node,) = zap_convs(load_model(tmp_path / "m.zap.onnx", "test"))
     assert gained(attributes(node)["threshold"]) == pytest.approx(gained(only(found.chosen.point)))
+
+
+def test_another_provider_is_timed_and_has_no_winograd(by_time, stopwatch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though computing in full would be fastest; this provider has no kernels, so that the CPU's run."""
+    monkeypatch.setattr(FakeStopwatch, "in_full", 9.0)
+    azure = ["AzureExecutionProvider", "cpu"]
+    found = fit(**by_time, latency=8.5, providers=azure)
+    assert stopwatch.providers == azure
+    assert (found.chosen.winograd, found.chosen.conditions.device) == ((), "AzureExecutionProvider")
+    assert "on AzureExecutionProvider, batch 1" in tables.fit(found)
+    assert load_fit(by_time["output"]) == found
+    with pytest.raises(ArtifactError, match=r"its times are of device AzureExecutionProvider, not none; remove"):
+        fit(**by_time, latency=8.5)
 
 
 def test_a_latency_that_is_not_reached_is_missed_with_the_fastest_written(by_time, stopwatch) -> None:

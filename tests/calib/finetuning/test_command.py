@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
 
 import zaponnx
 from zaponnx import tables
+from zaponnx.calib.finetuning.equality import TOLERANCE
 from zaponnx.errors import DataError, InvalidArgument, ModelError, RuntimeUnavailable
 from zaponnx.graph.converted import read_metadata
 
@@ -163,6 +165,26 @@ def test_inputs_are_not_overwritten(skipping: Path) -> None:
 def test_a_device_that_is_not_there(skipping: Path, tmp_path: Path) -> None:
     with pytest.raises(RuntimeUnavailable, match=r"there is no device 'abacus' .*; use cpu, or install"):
         zaponnx.finetune(skipping, "random", tmp_path / "t.zap.onnx", device="abacus")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="torch has a GPU here")
+@pytest.mark.parametrize("where", [{"device": "cuda"}, {"providers": ["CUDAExecutionProvider", "cpu"]}])
+def test_a_gpu_that_torch_does_not_have_is_not_passed_over(skipping: Path, tmp_path: Path, where: dict) -> None:
+    with pytest.raises(RuntimeUnavailable, match=r"there is no device 'cuda' .*; use cpu, or install"):
+        zaponnx.finetune(skipping, "random", tmp_path / "t.zap.onnx", **where)
+
+
+def test_a_device_and_providers_exclude_each_other(skipping: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match="a device and providers are both given; give one of them"):
+        zaponnx.finetune(skipping, "random", tmp_path / "t.zap.onnx", device="cpu", providers=["cpu"])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch has no GPU here")
+def test_training_on_a_gpu_keeps_the_networks_equal(skipping: Path, tmp_path: Path) -> None:
+    tuned = tmp_path / "t.zap.onnx"
+    report = zaponnx.finetune(skipping, "random", tuned, epochs=1, samples=64, loss="distill", providers=["cuda"])
+    assert tuned.exists()
+    assert report.difference <= TOLERANCE
 
 
 def test_models_that_have_no_predictor(small, skipping: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import zaponnx
-from zaponnx import tables
+from zaponnx import measurement_tables
 from zaponnx.calib.paper.points import PaperPoint
 from zaponnx.errors import DataError, InvalidArgument
 
@@ -64,14 +64,14 @@ def test_the_table_on_a_stand_in(images: Path, preset: str, tmp_path: Path) -> N
     assert 0 < point.mac_saved < 0.67
     assert point.drops[0] == pytest.approx(100 * (point.dense.top1 - point.converted.top1))
     assert point.drops[3] == pytest.approx(100 * (point.dense.top5 - point.finetuned.top5))
-    assert tables.reproduce(result).splitlines()[2].split()[:5] == [
+    assert measurement_tables.reproduce(result).splitlines()[2].split()[:5] == [
         preset,
         "34.0",
         "%",
         f"({100 * point.mac_saved:.1f}",
         "%)",
     ]
-    assert "RANDOM WEIGHTS" in tables.reproduce(result)
+    assert "RANDOM WEIGHTS" in measurement_tables.reproduce(result)
     made = {path: path.stat().st_mtime_ns for path in output.iterdir()}
     names = {"stand_in:make.onnx", "stand_in:make-D.zapcal", "stand_in:make-D.zapfit.json", "settings.json"}
     assert {path.name for path in made} == names | {
