@@ -45,7 +45,7 @@ struct DeviceActivations {
   void* y;
 };
 
-// Immutable after construction, but for `describe` none of the functions waits for the device.
+// Immutable after construction. Of the functions, read_work alone waits for the device.
 class Layer {
  public:
   Layer(const LayerAttributes& attributes, const LayerWeights& weights, const Choices& choices);

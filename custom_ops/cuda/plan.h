@@ -19,7 +19,6 @@ struct Choices {
 // Of the GPU.
 struct Device {
   int multiprocessors = 1;
-  bool has_tf32 = true;
   int large_tiles_at_once = 1;  // thread blocks that a multiprocessor holds
   int small_tiles_at_once = 1;
 };

@@ -99,7 +99,7 @@ RunPlan run_of(LayerAttributes attributes, std::array<int64_t, 4> w_shape, std::
 }
 
 TEST(arrays_lie_apart_in_the_workspace) {
-  const Device device{132, true, 3, 5};
+  const Device device{132, 3, 5};
   const RunPlan plan = run_of(attributes_of(130), {130, 64, 3, 3}, {2, 64, 15, 13}, device);
   CHECK(plan.pattern_pixels == 2 * 98 && plan.other_pixels == 2 * 97);
   const std::vector<std::pair<size_t, size_t>> arrays{
@@ -119,7 +119,7 @@ TEST(arrays_lie_apart_in_the_workspace) {
 }
 
 TEST(tiles_are_large_where_they_fill_the_gpu) {
-  const Device device{132, true, 3, 5};
+  const Device device{132, 3, 5};
   const RunPlan large = run_of(attributes_of(64), {64, 64, 3, 3}, {1, 64, 224, 224}, device);
   CHECK(large.pattern.tile_pixels == kLargeTile && large.pattern.blocks == 3 * 132);
   const RunPlan small = run_of(attributes_of(512), {512, 512, 3, 3}, {1, 512, 14, 14}, device);

@@ -30,7 +30,7 @@ extern "C" {
 /* Changes with every change to what follows. Ask zaponnx_cuda_interface() first, and go no further if it differs. */
 #define ZAPONNX_CUDA_INTERFACE 1
 
-/* What every function but zaponnx_cuda_interface and the two that return texts returns. */
+/* What the functions that return an int return, but for zaponnx_cuda_interface. */
 enum {
   ZAPONNX_CUDA_OK = 0,
   ZAPONNX_CUDA_INVALID_ARGUMENT = 1, /* the caller's fault; the text says what it is and what it must be */
