@@ -51,10 +51,10 @@ class Demo:
         export: The dense model.
         conversion, inspection: The converted model.
         tuned: The model that was tuned for the most threads, at the same budget.
-        evaluation: Both models on the test split, which took no part in the choice.
+        evaluation: The dense, the converted and the tuned model on the test split, which took no part in the choice.
         benchmark, tuned_benchmark: The times of the converted and of the tuned model, each beside the dense one.
         files: All that it wrote to the directory, in this order: the flow's files, the curves' plots, what the commands
-            would print with --json, report.html, the package, demo.json.
+            would print with --json, the two reports, the package, demo.json.
     """
 
     output: Path
@@ -94,8 +94,7 @@ def demo(
     Args:
         output: The directory to write, made if it does not exist: model.onnx, model.zapcal, model.zapfit.json,
             model.zap.onnx, tuned.zap.onnx, tried/ with the models of the budgets that were tried, plots, the results as
-            JSON, report.html, which shows it all, and
-            digits.tar.gz, a package.
+            JSON, report.html and tuned.html, which show all of a model, and digits.tar.gz, a package of both.
         seed: Of training and calibration.
         threads: Numbers of threads to time with.
         progress: Told about every step.
@@ -119,42 +118,45 @@ def demo(
     plots = plot_curves(calibration, fit(zapcal, zapfit), output)
     epsilon, tried = _largest_epsilon(dense, zapcal, zapfit, output / "tried", progress)
     conversion = convert(dense, zapcal, zapfit, converted, epsilon=epsilon)
-    evaluation = eval([dense, converted], _DATA, progress=progress)
-    benchmark = bench(converted, dense, threads=threads, progress=progress)
     tuned_conversion = convert(
         dense, zapcal, zapfit, tuned, epsilon=epsilon, tune=True, data=_DATA, threads=max(threads), progress=progress
     )
+    evaluation = eval([dense, converted, tuned], _DATA, progress=progress)
+    benchmark = bench(converted, dense, threads=threads, progress=progress)
     tuned_benchmark = bench(tuned, dense, threads=threads, progress=progress)
     printed = {
         "eval": evaluation.to_json(),
         "eval-calibration": tried.to_json(),
         "bench": benchmark.to_json(),
+        "bench-tuned": tuned_benchmark.to_json(),
         "convert": conversion.to_json(),
+        "convert-tuned": tuned_conversion.to_json(),
     }
     results = {name: output / f"{name}.json" for name in printed}
     for name, path in results.items():
         _write_json(path, printed[name])
-    page = output / "report.html"
-    report(
-        converted,
-        page,
-        calibration=zapcal,
-        eval=[results["eval"], results["eval-calibration"]],
-        bench=results["bench"],
-        convert=results["convert"],
-        data=_DATA,
-        progress=progress,
-    )
+    page, tuned_page = output / "report.html", output / "tuned.html"
+    for model, written, suffix in ((converted, page, ""), (tuned, tuned_page, "-tuned")):
+        report(
+            model,
+            written,
+            calibration=zapcal,
+            eval=[results["eval"], results["eval-calibration"]],
+            bench=results[f"bench{suffix}"],
+            convert=results[f"convert{suffix}"],
+            data=_DATA,
+            progress=progress,
+        )
     package = output / "digits.tar.gz"
     pack(
-        [converted],
+        [converted, tuned],
         package,
         description=_DESCRIPTION,
         license=_LICENSE,
         tags=_TAGS,
         data=_DATA,
         eval=[results["eval"]],
-        bench=[results["bench"]],
+        bench=[results["bench"], results["bench-tuned"]],
         report=page,
         progress=progress,
     )
@@ -171,7 +173,7 @@ def demo(
         files=(
             *(dense, zapcal, zapfit, converted, tuned),
             *(model.path for model in tried.models[1:]),
-            *(*plots, *results.values(), page, package, summary),
+            *(*plots, *results.values(), page, tuned_page, package, summary),
         ),
     )
     _write_json(summary, result.to_json())

@@ -37,11 +37,12 @@ def test_demo_writes_all_files(digits) -> None:
 
 def test_demo_prints_the_table_of_what_it_measured(digits) -> None:
     found = json.loads((digits.directory / "demo.json").read_text())
-    dense, converted = found["evaluation"]["models"]
+    dense, converted, tuned = found["evaluation"]["models"]
     for layer in converted["layers"]:
         assert f"{layer['mac_saved']:.2%}" in digits.stdout
         assert f"{layer['net_mac_saved']:.2%}" in digits.stdout
-    for share in (converted["mac_saved"], converted["net_mac_saved"], dense["top1"], converted["top1"]):
+    tops = (dense["top1"], converted["top1"], tuned["top1"])
+    for share in (converted["mac_saved"], converted["net_mac_saved"], *tops):
         assert f"{share:.2%}" in digits.stdout
     assert found["benchmark"]["cpu"] in digits.stdout
     for run in found["benchmark"]["runs"]:
@@ -62,6 +63,9 @@ def test_demo_ends_with_a_report_that_lacks_only_times_of_layers(digits) -> None
     assert "Not in this report: each layer&#39;s time." in text
     assert f"{100 * found['top1']:.2f}\N{NO-BREAK SPACE}%" in text
     assert str(digits.directory) not in text
+    tuned = (digits.directory / "tuned.html").read_text()
+    assert 'class="lacking">Not in this report' not in tuned
+    assert str(digits.directory) not in tuned
 
 
 def test_demo_notes_that_the_models_it_tried_were_calibrated_on_the_same_images(digits) -> None:
@@ -73,20 +77,24 @@ def test_demo_notes_that_the_models_it_tried_were_calibrated_on_the_same_images(
 def test_demo_ends_with_a_package_that_verifies(digits) -> None:
     found = json.loads((digits.directory / "demo.json").read_text())
     check = zaponnx.verify(digits.directory / "digits.tar.gz")
-    (model,) = check.manifest.models
-    assert model.source_sha256 == model_sha256(digits.converted)
-    assert model.accuracy.model.top1 == found["evaluation"]["models"][1]["top1"]
-    assert [run.speedup for run in model.speed.runs] == [run["speedup"] for run in found["benchmark"]["runs"]]
+    assert [model.source_sha256 for model in check.manifest.models] == [
+        model_sha256(digits.converted),
+        model_sha256(digits.directory / "tuned.zap.onnx"),
+    ]
+    timed = found["benchmark"], found["tuned_benchmark"]
+    for model, evaluated, times in zip(check.manifest.models, found["evaluation"]["models"][1:], timed, strict=True):
+        assert model.accuracy.model.top1 == evaluated["top1"]
+        assert [run.speedup for run in model.speed.runs] == [run["speedup"] for run in times["runs"]]
     assert "digits.tar.gz" in digits.stdout
 
 
 def test_demo_saves_work_at_the_accuracy_it_promises(digits) -> None:
     """The choice was made on the calibration split; on the test split it may cost a little more."""
-    dense, converted = json.loads((digits.directory / "demo.json").read_text())["evaluation"]["models"]
+    dense, converted, tuned = json.loads((digits.directory / "demo.json").read_text())["evaluation"]["models"]
     assert dense["top1"] >= 0.97
     assert converted["mac_saved"] >= 0.2
     assert converted["net_mac_saved"] < converted["mac_saved"]
-    assert converted["top1"] >= dense["top1"] - 0.02
+    assert min(converted["top1"], tuned["top1"]) >= dense["top1"] - 0.02
 
 
 def test_no_budget_costs_no_accuracy(digits, tmp_path: Path) -> None:

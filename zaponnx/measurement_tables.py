@@ -61,7 +61,7 @@ def report(result: Report) -> str:
 
 def demo(result: Demo) -> str:
     """The whole story in one table."""
-    dense, converted = result.evaluation.models
+    dense, converted, tuned = result.evaluation.models
     savings = {layer.name: layer for layer in converted.layers}
     rows = []
     for layer in result.inspection.layers:
@@ -82,7 +82,7 @@ def demo(result: Demo) -> str:
         "",
         bench(result.benchmark),
         "",
-        f"{_tuned_layers(result.tuned)}:",
+        f"{_tuned_layers(result.tuned)}; top-1 {percent(tuned.top1)}:",
         "",
         bench(result.tuned_benchmark),
         "",
