@@ -38,12 +38,18 @@ class ZapError(Exception):
 
 
 @contextmanager
-def on_behalf_of(phase: str, where: str = "") -> Iterator[None]:
-    """Makes the errors of a step that a command shares with others this command's own, and gives them a place."""
+def on_behalf_of(phase: str, where: str = "", remedy: str = "") -> Iterator[None]:
+    """Makes the errors of a step that a command shares with others this command's own.
+
+    Args:
+        phase: The command's.
+        where: Their place, if they have none.
+        remedy: Instead of theirs.
+    """
     try:
         yield
     except ZapError as error:
-        raise type(error)(phase, error.problem, where=error.where or where, remedy=error.remedy) from error
+        raise type(error)(phase, error.problem, where=error.where or where, remedy=remedy or error.remedy) from error
 
 
 @contextmanager

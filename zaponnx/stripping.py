@@ -64,7 +64,8 @@ def strip(model: Path | str, output: Path | str) -> StripReport:
     back_to_dense(proto, str(model))
     with staged_model(proto, output, "strip", external_data=bool(data_files)) as staged:
         check_dense(staged, str(model))
-        verification = verify(staged, model)
+        with on_behalf_of("strip", remedy="take the original model, or convert it again"):
+            verification = verify(staged, model)
     return StripReport(model, output, stripped, verification)
 
 

@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import zaponnx
-from zaponnx import tables
+from zaponnx import stripping, tables
 from zaponnx.artifact_files import load_fit, save_fit
 from zaponnx.errors import InvalidArgument, ModelError
 from zaponnx.models import external_files, load_model, model_sha256, save_model
@@ -48,6 +48,22 @@ def test_the_original_comes_back(make_files, epsilon: float, layout: str) -> Non
     assert (report.model, report.output, report.stripped) == (files.output, stripped, len(converted))
     assert report.verification.difference <= report.verification.tolerance
     assert json.loads(json.dumps(report.to_json()))["output"] == str(stripped)
+
+
+def test_a_result_that_differs_is_not_written(make_files, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = make_files()
+    files.convert(epsilon=1.0)
+
+    def differs(*paths: object) -> None:
+        raise ModelError("convert", "it differs", where="node 'c1'", remedy="calibrate again without the layer")
+
+    monkeypatch.setattr(stripping, "verify", differs)
+    stripped = files.output.with_name("stripped.onnx")
+    with pytest.raises(
+        ModelError, match=r"^strip: node 'c1': it differs; take the original model, or convert it again$"
+    ):
+        zaponnx.strip(files.output, stripped)
+    assert not stripped.exists()
 
 
 def test_external_data_stay_external(make_files) -> None:
