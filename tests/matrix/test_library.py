@@ -44,6 +44,14 @@ def test_the_installation_checks_itself() -> None:
     assert result.versions["onnxruntime"] == onnxruntime.__version__
 
 
+def test_operators_are_registered_for_cuda_where_the_library_has_that_half() -> None:
+    """Every version takes both, whether it has the provider or not; the sessions of this suite are on the CPU."""
+    options = session_options()
+    zaponnx.register(options)
+    installed = zaponnx.library_path().with_name("libzaponnx_cuda.so").exists()
+    assert options.get_session_config_entry("zaponnx.cuda") == ("yes" if installed else "no")
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", THRESHOLDS)
 def test_kernels_agree_with_the_function_bodies(
