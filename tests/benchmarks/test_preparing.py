@@ -63,10 +63,10 @@ def test_nothing_is_made_twice(
     np.testing.assert_array_equal(again[0].images, parts[0].images)
 
 
-def test_another_state_of_zaponnx_converts_again(
+def test_another_state_of_zaponnx_fits_and_converts_again(
     parts: list[Prepared], points: list[Point], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for function in ("export", "calibrate", "fit"):
+    for function in ("export", "calibrate"):
         monkeypatch.setattr(zaponnx, function, None)
     model = parts[0].converted[0].model
     written = model.stat().st_mtime_ns

@@ -113,7 +113,7 @@ def test_twice_interrupted(arguments: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("other", "named"),
-    [({"seed": 1}, "seed"), ({"epochs": 2}, "epochs"), ({"pattern": "B", "exclude": "end"}, "pattern, sites")],
+    [({"seed": 1}, "seed"), ({"epochs": 2}, "epochs"), ({"pattern": "B", "exclude": "end"}, "exclude, pattern, sites")],
 )
 def test_other_settings_start_anew(
     arguments: dict[str, Any], caplog: pytest.LogCaptureFixture, other: dict[str, Any], named: str
