@@ -18,7 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 NEWEST = "newest"
-VERSIONS = ("1.20.1", "1.21.1", "1.22.1", "1.23.2", "1.24.4", "1.26.0", "1.28.0", "1.31.1", NEWEST)
+GPU = "gpu "
+"""Before a version: that of onnxruntime-gpu, whose sessions here are on the CPU."""
+
+VERSIONS = ("1.20.1", "1.21.1", "1.22.1", "1.23.2", "1.24.4", "1.26.0", "1.28.0", "1.31.1", f"{GPU}1.31.1", NEWEST)
 """The oldest that zaponnx supports and later ones, as the package index has them for Python 3.11."""
 
 SUITE = Path(__file__).parent
@@ -30,8 +33,10 @@ _HEAD = """# Versions of ONNX Runtime
 
 Written by `make test-matrix`: one build of zaponnx's library, run by several versions of ONNX Runtime, each in a
 virtual environment of its own. The suite is `tests/matrix`: all four operators, in both layouts, against their function
-bodies, thresholds of −∞ and +∞, dynamic shapes, executors, threads, sessions, conversion, retuning and stripping, and
-the installation's own check.
+bodies, thresholds of −∞ and +∞, dynamic shapes, executors, threads, sessions, conversion, retuning and stripping, the
+operators' registration for CUDA, and the installation's own check.
+
+Of onnxruntime-gpu ("gpu"), too, the sessions are on the CPU: no GPU is needed.
 
 | ONNX Runtime | Python | numpy | onnx | tests | result | date |
 |---|---|---|---|---|---|---|
@@ -59,7 +64,8 @@ class Outcome:
     def row(self) -> str:
         """As a row of the record."""
         found = [self.versions.get(name, "–") for name in ("python", "numpy", "onnx")]
-        version = self.versions.get("onnxruntime", self.asked)
+        gpu = self.versions.get("onnxruntime-gpu")
+        version = f"{GPU}{gpu}" if gpu else self.versions.get("onnxruntime", self.asked)
         return f"| {' | '.join([version, *found, str(self.tests), self.problem or 'passed', self.date])} |\n"
 
 
@@ -77,7 +83,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def attempt(version: str, wheel: Path) -> Outcome:
     """Installs a version of ONNX Runtime and runs the suite on it."""
-    environment = WORK / version
+    environment = WORK / version.replace(" ", "-")
     python = environment / "bin" / "python"
     date = datetime.now(UTC).date().isoformat()
     try:
@@ -109,7 +115,10 @@ def _install(python: Path, version: str, wheel: Path) -> None:
     pins = WORK / "constraints.txt"
     lines = (ROOT / "constraints.txt").read_text().splitlines(keepends=True)
     pins.write_text("".join(line for line in lines if not line.startswith("onnxruntime")))
-    runtime = "onnxruntime" if version == NEWEST else f"onnxruntime=={version}"
+    if version.startswith(GPU):
+        runtime = f"onnxruntime-gpu=={version.removeprefix(GPU)}"
+    else:
+        runtime = "onnxruntime" if version == NEWEST else f"onnxruntime=={version}"
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--constraint", pins]
     _run(*install, "--upgrade", runtime, wheel, "pytest")
     _run(*install, "--force-reinstall", "--no-deps", wheel)  # which may be another build of the same version

@@ -41,7 +41,16 @@ def run(model: onnx.ModelProto, x: Array, options: onnxruntime.SessionOptions | 
 def test_the_installation_checks_itself() -> None:
     result = zaponnx.selfcheck()
     assert result.problem == ""
-    assert result.versions["onnxruntime"] == onnxruntime.__version__
+    package = "onnxruntime" if "onnxruntime" in result.versions else "onnxruntime-gpu"
+    assert result.versions[package] == onnxruntime.__version__
+
+
+def test_operators_are_registered_for_cuda_where_the_library_has_that_half() -> None:
+    """Every version takes both, whether it has the provider or not; the sessions of this suite are on the CPU."""
+    options = session_options()
+    zaponnx.register(options)
+    installed = zaponnx.library_path().with_name("libzaponnx_cuda.so").exists()
+    assert options.get_session_config_entry("zaponnx.cuda") == ("yes" if installed else "no")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
