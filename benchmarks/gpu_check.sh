@@ -69,7 +69,7 @@ run() {
   fi
   if $python -c 'import torch' 2>/dev/null; then
     if $python -c 'import pytest' 2>/dev/null; then
-      step torch 240 $python -m pytest -q -p no:cacheprovider tests/cuda/test_kernels.py
+      step torch 240 $python -m pytest -q -p no:cacheprovider --noconftest tests/cuda/test_kernels.py
     else
       summary+=("skipped  torch: pytest is not installed")
     fi

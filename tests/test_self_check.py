@@ -70,11 +70,11 @@ def test_on_a_gpu_it_is_run_there_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_value_of_the_tiny_model_is_near_its_threshold() -> None:
     """So that rounding cannot flip a decision: V, with the threshold at 0, stays 100 tolerances away from it."""
-    model = self_check.tiny_model()
+    model = self_check.tiny_model(self_check.CHANNELS)
     function = model.functions[0]
     function.output[0] = "predicted"
     del function.node[next(i for i, node in enumerate(function.node) if "predicted" in node.output) + 1 :]
-    x = np.random.default_rng(0).standard_normal((1, 4, 9, 9)).astype(np.float32)
+    x = np.random.default_rng(0).standard_normal((1, self_check.CHANNELS, 9, 9)).astype(np.float32)
     values = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"X": x})[0]
     assert np.abs(values).min() > 100 * self_check.TOLERANCE
     assert (values > 0).any()

@@ -23,11 +23,12 @@ from zaponnx.providers import CPU
 from zaponnx.runtime import library_path, onnxruntime, open_session, register, registered_isa, session_options
 
 TOLERANCE = 1e-5
-"""Largest accepted difference of an output: the sums have 36 float32 products, all of the order of 1."""
+"""Largest accepted difference of an output: the sums have 72 float32 products, all of the order of 1."""
 
 _CUDA = "CUDAExecutionProvider"
 _OPSET = 17
-_CHANNELS = 4
+CHANNELS = 8
+"""Of the model that is run: with fewer the CUDA half takes its plain kernels alone."""
 
 Array = npt.NDArray[np.float32]
 
@@ -97,8 +98,8 @@ def selfcheck() -> SelfCheck:
 
 def _differences(options: Any, on_gpu: bool) -> dict[str, float]:
     """Way of running the tiny model → largest difference from the library, which is registered in the options."""
-    model = tiny_model()
-    x = np.random.default_rng(0).standard_normal((1, _CHANNELS, 9, 9)).astype(np.float32)
+    model = tiny_model(CHANNELS)
+    x = np.random.default_rng(0).standard_normal((1, CHANNELS, 9, 9)).astype(np.float32)
     native = open_session(model.SerializeToString(), options, None, "selfcheck").run(None, {"X": x})[0]
     ways = {"ONNX Runtime without the library": _plain, "onnx.reference": _reference}
     if on_gpu:
@@ -106,10 +107,9 @@ def _differences(options: Any, on_gpu: bool) -> dict[str, float]:
     return {name: float(np.abs(run(model, x) - native).max()) for name, run in ways.items()}
 
 
-def tiny_model() -> onnx.ModelProto:
-    """A model of one ZapConv, X (N, 4, H, W) → Y of the same shape, pattern B, with seeded random weights."""
+def tiny_model(m: int = 4) -> onnx.ModelProto:
+    """A model of one ZapConv, X (N, m, H, W) → Y of the same shape, pattern B, with seeded random weights."""
     generator = np.random.default_rng(1)
-    m = _CHANNELS
     shapes = {"W": (m, m, 3, 3), "B": (m,), "P1": (m, 1, 3, 3), "p1": (m,), "P2": (m, 1, 3, 3), "p2": (m,)}
     weights = {name: generator.standard_normal(shape).astype(np.float32) / 3 for name, shape in shapes.items()}
     node = helper.make_node(

@@ -49,6 +49,7 @@ def runs_in_graph(ms: float) -> int:
 def captured(runs: Sequence[Run]) -> Timed:
     """Runs that follow each other, as a CUDA graph that repeats them."""
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call] # torch's
+    stream.wait_stream(torch.cuda.current_stream())  # which has made the tensors
     with torch.cuda.stream(stream):
         for _ in range(_WARMUP):
             once = _by_events(lambda: [run() for run in runs])

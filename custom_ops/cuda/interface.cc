@@ -17,15 +17,14 @@ namespace {
 
 thread_local std::string last_error;
 
-constexpr const char* kDriverRemedy =
-    " Install NVIDIA's driver, of the CUDA version that this library was built with or newer.";
-
 int code_of(cudaError_t error) {
   switch (error) {
     case cudaErrorNoDevice:
     case cudaErrorInsufficientDriver:
     case cudaErrorSystemDriverMismatch:
     case cudaErrorStubLibrary:
+    case cudaErrorUnsupportedPtxVersion:
+    case cudaErrorInvalidDeviceFunction:
     case cudaErrorNoKernelImageForDevice:
     case cudaErrorDevicesUnavailable:
       return ZAPONNX_CUDA_NO_DEVICE;
@@ -33,6 +32,20 @@ int code_of(cudaError_t error) {
       return ZAPONNX_CUDA_OUT_OF_MEMORY;
     default:
       return ZAPONNX_CUDA_FAILURE;
+  }
+}
+
+const char* remedy_of(cudaError_t error) {
+  switch (error) {
+    case cudaErrorNoDevice:
+    case cudaErrorInsufficientDriver:
+    case cudaErrorUnsupportedPtxVersion:  // for a GPU newer than the machine code
+      return " Install NVIDIA's driver, of the CUDA version that this library was built with or newer.";
+    case cudaErrorInvalidDeviceFunction:
+    case cudaErrorNoKernelImageForDevice:
+      return " The kernels need a GPU of sm_75 or later.";
+    default:
+      return "";
   }
 }
 
@@ -45,8 +58,7 @@ int guard(const Body& body) noexcept {
     cudaGetLastError();  // so that a later call does not report it again
     const int code = code_of(error.code);
     last_error = std::string("ZapConv on CUDA: ") + error.what();
-    if (error.code == cudaErrorInsufficientDriver || error.code == cudaErrorNoDevice) last_error += kDriverRemedy;
-    if (error.code == cudaErrorNoKernelImageForDevice) last_error += " The kernels need a GPU of sm_75 or later.";
+    last_error += remedy_of(error.code);
     return code;
   } catch (const std::bad_alloc&) {
     last_error = "ZapConv on CUDA: there is not enough memory.";

@@ -111,6 +111,17 @@ TEST(a_machine_without_a_driver_is_told_so) {
   expect_error(zaponnx_cuda_layer_create(&d, &layer), ZAPONNX_CUDA_NO_DEVICE, "ZapConv on CUDA");
 }
 
+TEST(a_gpu_without_code_is_told_what_is_needed) {
+  for (const auto& [error, remedy] : {std::pair{cudaErrorNoKernelImageForDevice, "sm_75 or later"},
+                                      std::pair{cudaErrorInvalidDeviceFunction, "sm_75 or later"},
+                                      std::pair{cudaErrorUnsupportedPtxVersion, "Install NVIDIA's driver"}}) {
+    cuda::emulation::Settings without;
+    without.failure = error;
+    const Emulating emulating(without);
+    expect_error(zaponnx_cuda_device(nullptr, 0), ZAPONNX_CUDA_NO_DEVICE, remedy);
+  }
+}
+
 TEST(errors_of_the_device_have_codes) {
   const Made made;
   const int64_t x_shape[4] = {1, 4, 6, 6};

@@ -281,7 +281,10 @@ TEST(huge_dilations_are_left_to_the_reference) {
 
 TEST(factors_are_rounded_as_the_precision_says) {
   std::mt19937 rng(13);
+  int major = 0;
+  CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0) == cudaSuccess);
   for (int precision : {ZAPONNX_CUDA_PRECISION_TF32, ZAPONNX_CUDA_PRECISION_FLOAT16}) {
+    if (precision == ZAPONNX_CUDA_PRECISION_TF32 && major < 8) continue;  // strict there
     Case c = make_case(1, 16, 8, 9, 10, 3, kDiagonal);
     c.attributes.threshold = {kInfinity};  // elements round the weights, but not X, to TF32
     c.randomize(rng);

@@ -43,6 +43,8 @@ bool device_has_tf32() {
 void DeviceMemory::fill(const std::vector<unsigned char>& bytes) {
   check("allocating the weights' memory", cudaMalloc(&data_, bytes.size()));
   check("uploading the weights", cudaMemcpy(data_, bytes.data(), bytes.size(), cudaMemcpyHostToDevice));
+  // A copy from pageable memory may return before it has arrived, and non-blocking streams do not wait for it.
+  check("waiting for the weights", cudaStreamSynchronize(nullptr));
 }
 
 Layer::Layer(const LayerAttributes& attributes, const LayerWeights& weights, const Choices& choices)

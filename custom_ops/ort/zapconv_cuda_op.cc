@@ -15,32 +15,39 @@ void check(const CudaLibrary& library, int code) {
   throw std::runtime_error(library.error());
 }
 
-// Of the provider's own allocator, on the device where X is. The kernels that use it are on the provider's stream, as
-// are those of whoever gets this memory next, so it can be released as soon as they are launched.
+struct ReleaseAllocator {
+  void operator()(OrtAllocator* allocator) const { Ort::GetApi().ReleaseAllocator(allocator); }
+};
+
+// Of the provider's own allocator, on the device where X is. Runs at the same time have streams of their own, and share
+// the allocator: it gives memory that a scratch buffer of one stream had to another only after that has waited for it.
+// So this can be released as soon as the kernels that use it are launched; memory from OrtAllocator::Alloc could not.
 class Workspace {
  public:
   Workspace(const Ort::KernelContext& context, const Ort::ConstValue& x, size_t bytes) {
+    if (bytes == 0) return;
     const auto info = x.GetTensorMemoryInfo();
     const OrtMemoryInfo* const raw_info = info;
-    allocator_ = context.GetAllocator(*raw_info);
-    memory_ = bytes > 0 ? allocator_->Alloc(allocator_, bytes) : nullptr;
-    if (memory_ == nullptr && bytes > 0) {
-      Ort::GetApi().ReleaseAllocator(allocator_);
-      throw std::bad_alloc();
+    allocator_.reset(context.GetAllocator(*raw_info));
+    if (context.GetGPUComputeStream() != nullptr) {
+      Ort::ThrowOnError(
+          Ort::GetApi().KernelContext_GetScratchBuffer(context.GetOrtKernelContext(), raw_info, bytes, &memory_));
+    } else {  // the default stream, or a test's CPU, where ORT crashes in the other function
+      memory_ = allocator_->Alloc(allocator_.get(), bytes);
     }
+    if (memory_ == nullptr) throw std::bad_alloc();
   }
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
   ~Workspace() {
-    if (memory_ != nullptr) allocator_->Free(allocator_, memory_);
-    Ort::GetApi().ReleaseAllocator(allocator_);
+    if (memory_ != nullptr) allocator_->Free(allocator_.get(), memory_);
   }
 
   void* data() const { return memory_; }
 
  private:
-  OrtAllocator* allocator_;
-  void* memory_;
+  std::unique_ptr<OrtAllocator, ReleaseAllocator> allocator_;
+  void* memory_ = nullptr;
 };
 
 }  // namespace
