@@ -160,7 +160,7 @@ def demo_result(small: Flow) -> Demo:
         conversion=zaponnx.convert(small.model, **fit, output=small.model.with_name("again.onnx")),
         tuned=zaponnx.convert(small.model, **fit, output=tuned, tune=True, data="random", threads=1),
         inspection=zaponnx.inspect(small.converted),
-        evaluation=zaponnx.eval([small.model, small.converted], "random", samples=8),
+        evaluation=zaponnx.eval([small.model, small.converted, tuned], "random", samples=8),
         benchmark=zaponnx.bench(small.converted, small.model, **timed),
         tuned_benchmark=zaponnx.bench(tuned, small.model, **timed),
         files=(small.model, small.calibration, small.fit, small.converted),

@@ -114,6 +114,7 @@ def test_a_layer_without_outputs_to_predict(calibration: Calibration, tmp_path: 
         counts=np.zeros_like(site.counts),
         values=np.zeros_like(site.values),
         magnitudes=np.zeros_like(site.magnitudes),
+        blocks=None,
     )
     save_calibration(replace(calibration, sites=(empty,)), tmp_path / "model.zapcal")
     assert analyze(tmp_path / "model.zapcal", tmp_path).to_json()["sites"][0]["zeros"] is None
