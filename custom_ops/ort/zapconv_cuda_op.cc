@@ -1,9 +1,10 @@
 #include "ort/zapconv_cuda_op.h"
 
-#include <algorithm>
 #include <new>
 #include <stdexcept>
 #include <string>
+
+#include "cuda/description.h"
 
 namespace zaponnx {
 namespace {
@@ -64,29 +65,8 @@ ZapConvCudaNode::ZapConvCudaNode(const OrtKernelInfo* kernel_info, int precision
 }
 
 ZapConvCudaNode::LayerPointer ZapConvCudaNode::make_layer(const LayerWeights& w) const {
-  zaponnx_cuda_layer_description d{};
-  std::copy(w.shape.begin(), w.shape.end(), d.w_shape);
-  d.group = attributes_.group;
-  std::copy(attributes_.strides.begin(), attributes_.strides.end(), d.strides);
-  std::copy(attributes_.dilations.begin(), attributes_.dilations.end(), d.dilations);
-  std::copy(attributes_.pads.begin(), attributes_.pads.end(), d.pads);
-  d.pattern_shape[0] = attributes_.pattern.rows;
-  d.pattern_shape[1] = attributes_.pattern.columns;
-  d.pattern = attributes_.pattern.tile.data();
-  d.threshold_count = static_cast<int64_t>(attributes_.threshold.size());
-  d.threshold = attributes_.threshold.data();
-  d.W = w.W;
-  d.B = w.B;
-  d.P1 = w.P1;
-  d.p1 = w.p1;
-  d.P2 = w.P2;
-  d.p2 = w.p2;
-  d.bound = attributes_.bound;
-  d.layout = attributes_.layout == Layout::kNhwc ? ZAPONNX_CUDA_NHWC : ZAPONNX_CUDA_NCHW;
-  d.element = ZAPONNX_CUDA_ELEMENT_FLOAT32;
+  zaponnx_cuda_layer_description d = describe_layer(attributes_, w);
   d.precision = precision_;
-  d.method = ZAPONNX_CUDA_METHOD_AUTO;
-  d.element_channels = ZAPONNX_CUDA_ELEMENT_CHANNELS_DEFAULT;
   zaponnx_cuda_layer* layer = nullptr;
   check(library_, library_.layer_create(&d, &layer));
   return {layer, library_.layer_destroy};

@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "cuda/description.h"
 #include "cuda/half.h"
 
 namespace zaponnx::testing {
@@ -110,25 +111,7 @@ const zaponnx_cuda_work& last_work() { return work_now; }
 
 zaponnx_cuda_layer_description description_of(const LayerAttributes& attributes, const LayerWeights& w,
                                               const cuda::Choices& choices) {
-  zaponnx_cuda_layer_description d{};
-  std::copy(w.shape.begin(), w.shape.end(), d.w_shape);
-  std::copy(attributes.strides.begin(), attributes.strides.end(), d.strides);
-  std::copy(attributes.dilations.begin(), attributes.dilations.end(), d.dilations);
-  std::copy(attributes.pads.begin(), attributes.pads.end(), d.pads);
-  d.group = attributes.group;
-  d.pattern_shape[0] = attributes.pattern.rows;
-  d.pattern_shape[1] = attributes.pattern.columns;
-  d.pattern = attributes.pattern.tile.data();
-  d.threshold_count = static_cast<int64_t>(attributes.threshold.size());
-  d.threshold = attributes.threshold.data();
-  d.W = w.W;
-  d.B = w.B;
-  d.P1 = w.P1;
-  d.p1 = w.p1;
-  d.P2 = w.P2;
-  d.p2 = w.p2;
-  d.bound = attributes.bound;
-  d.layout = attributes.layout == Layout::kNhwc ? ZAPONNX_CUDA_NHWC : ZAPONNX_CUDA_NCHW;
+  zaponnx_cuda_layer_description d = describe_layer(attributes, w);
   d.element = choices.element;
   d.precision = choices.precision;
   d.method = choices.method;
