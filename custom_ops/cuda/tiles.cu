@@ -181,7 +181,7 @@ __device__ __forceinline__ void write_tile(const Convolution& conv, const PixelL
 }
 
 template <typename Sums, int kPixels>
-__global__ void __launch_bounds__(kTileThreads, 3)
+__global__ void __launch_bounds__(kTileThreads, kPixels == kLargeTile ? 3 : 5)
     multiply_tiles(const Convolution conv, const PixelLists lists, const Slices slices) {
   constexpr int kBufferVectors = kStages * (kBlockChannels + kPixels) * kChunkVectors;
   static_assert(kBlockChannels * (kPixels + 1) * sizeof(float) <= kBufferVectors * sizeof(uint4), "the tile fits");
