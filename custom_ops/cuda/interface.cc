@@ -77,11 +77,10 @@ void check_pointers(const Pointers*... pointers) {
   if (((pointers == nullptr) || ...)) throw std::invalid_argument("ZapConv on CUDA: an argument is a null pointer.");
 }
 
-// Kernels read vectors.
-void check_alignment(const char* what, const void* pointer) {
-  if (reinterpret_cast<uintptr_t>(pointer) % kVectorBytes != 0) {
+void check_alignment(const char* what, const void* pointer, int bytes) {
+  if (reinterpret_cast<uintptr_t>(pointer) % bytes != 0) {
     throw std::invalid_argument(std::string("ZapConv on CUDA: ") + what + " is not aligned to " +
-                                std::to_string(kVectorBytes) + " bytes.");
+                                std::to_string(bytes) + " bytes.");
   }
 }
 
@@ -184,8 +183,11 @@ int zaponnx_cuda_run(const zaponnx_cuda_layer* layer, const int64_t x_shape[4], 
       throw std::invalid_argument("ZapConv on CUDA: the workspace has " + std::to_string(workspace_bytes) +
                                   " bytes; it must have " + std::to_string(needed) + ".");
     }
-    zaponnx::cuda::check_alignment("the workspace", workspace);
-    zaponnx::cuda::check_alignment("x", x);
+    const int element = layer->layer.element_bytes();
+    zaponnx::cuda::check_alignment("the workspace", workspace, zaponnx::cuda::kVectorBytes);
+    zaponnx::cuda::check_alignment("x", x, layer->layer.reads_vectors(g) ? zaponnx::cuda::kVectorBytes : element);
+    zaponnx::cuda::check_alignment("z", z, element);
+    zaponnx::cuda::check_alignment("y", y, element);
     layer->layer.run(g, {x, z, y}, workspace, static_cast<cudaStream_t>(stream));
   });
 }

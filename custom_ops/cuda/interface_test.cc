@@ -1,4 +1,5 @@
 // The C interface: what it refuses, and what it says.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -23,7 +24,8 @@ struct Made {
   Case c = small_case();
   zaponnx_cuda_layer* layer = nullptr;
 
-  Made() {
+  explicit Made(Layout layout = Layout::kNchw) {
+    c.attributes.layout = layout;
     const auto d = description_of(c.attributes, c.weights(), kStrict);
     CHECK(zaponnx_cuda_layer_create(&d, &layer) == ZAPONNX_CUDA_OK, zaponnx_cuda_error());
   }
@@ -77,6 +79,31 @@ TEST(wrong_runs_are_refused) {
   expect_error(run(x_shape, y, workspace, bytes - 1), ZAPONNX_CUDA_INVALID_ARGUMENT, "it must have");
   expect_error(run(x_shape, y, workspace + 8, bytes), ZAPONNX_CUDA_INVALID_ARGUMENT, "not aligned");
   CHECK(run(x_shape, y, workspace, bytes) == ZAPONNX_CUDA_OK);
+}
+
+// X lies 4 bytes off: where it is staged that is no matter, and where it is read in vectors it is an error.
+TEST(arrays_are_aligned_as_they_are_read) {
+  alignas(256) static unsigned char workspace[1 << 20];
+  alignas(16) float x[1 + 4 * 36];
+  alignas(16) float y[8 * 36];
+  for (Layout layout : {Layout::kNchw, Layout::kNhwc}) {
+    const Made made(layout);
+    const bool nchw = layout == Layout::kNchw;
+    const int64_t x_shape[4] = {1, nchw ? 4 : 6, 6, nchw ? 6 : 4};
+    std::copy(made.c.x.begin(), made.c.x.end(), x + 1);
+    const auto run = [&](size_t in, size_t out) {
+      return zaponnx_cuda_run(made.layer, x_shape, reinterpret_cast<char*>(x) + in, nullptr,
+                              reinterpret_cast<char*>(y) + out, workspace, sizeof workspace, nullptr);
+    };
+    expect_error(run(2, 0), ZAPONNX_CUDA_INVALID_ARGUMENT, "x is not aligned to " + std::string(nchw ? "4" : "16"));
+    expect_error(run(0, 2), ZAPONNX_CUDA_INVALID_ARGUMENT, "y is not aligned to 4 bytes");
+    if (!nchw) {
+      expect_error(run(4, 0), ZAPONNX_CUDA_INVALID_ARGUMENT, "x is not aligned to 16 bytes");
+      continue;
+    }
+    CHECK(run(4, 0) == ZAPONNX_CUDA_OK, zaponnx_cuda_error());
+    CHECK(std::vector<float>(std::begin(y), std::end(y)) == run_kernel(cuda_kernel(kStrict), made.c, Serial()));
+  }
 }
 
 TEST(an_empty_batch_does_nothing) {

@@ -129,10 +129,11 @@ int zaponnx_cuda_output_shape(const zaponnx_cuda_layer* layer, const int64_t x_s
 /* The bytes of workspace that a run on an X of this shape needs; may be 0. */
 int zaponnx_cuda_workspace_size(const zaponnx_cuda_layer* layer, const int64_t x_shape[4], size_t* bytes);
 
-/* Computes Y. `x`, `z` and `y` are contiguous device arrays that do not overlap, `x` aligned to 16 bytes; `z` is NULL
- * in a layer without residual. `workspace` is device memory of at least the bytes above, aligned to 16 bytes; it need
- * not be initialised, and the next run on the stream may use it again. `stream` is a cudaStream_t; NULL is the default
- * stream. */
+/* Computes Y. `x`, `z` and `y` are contiguous device arrays that do not overlap, aligned to their elements; `z` is NULL
+ * in a layer without residual. `x` is aligned to 16 bytes where the kernels read it in place: in NHWC, with TILES, if
+ * its elements are of the products' type and a group's channels fill whole vectors of 16 bytes. `workspace` is device
+ * memory of at least the bytes above, aligned to 16 bytes; it need not be initialised, and the next run on the stream
+ * may use it again. `stream` is a cudaStream_t; NULL is the default stream. */
 int zaponnx_cuda_run(const zaponnx_cuda_layer* layer, const int64_t x_shape[4], const void* x, const void* z, void* y,
                      void* workspace, size_t workspace_bytes, void* stream);
 
