@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-INTERFACE = 1
+INTERFACE = 2
 NHWC = 1
 ELEMENT = {torch.float32: 0, torch.float16: 1}
 PRECISIONS = {"float32": 0, "tf32": 1, "float16": 2}

@@ -43,7 +43,8 @@ const char* remedy_of(cudaError_t error) {
       return " Install NVIDIA's driver, of the CUDA version that this library was built with or newer.";
     case cudaErrorInvalidDeviceFunction:
     case cudaErrorNoKernelImageForDevice:
-      return " The kernels need a GPU of sm_75 or later.";
+      return " The kernels need a GPU of sm_75 or later; choose another, as by the provider's option device_id, or "
+             "the CPU.";
     default:
       return "";
   }
@@ -82,6 +83,23 @@ void check_alignment(const char* what, const void* pointer, int bytes) {
     throw std::invalid_argument(std::string("ZapConv on CUDA: ") + what + " is not aligned to " +
                                 std::to_string(bytes) + " bytes.");
   }
+}
+
+// The name and architecture of the first one that the kernels run on. Makes no context, on any.
+std::string first_usable_gpu() {
+  constexpr int kLeastArchitecture = 75;
+  int count = 0;
+  check("looking for a GPU", cudaGetDeviceCount(&count));
+  std::string older;
+  for (int index = 0; index < count; ++index) {
+    cudaDeviceProp properties;
+    check("asking for a GPU's properties", cudaGetDeviceProperties(&properties, index));
+    const int architecture = properties.major * 10 + properties.minor;
+    const std::string gpu = std::string(properties.name) + ", sm_" + std::to_string(architecture);
+    if (architecture >= kLeastArchitecture) return gpu;
+    older += (index == 0 ? "" : "; ") + gpu;
+  }
+  throw CudaError("looking for a GPU, among " + older, cudaErrorNoKernelImageForDevice);
 }
 
 LayerAttributes attributes_of(const zaponnx_cuda_layer_description& d) {
@@ -124,15 +142,7 @@ const char* zaponnx_cuda_error(void) { return zaponnx::cuda::last_error.c_str();
 int zaponnx_cuda_device(char* text, size_t size) {
   using namespace zaponnx::cuda;
   std::string found;
-  const int code = guard([&] {
-    int index = 0;
-    cudaDeviceProp properties;
-    check("looking for a GPU", cudaGetDevice(&index));
-    check("asking for the GPU's properties", cudaGetDeviceProperties(&properties, index));
-    check("loading a kernel", load_list_kernel());
-    found =
-        std::string(properties.name) + ", sm_" + std::to_string(properties.major) + std::to_string(properties.minor);
-  });
+  const int code = guard([&] { found = first_usable_gpu(); });
   if (code != ZAPONNX_CUDA_OK) found = last_error;
   if (text != nullptr && size > 0) {
     const size_t length = std::min(found.size(), size - 1);

@@ -149,6 +149,30 @@ TEST(a_gpu_without_code_is_told_what_is_needed) {
   }
 }
 
+TEST(one_gpu_of_several_is_too_old) {
+  cuda::emulation::Settings mixed;
+  mixed.architectures = {70, 90};
+  const Case c = small_case();
+  const auto d = description_of(c.attributes, c.weights(), kStrict);
+  zaponnx_cuda_layer* layer = nullptr;
+  char text[64];
+  {
+    const Emulating emulating(mixed);
+    CHECK(zaponnx_cuda_device(text, sizeof text) == ZAPONNX_CUDA_OK && std::string(text) == "emulation, sm_90", text);
+    expect_error(zaponnx_cuda_layer_create(&d, &layer), ZAPONNX_CUDA_NO_DEVICE,
+                 "loading the kernels: emulated error. The kernels need a GPU of sm_75 or later; choose another");
+  }
+  mixed.device = 1;
+  {
+    const Emulating emulating(mixed);
+    CHECK(zaponnx_cuda_layer_create(&d, &layer) == ZAPONNX_CUDA_OK, zaponnx_cuda_error());
+    zaponnx_cuda_layer_destroy(layer);
+  }
+  mixed.architectures = {70, 61};
+  const Emulating emulating(mixed);
+  expect_error(zaponnx_cuda_device(nullptr, 0), ZAPONNX_CUDA_NO_DEVICE, "among emulation, sm_70; emulation, sm_61: ");
+}
+
 TEST(errors_of_the_device_have_codes) {
   const Made made;
   const int64_t x_shape[4] = {1, 4, 6, 6};

@@ -187,7 +187,7 @@ TEST(a_batch_does_not_change_an_image) {
 
 TEST(without_tf32_products_are_strict) {
   std::mt19937 rng(14);
-  Emulating emulating({Order::kForward, 4, 2, 7});
+  Emulating emulating({Order::kForward, 4, 2, {75}});
   Case c = make_case(1, 16, 8, 9, 10, 3, kDiagonal);
   c.randomize(rng);
   check_kernel(cuda_kernel(choices(ZAPONNX_CUDA_PRECISION_TF32)), c, Serial(), "sm_75");

@@ -1,5 +1,5 @@
-/* The C interface of libzaponnx_cuda.so, the operator's CUDA half: libzaponnx_ops.so loads it when a CUDA session
- * asks for a ZapConv; tests and benchmarks load it by themselves.
+/* The C interface of libzaponnx_cuda.so, the operator's CUDA half: libzaponnx_ops.so loads it, where ONNX Runtime has
+ * the CUDA provider; tests and benchmarks load it by themselves.
  *
  *     R = min(relu(Conv(X, W, B) [+ Z]), bound)
  *     S = R where pattern, else 0                          pattern tiled from (0, 0) over oH x oW
@@ -28,7 +28,7 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 /* Changes with every change to what follows. Ask zaponnx_cuda_interface() first, and go no further if it differs. */
-#define ZAPONNX_CUDA_INTERFACE 1
+#define ZAPONNX_CUDA_INTERFACE 2
 
 /* What the functions that return an int return, but for zaponnx_cuda_interface. */
 enum {
@@ -113,8 +113,9 @@ int zaponnx_cuda_interface(void);
  * Valid until the thread's next call. */
 const char* zaponnx_cuda_error(void);
 
-/* Whether the current device can run the kernels. Writes its name and architecture, as in "NVIDIA H200, sm_90", to
- * `text` (cut to `size` bytes, zero-terminated); on an error the text is that of zaponnx_cuda_error. */
+/* Whether the driver is new enough and there is a GPU that can run the kernels. Writes the first one's name and
+ * architecture, as in "NVIDIA H200, sm_90", to `text` (cut to `size` bytes, zero-terminated); on an error the text is
+ * that of zaponnx_cuda_error. Starts the driver, but uses no device. */
 int zaponnx_cuda_device(char* text, size_t size);
 
 /* Makes a layer on the current device: checks, packs and uploads the weights. Waits for the upload. */
