@@ -58,6 +58,14 @@ def test_the_cuda_half_is_reported() -> None:
     assert f": {result.cuda.device or result.cuda.problem}" in tables.selfcheck(result)
 
 
+def test_a_gpu_that_onnx_runtime_cannot_use_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = CudaHalf(Path("libzaponnx_cuda.so"), "a GPU, sm_90", "")
+    monkeypatch.setattr(self_check, "cuda_half", lambda library: found)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    text = tables.selfcheck(zaponnx.selfcheck())
+    assert "a GPU, sm_90; not used: this ONNX Runtime has no CUDAExecutionProvider" in text
+
+
 def test_on_a_gpu_it_is_run_there_too(monkeypatch: pytest.MonkeyPatch) -> None:
     found = CudaHalf(Path("libzaponnx_cuda.so"), "a GPU, sm_90", "")
     monkeypatch.setattr(self_check, "cuda_half", lambda library: found)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _LIBRARY = "libzaponnx_cuda.so"
-_INTERFACE = 1
+_INTERFACE = 2
 """ZAPONNX_CUDA_INTERFACE in custom_ops/cuda/zaponnx_cuda.h."""
 
 _TEXT_BYTES = 512
@@ -19,7 +19,8 @@ class CudaHalf:
 
     Attributes:
         library: The file, None if this installation was built without it.
-        device: The GPU and its architecture, "" if there is none that it can use.
+        device: The first GPU that it can use and its architecture, "" if there is none; then operators are registered
+            for the CPU only.
         problem: Why there is none, "" if there is one.
     """
 

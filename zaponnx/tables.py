@@ -251,7 +251,7 @@ def selfcheck(check: SelfCheck) -> str:
     lines = [f"{name} {version}" for name, version in check.versions.items()]
     lines += [
         f"library {check.library or 'not found'}, {check.isa or 'no'} kernels",
-        *_cuda_half(check.cuda),
+        *_cuda_half(check.cuda, check.providers),
         f"{check.cpu}, {check.cores} cores; providers {', '.join(check.providers) or 'none'}",
     ]
     lines += [f"{way}: differs from the library by {value:.1e}" for way, value in check.differences.items()]
@@ -260,7 +260,9 @@ def selfcheck(check: SelfCheck) -> str:
     return "\n".join(lines)
 
 
-def _cuda_half(half: CudaHalf | None) -> list[str]:
+def _cuda_half(half: CudaHalf | None, providers: Sequence[str]) -> list[str]:
     if half is None:
         return []
-    return [f"CUDA half {half.library or 'not there'}: {half.device or half.problem}"]
+    unused = half.device and "CUDAExecutionProvider" not in providers
+    note = "; not used: this ONNX Runtime has no CUDAExecutionProvider" if unused else ""
+    return [f"CUDA half {half.library or 'not there'}: {half.device or half.problem}{note}"]

@@ -91,8 +91,8 @@ class TuningSettings:
         if gpu is None:
             return name
         half = cuda_half(library_path())
-        if half.library is None:
-            remedy = "install a zaponnx that has them, or tune for the CPU"
+        if not half.device:
+            remedy = "tune for the CPU" if half.library else "install a zaponnx that has them, or tune for the CPU"
             raise RuntimeUnavailable("convert", f"there are no CUDA kernels to tune: {half.problem}", remedy=remedy)
         return ", ".join(filter(None, (gpu_name(gpu), name)))
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-INTERFACE = 1
+INTERFACE = 2
 NHWC = 1
 ELEMENT = {torch.float32: 0, torch.float16: 1}
 PRECISIONS = {"float32": 0, "tf32": 1, "float16": 2}
@@ -82,6 +82,7 @@ class Library:
             raise LibraryError(f"{path} has version {found} of the C interface, and this is for version {INTERFACE}")
         self._library.zaponnx_cuda_error.restype = ctypes.c_char_p
         self._library.zaponnx_cuda_layer_destroy.argtypes = [ctypes.c_void_p]
+        self._library.zaponnx_cuda_layer_destroy.restype = None
         text = ctypes.create_string_buffer(256)
         if self._library.zaponnx_cuda_device(text, ctypes.c_size_t(len(text))):
             raise LibraryError(text.value.decode())

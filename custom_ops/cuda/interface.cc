@@ -43,7 +43,8 @@ const char* remedy_of(cudaError_t error) {
       return " Install NVIDIA's driver, of the CUDA version that this library was built with or newer.";
     case cudaErrorInvalidDeviceFunction:
     case cudaErrorNoKernelImageForDevice:
-      return " The kernels need a GPU of sm_75 or later.";
+      return " The kernels need a GPU of sm_75 or later; choose another, as by the provider's option device_id, or "
+             "the CPU.";
     default:
       return "";
   }
@@ -77,12 +78,28 @@ void check_pointers(const Pointers*... pointers) {
   if (((pointers == nullptr) || ...)) throw std::invalid_argument("ZapConv on CUDA: an argument is a null pointer.");
 }
 
-// Kernels read vectors.
-void check_alignment(const char* what, const void* pointer) {
-  if (reinterpret_cast<uintptr_t>(pointer) % kVectorBytes != 0) {
+void check_alignment(const char* what, const void* pointer, int bytes) {
+  if (reinterpret_cast<uintptr_t>(pointer) % bytes != 0) {
     throw std::invalid_argument(std::string("ZapConv on CUDA: ") + what + " is not aligned to " +
-                                std::to_string(kVectorBytes) + " bytes.");
+                                std::to_string(bytes) + " bytes.");
   }
+}
+
+// The name and architecture of the first one that the kernels run on. Makes no context, on any.
+std::string first_usable_gpu() {
+  constexpr int kLeastArchitecture = 75;
+  int count = 0;
+  check("looking for a GPU", cudaGetDeviceCount(&count));
+  std::string older;
+  for (int index = 0; index < count; ++index) {
+    cudaDeviceProp properties;
+    check("asking for a GPU's properties", cudaGetDeviceProperties(&properties, index));
+    const int architecture = properties.major * 10 + properties.minor;
+    const std::string gpu = std::string(properties.name) + ", sm_" + std::to_string(architecture);
+    if (architecture >= kLeastArchitecture) return gpu;
+    older += (index == 0 ? "" : "; ") + gpu;
+  }
+  throw CudaError("looking for a GPU, among " + older, cudaErrorNoKernelImageForDevice);
 }
 
 LayerAttributes attributes_of(const zaponnx_cuda_layer_description& d) {
@@ -125,15 +142,7 @@ const char* zaponnx_cuda_error(void) { return zaponnx::cuda::last_error.c_str();
 int zaponnx_cuda_device(char* text, size_t size) {
   using namespace zaponnx::cuda;
   std::string found;
-  const int code = guard([&] {
-    int index = 0;
-    cudaDeviceProp properties;
-    check("looking for a GPU", cudaGetDevice(&index));
-    check("asking for the GPU's properties", cudaGetDeviceProperties(&properties, index));
-    check("loading a kernel", load_list_kernel());
-    found =
-        std::string(properties.name) + ", sm_" + std::to_string(properties.major) + std::to_string(properties.minor);
-  });
+  const int code = guard([&] { found = first_usable_gpu(); });
   if (code != ZAPONNX_CUDA_OK) found = last_error;
   if (text != nullptr && size > 0) {
     const size_t length = std::min(found.size(), size - 1);
@@ -184,8 +193,11 @@ int zaponnx_cuda_run(const zaponnx_cuda_layer* layer, const int64_t x_shape[4], 
       throw std::invalid_argument("ZapConv on CUDA: the workspace has " + std::to_string(workspace_bytes) +
                                   " bytes; it must have " + std::to_string(needed) + ".");
     }
-    zaponnx::cuda::check_alignment("the workspace", workspace);
-    zaponnx::cuda::check_alignment("x", x);
+    const int element = layer->layer.element_bytes();
+    zaponnx::cuda::check_alignment("the workspace", workspace, zaponnx::cuda::kVectorBytes);
+    zaponnx::cuda::check_alignment("x", x, layer->layer.reads_vectors(g) ? zaponnx::cuda::kVectorBytes : element);
+    zaponnx::cuda::check_alignment("z", z, element);
+    zaponnx::cuda::check_alignment("y", y, element);
     layer->layer.run(g, {x, z, y}, workspace, static_cast<cudaStream_t>(stream));
   });
 }

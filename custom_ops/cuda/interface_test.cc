@@ -1,4 +1,5 @@
 // The C interface: what it refuses, and what it says.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -23,7 +24,8 @@ struct Made {
   Case c = small_case();
   zaponnx_cuda_layer* layer = nullptr;
 
-  Made() {
+  explicit Made(Layout layout = Layout::kNchw) {
+    c.attributes.layout = layout;
     const auto d = description_of(c.attributes, c.weights(), kStrict);
     CHECK(zaponnx_cuda_layer_create(&d, &layer) == ZAPONNX_CUDA_OK, zaponnx_cuda_error());
   }
@@ -79,6 +81,31 @@ TEST(wrong_runs_are_refused) {
   CHECK(run(x_shape, y, workspace, bytes) == ZAPONNX_CUDA_OK);
 }
 
+// X lies 4 bytes off: where it is staged that is no matter, and where it is read in vectors it is an error.
+TEST(arrays_are_aligned_as_they_are_read) {
+  alignas(256) static unsigned char workspace[1 << 20];
+  alignas(16) float x[1 + 4 * 36];
+  alignas(16) float y[8 * 36];
+  for (Layout layout : {Layout::kNchw, Layout::kNhwc}) {
+    const Made made(layout);
+    const bool nchw = layout == Layout::kNchw;
+    const int64_t x_shape[4] = {1, nchw ? 4 : 6, 6, nchw ? 6 : 4};
+    std::copy(made.c.x.begin(), made.c.x.end(), x + 1);
+    const auto run = [&](size_t in, size_t out) {
+      return zaponnx_cuda_run(made.layer, x_shape, reinterpret_cast<char*>(x) + in, nullptr,
+                              reinterpret_cast<char*>(y) + out, workspace, sizeof workspace, nullptr);
+    };
+    expect_error(run(2, 0), ZAPONNX_CUDA_INVALID_ARGUMENT, "x is not aligned to " + std::string(nchw ? "4" : "16"));
+    expect_error(run(0, 2), ZAPONNX_CUDA_INVALID_ARGUMENT, "y is not aligned to 4 bytes");
+    if (!nchw) {
+      expect_error(run(4, 0), ZAPONNX_CUDA_INVALID_ARGUMENT, "x is not aligned to 16 bytes");
+      continue;
+    }
+    CHECK(run(4, 0) == ZAPONNX_CUDA_OK, zaponnx_cuda_error());
+    CHECK(std::vector<float>(std::begin(y), std::end(y)) == run_kernel(cuda_kernel(kStrict), made.c, Serial()));
+  }
+}
+
 TEST(an_empty_batch_does_nothing) {
   const Made made;
   const int64_t x_shape[4] = {0, 4, 6, 6};
@@ -120,6 +147,30 @@ TEST(a_gpu_without_code_is_told_what_is_needed) {
     const Emulating emulating(without);
     expect_error(zaponnx_cuda_device(nullptr, 0), ZAPONNX_CUDA_NO_DEVICE, remedy);
   }
+}
+
+TEST(one_gpu_of_several_is_too_old) {
+  cuda::emulation::Settings mixed;
+  mixed.architectures = {70, 90};
+  const Case c = small_case();
+  const auto d = description_of(c.attributes, c.weights(), kStrict);
+  zaponnx_cuda_layer* layer = nullptr;
+  char text[64];
+  {
+    const Emulating emulating(mixed);
+    CHECK(zaponnx_cuda_device(text, sizeof text) == ZAPONNX_CUDA_OK && std::string(text) == "emulation, sm_90", text);
+    expect_error(zaponnx_cuda_layer_create(&d, &layer), ZAPONNX_CUDA_NO_DEVICE,
+                 "loading the kernels: emulated error. The kernels need a GPU of sm_75 or later; choose another");
+  }
+  mixed.device = 1;
+  {
+    const Emulating emulating(mixed);
+    CHECK(zaponnx_cuda_layer_create(&d, &layer) == ZAPONNX_CUDA_OK, zaponnx_cuda_error());
+    zaponnx_cuda_layer_destroy(layer);
+  }
+  mixed.architectures = {70, 61};
+  const Emulating emulating(mixed);
+  expect_error(zaponnx_cuda_device(nullptr, 0), ZAPONNX_CUDA_NO_DEVICE, "among emulation, sm_70; emulation, sm_61: ");
 }
 
 TEST(errors_of_the_device_have_codes) {

@@ -187,7 +187,7 @@ TEST(a_batch_does_not_change_an_image) {
 
 TEST(without_tf32_products_are_strict) {
   std::mt19937 rng(14);
-  Emulating emulating({Order::kForward, 4, 2, 7});
+  Emulating emulating({Order::kForward, 4, 2, {75}});
   Case c = make_case(1, 16, 8, 9, 10, 3, kDiagonal);
   c.randomize(rng);
   check_kernel(cuda_kernel(choices(ZAPONNX_CUDA_PRECISION_TF32)), c, Serial(), "sm_75");
@@ -235,6 +235,31 @@ TEST(infinite_thresholds_compute_all_or_the_pattern) {
       c.randomize(rng);
       check_kernel(cuda_kernel(choices(0, element_channels)), c, Serial(), text("threshold ", threshold));
       CHECK(last_work().tiles + last_work().elements == (threshold < 0 ? last_work().outside : 0));
+    }
+  }
+}
+
+// V is p2 everywhere, exactly: P1, p1 and P2 are zero.
+TEST(what_equals_the_threshold_is_zero_and_a_nan_is_computed) {
+  std::mt19937 rng(17);
+  constexpr float kThreshold = 0.3f;
+  for (int method : {ZAPONNX_CUDA_METHOD_TILES, ZAPONNX_CUDA_METHOD_REFERENCE}) {
+    for (int element_channels : {0, 64}) {
+      for (float value : {kThreshold, std::nextafter(kThreshold, 1.0f), std::numeric_limits<float>::quiet_NaN()}) {
+        Case c = make_case(1, 12, 10, 11, 20, 3, kDiagonal);
+        c.attributes.threshold = {kThreshold};
+        c.randomize(rng);
+        for (auto* zeros : {&c.P1, &c.p1, &c.P2}) std::fill(zeros->begin(), zeros->end(), 0.0f);
+        std::fill(c.p2.begin(), c.p2.end(), value);
+        std::fill(c.B.begin(), c.B.end(), 100.0f);  // no output is zero by itself
+        Choices chosen = choices(0, element_channels);
+        chosen.method = method;
+        const std::vector<float> y = run_kernel(cuda_kernel(chosen), c, Serial());
+        for (size_t i = 0; i < y.size(); ++i) {
+          const bool computed = value != kThreshold || c.attributes.pattern.at(i / 11 % 10 % 3, i % 11 % 3);
+          CHECK((y[i] != 0) == computed, "V ", value, ", output ", i, ", method ", method);
+        }
+      }
     }
   }
 }

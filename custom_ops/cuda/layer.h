@@ -54,6 +54,10 @@ class Layer {
   // Of a run on an X of this shape.
   Geometry geometry(const int64_t* x_shape) const;
   size_t workspace_bytes(const Geometry& g) const { return plan_of(g).bytes; }
+  // Of X, Z and Y.
+  int element_bytes() const { return choices_.element == ZAPONNX_CUDA_ELEMENT_FLOAT16 ? 2 : 4; }
+  // Whether the kernels read X in place, in vectors.
+  bool reads_vectors(const Geometry& g) const { return plan_.tiles && !plan_of(g).staged; }
   void run(const Geometry& g, const DeviceActivations& activations, void* workspace, cudaStream_t stream) const;
   zaponnx_cuda_work read_work(const Geometry& g, const void* workspace, cudaStream_t stream) const;
 

@@ -144,6 +144,12 @@ TEST(what_is_too_large_is_refused) {
   const std::string error = error_of([] { run_of(attributes_of(64), {64, 8, 3, 3}, {1 << 16, 8, 224, 224}, {}); });
   CHECK(error.find("divide the batch") != std::string::npos, error);
   CHECK(error_of([] { run_of(attributes_of(64), {64, 8, 3, 3}, {1 << 10, 8, 224, 224}, {}); }).empty());
+  // The grid that predicts: a block for each window, of one pixel here, and channel block.
+  LayerAttributes many = attributes_of(1 << 20, 1 << 17);
+  many.pads = {0, 0, 0, 0};
+  const auto windows = [&](int64_t batch) { run_of(many, {1 << 20, 8, 1, 1}, {batch, 1 << 20, 1, 1}, {}); };
+  CHECK(error_of([&] { windows(1 << 14); }).find("divide the batch") != std::string::npos);
+  CHECK(error_of([&] { windows(1 << 13); }).empty());
 }
 
 TEST(weights_are_packed_by_block_tap_and_channel) {

@@ -72,7 +72,7 @@ __device__ bool predicted_zero(const Reference& layer, const Output& at) {
 
 // First the pattern's outputs, then all others, which depend on Y at the pattern alone.
 template <bool kPattern>
-__global__ void __launch_bounds__(kThreads) compute_outputs(const Reference layer) {
+__global__ void __launch_bounds__(kThreads, 3) compute_outputs(const Reference layer) {
   const int64_t count = layer.batch * layer.out_channels * layer.out_height * layer.out_width;
   const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += step) {

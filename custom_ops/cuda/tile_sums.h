@@ -30,7 +30,7 @@ struct StrictSums {
   __device__ __forceinline__ void add(const uint4* weights, const uint4* windows) {
     const int x = threadIdx.x % kColumns;
     const int y = threadIdx.x / kColumns;
-#pragma unroll
+#pragma unroll 1  // else the next vectors are read ahead, into more registers than there are
     for (int vector = 0; vector < kChunkVectors; ++vector) {
       float4 right[kWidth];
 #pragma unroll

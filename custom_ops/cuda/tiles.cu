@@ -120,15 +120,15 @@ __device__ __forceinline__ bool add_slices(const Part& part, const Slices& slice
   float* partial = slices.partial + static_cast<int64_t>(part.tile) * part.slices * kTileSums + threadIdx.x;
 #pragma unroll
   for (int i = 0; i < Sums::kCount; ++i) __stcg(&partial[part.slice * kTileSums + i * kTileThreads], result.sums[i]);
-  __threadfence();
   __syncthreads();
   if (threadIdx.x == 0) {
+    __threadfence();  // after the barrier, and so for all threads' sums
     last = atomicAdd(&slices.tickets[part.tile], 1) == part.slices - 1;
+    __threadfence();
     if (last) slices.tickets[part.tile] = 0;
   }
   __syncthreads();
   if (!last) return false;
-  __threadfence();
 #pragma unroll
   for (int i = 0; i < Sums::kCount; ++i) result.sums[i] = __ldcg(&partial[i * kTileThreads]);
   for (int slice = 1; slice < part.slices; ++slice) {
@@ -181,7 +181,7 @@ __device__ __forceinline__ void write_tile(const Convolution& conv, const PixelL
 }
 
 template <typename Sums, int kPixels>
-__global__ void __launch_bounds__(kTileThreads, 3)
+__global__ void __launch_bounds__(kTileThreads, kPixels == kLargeTile ? 3 : 5)
     multiply_tiles(const Convolution conv, const PixelLists lists, const Slices slices) {
   constexpr int kBufferVectors = kStages * (kBlockChannels + kPixels) * kChunkVectors;
   static_assert(kBlockChannels * (kPixels + 1) * sizeof(float) <= kBufferVectors * sizeof(uint4), "the tile fits");

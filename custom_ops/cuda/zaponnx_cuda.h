@@ -1,5 +1,5 @@
-/* The C interface of libzaponnx_cuda.so, the operator's CUDA half: libzaponnx_ops.so loads it when a CUDA session
- * asks for a ZapConv; tests and benchmarks load it by themselves.
+/* The C interface of libzaponnx_cuda.so, the operator's CUDA half: libzaponnx_ops.so loads it, where ONNX Runtime has
+ * the CUDA provider; tests and benchmarks load it by themselves.
  *
  *     R = min(relu(Conv(X, W, B) [+ Z]), bound)
  *     S = R where pattern, else 0                          pattern tiled from (0, 0) over oH x oW
@@ -28,7 +28,7 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 /* Changes with every change to what follows. Ask zaponnx_cuda_interface() first, and go no further if it differs. */
-#define ZAPONNX_CUDA_INTERFACE 1
+#define ZAPONNX_CUDA_INTERFACE 2
 
 /* What the functions that return an int return, but for zaponnx_cuda_interface. */
 enum {
@@ -113,8 +113,9 @@ int zaponnx_cuda_interface(void);
  * Valid until the thread's next call. */
 const char* zaponnx_cuda_error(void);
 
-/* Whether the current device can run the kernels. Writes its name and architecture, as in "NVIDIA H200, sm_90", to
- * `text` (cut to `size` bytes, zero-terminated); on an error the text is that of zaponnx_cuda_error. */
+/* Whether the driver is new enough and there is a GPU that can run the kernels. Writes the first one's name and
+ * architecture, as in "NVIDIA H200, sm_90", to `text` (cut to `size` bytes, zero-terminated); on an error the text is
+ * that of zaponnx_cuda_error. Starts the driver, but uses no device. */
 int zaponnx_cuda_device(char* text, size_t size);
 
 /* Makes a layer on the current device: checks, packs and uploads the weights. Waits for the upload. */
@@ -129,10 +130,11 @@ int zaponnx_cuda_output_shape(const zaponnx_cuda_layer* layer, const int64_t x_s
 /* The bytes of workspace that a run on an X of this shape needs; may be 0. */
 int zaponnx_cuda_workspace_size(const zaponnx_cuda_layer* layer, const int64_t x_shape[4], size_t* bytes);
 
-/* Computes Y. `x`, `z` and `y` are contiguous device arrays that do not overlap, `x` aligned to 16 bytes; `z` is NULL
- * in a layer without residual. `workspace` is device memory of at least the bytes above, aligned to 16 bytes; it need
- * not be initialised, and the next run on the stream may use it again. `stream` is a cudaStream_t; NULL is the default
- * stream. */
+/* Computes Y. `x`, `z` and `y` are contiguous device arrays that do not overlap, aligned to their elements; `z` is NULL
+ * in a layer without residual. `x` is aligned to 16 bytes where the kernels read it in place: in NHWC, with TILES, if
+ * its elements are of the products' type and a group's channels fill whole vectors of 16 bytes. `workspace` is device
+ * memory of at least the bytes above, aligned to 16 bytes; it need not be initialised, and the next run on the stream
+ * may use it again. `stream` is a cudaStream_t; NULL is the default stream. */
 int zaponnx_cuda_run(const zaponnx_cuda_layer* layer, const int64_t x_shape[4], const void* x, const void* z, void* y,
                      void* workspace, size_t workspace_bytes, void* stream);
 

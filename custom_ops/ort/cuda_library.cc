@@ -1,8 +1,8 @@
 #include "ort/cuda_library.h"
 
 #include <dlfcn.h>
-#include <unistd.h>
 
+#include <exception>
 #include <stdexcept>
 #include <string>
 
@@ -42,6 +42,7 @@ CudaLibrary load() {
   }
   CudaLibrary library{};
   find(library.error, "zaponnx_cuda_error");
+  find(library.device, "zaponnx_cuda_device");
   find(library.layer_create, "zaponnx_cuda_layer_create");
   find(library.layer_destroy, "zaponnx_cuda_layer_destroy");
   find(library.workspace_size, "zaponnx_cuda_workspace_size");
@@ -51,11 +52,17 @@ CudaLibrary load() {
 
 }  // namespace
 
-bool cuda_library_is_installed() { return access(path_of_library().c_str(), R_OK) == 0; }
-
 const CudaLibrary& cuda_library() {
   static const CudaLibrary library = load();
   return library;
+}
+
+bool cuda_library_is_usable() {
+  try {
+    return cuda_library().device(nullptr, 0) == ZAPONNX_CUDA_OK;
+  } catch (const std::exception&) {  // cuda_half.py says what it is
+    return false;
+  }
 }
 
 }  // namespace zaponnx

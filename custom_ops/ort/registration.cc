@@ -1,9 +1,11 @@
 // RegisterCustomOps, the only symbol that the library exports: adds the domain "zaponnx" to a session's options.
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "ort/zapconv_cuda_op.h"
 #include "ort/zapconv_op.h"
@@ -16,7 +18,7 @@ constexpr const char* kRegisteredKey = "zaponnx.registered";
 // Tells which kernels the session's nodes use.
 constexpr const char* kIsaKey = "zaponnx.isa";
 
-// Tells whether the session's nodes have kernels for CUDA: "yes" or "no".
+// Tells whether the nodes have kernels for CUDA in a session on it: "yes" or "no".
 constexpr const char* kCudaKey = "zaponnx.cuda";
 // Asks, before registration, for the precision of the products on CUDA; see precision_named.
 constexpr const char* kPrecisionKey = "zaponnx.cuda.precision";
@@ -29,16 +31,26 @@ int precision_named(const std::string& name) {
                               "'; it must be 'float32', 'tf32' or 'float16'.");
 }
 
+// Whether operators are registered for CUDA: where they are, a session on it has no others. Asked once, since it starts
+// the driver; not at all by an ORT without the provider.
+bool has_cuda() {
+  static const bool result = [] {
+    const std::vector<std::string> providers = Ort::GetAvailableProviders();
+    return std::find(providers.begin(), providers.end(), "CUDAExecutionProvider") != providers.end() &&
+           cuda_library_is_usable();
+  }();
+  return result;
+}
+
 // One operator, for each provider.
 template <bool Residual, Layout layout>
 void add_operator(Ort::CustomOpDomain& domain, const Kernel& kernel, int cuda_precision) {
   domain.Add(new ZapConvOp<Residual, layout>(kernel));
-  if (cuda_library_is_installed()) domain.Add(new ZapConvCudaOp<Residual, layout>(cuda_precision));
+  if (has_cuda()) domain.Add(new ZapConvCudaOp<Residual, layout>(cuda_precision));
 }
 
-// The domain whose operators use a kernel on the CPU, and a precision on CUDA if the CUDA half is there. Sessions refer
-// to it for as long as they live, and ORT may be unloaded before this library's destructors would run, so it is never
-// destroyed.
+// The domain whose operators use a kernel on the CPU, and a precision on CUDA. Sessions refer to it for as long as they
+// live, and ORT may be unloaded before this library's destructors would run, so it is never destroyed.
 OrtCustomOpDomain* domain_of(const Kernel& kernel, int cuda_precision) {
   static std::mutex mutex;
   static auto& domains = *new std::map<std::pair<const Kernel*, int>, Ort::CustomOpDomain>;
@@ -66,7 +78,7 @@ void register_with(OrtSessionOptions* raw_options, const OrtApi& api) {
   options.Add(domain_of(kernel, precision));
   options.AddConfigEntry(kRegisteredKey, "1");
   options.AddConfigEntry(kIsaKey, kernel.name);
-  options.AddConfigEntry(kCudaKey, cuda_library_is_installed() ? "yes" : "no");
+  options.AddConfigEntry(kCudaKey, has_cuda() ? "yes" : "no");
 }
 
 }  // namespace

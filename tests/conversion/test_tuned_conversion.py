@@ -322,11 +322,20 @@ def test_a_provider_that_is_missing_is_no_silent_fallback(files) -> None:
     assert not files.output.exists()
 
 
-def test_a_library_without_cuda_kernels_is_not_tuned_for_cuda(files, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("half", "told"),
+    [
+        (CudaHalf(None, "", "it was built without nvcc"), "it was built without nvcc; install a zaponnx"),
+        (CudaHalf(Path("libzaponnx_cuda.so"), "", "the driver is too old"), "the driver is too old; tune for the CPU"),
+    ],
+)
+def test_without_cuda_kernels_nothing_is_tuned_for_cuda(
+    half: CudaHalf, told: str, files, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The CPU's would run there, between copies, and nothing would pay."""
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
-    monkeypatch.setattr(zaponnx.tuning, "cuda_half", lambda library: CudaHalf(None, "", "it was built without nvcc"))
-    with pytest.raises(RuntimeUnavailable, match="no CUDA kernels to tune: it was built without nvcc; install"):
+    monkeypatch.setattr(zaponnx.tuning, "cuda_half", lambda library: half)
+    with pytest.raises(RuntimeUnavailable, match=f"no CUDA kernels to tune: {told}"):
         files.convert(epsilon=1.0, **TUNE, providers=["cuda"])
     assert not files.output.exists()
 

@@ -7,56 +7,24 @@ import math
 import os
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-PRECISIONS = ("float32", "tf32", "float16")
-
-
-class Description(ctypes.Structure):
-    """zaponnx_cuda_layer_description."""
-
-    _fields_ = (
-        ("w_shape", ctypes.c_int64 * 4),
-        ("group", ctypes.c_int64),
-        ("strides", ctypes.c_int64 * 2),
-        ("dilations", ctypes.c_int64 * 2),
-        ("pads", ctypes.c_int64 * 4),
-        ("pattern_shape", ctypes.c_int64 * 2),
-        ("pattern", ctypes.c_void_p),
-        ("threshold_count", ctypes.c_int64),
-        *((name, ctypes.c_void_p) for name in ("threshold", "W", "B", "P1", "p1", "P2", "p2")),
-        ("bound", ctypes.c_float),
-        *((name, ctypes.c_int32) for name in ("layout", "element", "precision", "method", "element_channels")),
-    )
-
-
-class Work(ctypes.Structure):
-    """zaponnx_cuda_work."""
-
-    _fields_ = tuple((name, ctypes.c_int64) for name in ("pattern", "tiles", "elements", "outside"))
+from benchmarks.gpu.library import PRECISIONS, Description, Library, Work
 
 
 @cache
-def library() -> ctypes.CDLL:
+def library() -> Library:
     """The library that ZAPONNX_CUDA_LIBRARY names, or the installed one."""
     named = os.environ.get("ZAPONNX_CUDA_LIBRARY")
     if named:
-        loaded = ctypes.CDLL(named)
-    else:
-        from zaponnx.runtime import library_path
+        return Library(Path(named))
+    from zaponnx.runtime import library_path
 
-        loaded = ctypes.CDLL(str(library_path().with_name("libzaponnx_cuda.so")))
-    loaded.zaponnx_cuda_error.restype = ctypes.c_char_p
-    return loaded
-
-
-def call(function: str, *arguments: object) -> None:
-    """Calls a function of the interface; what it reports is an exception."""
-    if getattr(library(), f"zaponnx_cuda_{function}")(*arguments):
-        raise RuntimeError(f"{function}: {library().zaponnx_cuda_error().decode()}")
+    return Library(library_path().with_name("libzaponnx_cuda.so"))
 
 
 @dataclass(frozen=True)
@@ -162,22 +130,22 @@ class Layer:
             setattr(description, name, tensors[name].data_ptr())
         description.bound = random.bound
         description.layout = int(nhwc)
-        description.precision = PRECISIONS.index(precision)
+        description.precision = PRECISIONS[precision]
         description.method = method
         description.element_channels = elements
         self._layer = ctypes.c_void_p()
-        call("layer_create", ctypes.byref(description), ctypes.byref(self._layer))
+        library().call("layer_create", ctypes.byref(description), ctypes.byref(self._layer))
         self.x = self._on_gpu(tensors["X"])
         self._z = self._on_gpu(tensors["Z"]) if random.residual else None
         self._x_shape = (ctypes.c_int64 * 4)(*self.x.shape)
         y_shape, size = (ctypes.c_int64 * 4)(), ctypes.c_size_t()
-        call("output_shape", self._layer, self._x_shape, y_shape)
-        call("workspace_size", self._layer, self._x_shape, ctypes.byref(size))
+        library().call("output_shape", self._layer, self._x_shape, y_shape)
+        library().call("workspace_size", self._layer, self._x_shape, ctypes.byref(size))
         self.y = torch.full(list(y_shape), -12345.0, device="cuda")
         self._workspace = torch.full((size.value,), 0xFE, dtype=torch.uint8, device="cuda")
 
     def __del__(self) -> None:
-        library().zaponnx_cuda_layer_destroy(self._layer)
+        library().call("layer_destroy", self._layer)
 
     def _on_gpu(self, nchw: Tensor) -> Tensor:
         return (nchw.permute(0, 2, 3, 1) if self._nhwc else nchw).contiguous().cuda()
@@ -185,7 +153,7 @@ class Layer:
     def launch(self) -> None:
         """Computes y on torch's current stream."""
         pointers = [self.x.data_ptr(), None if self._z is None else self._z.data_ptr(), self.y.data_ptr()]
-        call(
+        library().call(
             "run",
             self._layer,
             self._x_shape,
@@ -203,5 +171,5 @@ class Layer:
         work = Work()
         stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
         workspace = ctypes.c_void_p(self._workspace.data_ptr())
-        call("read_work", self._layer, self._x_shape, workspace, stream, ctypes.byref(work))
+        library().call("read_work", self._layer, self._x_shape, workspace, stream, ctypes.byref(work))
         return work

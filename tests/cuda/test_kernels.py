@@ -12,7 +12,8 @@ import torch
 if not torch.cuda.is_available():
     pytest.skip("there is no GPU", allow_module_level=True)
 
-from tests.cuda.layers import PRECISIONS, Layer, Random
+from benchmarks.gpu.library import PRECISIONS
+from tests.cuda.layers import Layer, Random
 
 TILES = (((1, 0), (0, 1)), ((0, 0, 1), (0, 1, 0), (1, 0, 0)), ((0, 1, 1, 0),), ((0,),), ((1,),))
 

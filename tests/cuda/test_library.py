@@ -18,6 +18,7 @@ import zaponnx
 from zaponnx.cuda_half import CudaHalf, cuda_half
 from zaponnx.errors import RuntimeUnavailable
 
+PROVIDER = "CUDAExecutionProvider"
 HEADER = Path(__file__).parents[2] / "custom_ops" / "cuda" / "zaponnx_cuda.h"
 
 
@@ -121,10 +122,12 @@ def test_what_is_no_library_is_told(tmp_path: Path) -> None:
     assert re.match("it does not load: .*; install zaponnx anew", found.problem)
 
 
-def test_the_operators_are_registered_for_cuda(library: Path) -> None:
+def test_operators_are_registered_for_cuda_where_there_is_a_gpu(library: Path) -> None:
+    """And the provider for it; tests/cuda/test_sessions.py has the rest."""
     options = onnxruntime.SessionOptions()
     zaponnx.register(options)
-    assert options.get_session_config_entry("zaponnx.cuda") == "yes"
+    usable = cuda_half(zaponnx.library_path()).device and PROVIDER in onnxruntime.get_available_providers()
+    assert options.get_session_config_entry("zaponnx.cuda") == ("yes" if usable else "no")
 
 
 def test_without_the_half_the_cpu_works(tmp_path: Path, zap_model: Path) -> None:
@@ -135,6 +138,17 @@ def test_without_the_half_the_cpu_works(tmp_path: Path, zap_model: Path) -> None
     options.register_custom_ops_library(str(alone))
     assert options.get_session_config_entry("zaponnx.cuda") == "no"
     onnxruntime.InferenceSession(zap_model, options, providers=["CPUExecutionProvider"])
+
+
+def test_without_the_provider_the_half_is_not_loaded(library: Path, zap_model: Path) -> None:
+    """No driver starts in a process that cannot use it."""
+    if PROVIDER in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime has the provider")
+    program = (
+        "import sys, zaponnx; from pathlib import Path; zaponnx.InferenceSession(sys.argv[1]); "
+        "sys.exit('libzaponnx_cuda' in Path('/proc/self/maps').read_text())"
+    )
+    subprocess.run([sys.executable, "-c", program, zap_model], check=True)
 
 
 @pytest.mark.parametrize("name", ["float32", "tf32", "float16"])

@@ -90,15 +90,21 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) { return settings().failure; }
 cudaError_t cudaGetDevice(int* device) {
-  *device = 0;
+  *device = settings().device;
   return settings().failure;
 }
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-  *value = attribute == cudaDevAttrMultiProcessorCount ? settings().multiprocessors : settings().major;
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = static_cast<int>(settings().architectures.size());
   return settings().failure;
 }
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
-  properties->major = settings().major;
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
+  *value =
+      attribute == cudaDevAttrMultiProcessorCount ? settings().multiprocessors : settings().architectures[device] / 10;
+  return settings().failure;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
+  properties->major = settings().architectures[device] / 10;
+  properties->minor = settings().architectures[device] % 10;
   return settings().failure;
 }
 cudaError_t cudaGetLastError() { return settings().failure; }

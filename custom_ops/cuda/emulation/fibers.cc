@@ -156,7 +156,12 @@ void run_block(int threads, std::mt19937& rng) {
 }  // namespace
 
 Settings& settings() {
-  static Settings instance;
+  static Settings instance = [] {
+    Settings settings;
+    if (const char* failure = std::getenv("ZAPONNX_EMULATED_FAILURE"))
+      settings.failure = cudaError_t(std::atoi(failure));
+    return settings;
+  }();
   return instance;
 }
 

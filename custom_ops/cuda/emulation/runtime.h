@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <vector>
 
 #define __global__
 #define __device__
@@ -58,9 +59,16 @@ struct Settings {
   Order order = Order::kForward;
   int multiprocessors = 4;
   int blocks_at_once = 2;
-  int major = 9;                      // of the architecture
-  cudaError_t failure = cudaSuccess;  // what all calls of the runtime return
+  std::vector<int> architectures{90};  // of the GPUs
+  int device = 0;                      // the current one
+  cudaError_t failure = cudaSuccess;   // what all calls of the runtime return
+
+  // What loading a kernel returns: there is code for sm_75 and later.
+  cudaError_t loaded() const {
+    return failure == cudaSuccess && architectures[device] < 75 ? cudaErrorNoKernelImageForDevice : failure;
+  }
 };
+// At first without failure, or with that of ZAPONNX_EMULATED_FAILURE, a number.
 Settings& settings();
 
 struct Index {
@@ -158,6 +166,7 @@ cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaGetDevice(int* device);
+cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
 cudaError_t cudaGetLastError();
@@ -165,10 +174,10 @@ const char* cudaGetErrorString(cudaError_t error);
 
 template <typename Kernel>
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, Kernel) {
-  return zaponnx::cuda::emulation::settings().failure;
+  return zaponnx::cuda::emulation::settings().loaded();
 }
 template <typename Kernel>
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Kernel, int, size_t) {
   *blocks = zaponnx::cuda::emulation::settings().blocks_at_once;
-  return zaponnx::cuda::emulation::settings().failure;
+  return zaponnx::cuda::emulation::settings().loaded();
 }
