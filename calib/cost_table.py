@@ -25,7 +25,7 @@ from zaponnx.calib.exact import LagrangianPath
 from zaponnx.chosen_point import Conditions, UsedData
 from zaponnx.chosen_schema import read_conditions, read_used_data
 from zaponnx.dense_model import DenseModel
-from zaponnx.errors import ArtifactError
+from zaponnx.errors import ArtifactError, on_behalf_of
 from zaponnx.files import atomic_path
 from zaponnx.json_fields import Fields, parse_json
 from zaponnx.progress import Progress
@@ -230,8 +230,9 @@ def costs_in(
         OutputError: The system does not let the file be written.
     """
     if path.exists():
-        table = load_costs(path)
-        _check(table, wanted, list(paths), path)
+        with on_behalf_of("fit", remedy="remove it, or name another file with --costs, to measure anew"):
+            table = load_costs(path)
+            _check(table, wanted, list(paths), path)
     else:
         suiting = [] if wanted.conditions.device else dense.suiting_winograd  # which the CPU does
         table = replace(wanted, sites=measured_costs(dense, paths, suiting, timer, progress))
@@ -256,5 +257,4 @@ def _check(table: CostTable, wanted: CostTable, outputs: Sequence[str], path: Pa
         differences.append(conditions)
     if differences:
         problem = f"its times are of {'; '.join(differences)}"
-        remedy = "remove it, or name another file with --costs, to measure anew"
-        raise ArtifactError("fit", problem, where=str(path), remedy=remedy)
+        raise ArtifactError("fit", problem, where=str(path))

@@ -67,5 +67,5 @@ def _read(file: Path, preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
         with Image.open(file) as image:
             image.load()
             return preprocessing(image)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # of any kind: what Pillow's decoders stumble over in a damaged file
         raise DataError("data", f"cannot be read as an image ({error})", where=str(file)) from error

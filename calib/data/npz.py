@@ -6,6 +6,7 @@ a piece at a time, also where they are compressed: memory does not grow with the
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -24,7 +25,10 @@ from zaponnx.errors import DataError
 _READ_SIZE = 32
 _LABELS = "labels"
 # What a foreign, truncated, damaged or encrypted file makes zipfile and numpy raise.
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, RuntimeError, ValueError)
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, RuntimeError, ValueError),
+    *(SyntaxError, tokenize.TokenError),  # a header is text that Python evaluates
+)
 
 
 @dataclass(frozen=True)

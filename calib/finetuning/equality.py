@@ -12,7 +12,7 @@ import onnx
 import torch
 
 from zaponnx.calib.finetuning.torch_model import TorchModel
-from zaponnx.errors import ModelError
+from zaponnx.errors import DataError, ModelError
 from zaponnx.graph.converted import set_thresholds, zap_convs
 from zaponnx.models import temporary_model
 from zaponnx.runtime import open_session, ort_errors, session_options
@@ -41,6 +41,7 @@ def check_equal(model: onnx.ModelProto, module: TorchModel, inputs: Inputs, wher
 
     Raises:
         ModelError: It is more than `TOLERANCE`, or ONNX Runtime cannot run the model.
+        DataError: The model's outputs are not finite.
         RuntimeUnavailable: ONNX Runtime is not installed.
     """
     dense = onnx.ModelProto()
@@ -51,6 +52,9 @@ def check_equal(model: onnx.ModelProto, module: TorchModel, inputs: Inputs, wher
         session = open_session(path, session_options(), None, "finetune", where=where)
     with ort_errors("finetune", where):
         expected = session.run([session.get_outputs()[0].name], dict(inputs))[0]
+    if not np.isfinite(expected).all():
+        remedy = "check the data and the model for NaN and overflow, and use a smaller --lr if it has been trained"
+        raise DataError("finetune", "its outputs have NaN or infinite values", where=where, remedy=remedy)
     device = module.device
     module.module.to("cpu")  # a GPU may round to TF32, and adds up in an order of its own
     module.predict(active=False)

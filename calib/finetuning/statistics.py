@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from zaponnx.calib.finetuning.equality import Inputs
 from zaponnx.calib.finetuning.torch_model import TorchModel
+from zaponnx.errors import DataError
 
 Pass = Callable[[str], Iterable[Inputs]]
 """Starts a pass over the model's inputs, for a step by its name."""
@@ -38,6 +39,9 @@ def reestimate_statistics(model: TorchModel, run: Pass) -> int:
 
     Returns:
         How many layers were re-estimated.
+
+    Raises:
+        DataError: A layer's statistics are not finite.
     """
     places = {(weight.module, weight.name) for weight in model.weights.values()}
     modules = list(dict.fromkeys(module for module, _ in places))
@@ -88,6 +92,9 @@ def _gather(
         model(inputs)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.eval().momentum = momentum
+        if not (_mean(norm).isfinite().all() and _deviation(norm).isfinite().all()):
+            remedy = "check the data and the model for NaN and overflow"
+            raise DataError("finetune", "the statistics of a layer become NaN or infinite", remedy=remedy)
     for handle in handles:
         handle.remove()
 

@@ -9,7 +9,7 @@ Everything else is refused by its name.
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Hashable
+import re
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -21,6 +21,12 @@ _PUSHED = {
     *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
 }
 """Opcodes that put their own argument on the stack."""
+
+_KEYS = (int, float, str, bytes)
+"""Types of keys. The hash of a tuple is that of all that it holds, as often as it holds it."""
+
+_MOST = 1_000_000
+"""So many values are read: a small pickle can hold one list as often as it likes, and so on within it."""
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
@@ -57,7 +63,7 @@ class _Dtype:
     order: str = "<"
 
     def numbers(self, content: Any) -> list[Any]:
-        if self.code[:1] not in ("f", "i", "u") or not isinstance(content, (bytes, bytearray)):
+        if not re.fullmatch("[fiu][1248]", self.code) or not isinstance(content, (bytes, bytearray)):
             raise UnsafePickle(f"it holds an array or number of numpy's type '{self.code}'")
         order = self.order if self.order in ("<", ">") else "="
         return list(np.frombuffer(bytes(content), np.dtype(f"{order}{self.code}")).tolist())
@@ -88,15 +94,24 @@ def read_plain_pickle(content: bytes) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, _Array):
-        return value.values
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(each) for each in value)
-    if isinstance(value, (_Name, _Dtype)) or value is _MARK:
-        raise UnsafePickle(f"it holds {value.name if isinstance(value, _Name) else 'no data'}")
-    return value
+    left = _MOST
+
+    def plain(value: Any) -> Any:
+        nonlocal left
+        left -= 1 + (len(value.values) if isinstance(value, _Array) else 0)
+        if left < 0:
+            raise UnsafePickle(f"it holds more than {_MOST:,} values")
+        if isinstance(value, _Array):
+            return value.values
+        if isinstance(value, dict):
+            return {key: plain(each) for key, each in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(plain(each) for each in value)
+        if isinstance(value, (_Name, _Dtype)) or value is _MARK:
+            raise UnsafePickle(f"it holds {value.name if isinstance(value, _Name) else 'no data'}")
+        return value
+
+    return plain(value)
 
 
 class _Machine:
@@ -165,7 +180,9 @@ class _Machine:
 
     def _marked(self) -> list[Any]:
         """Takes all down to the last mark from the stack, and the mark."""
-        mark = max(index for index, value in enumerate(self._stack) if value is _MARK)
+        mark = len(self._stack) - 1
+        while self._stack[mark] is not _MARK:  # from the top: what lies below a mark is not looked at again and again
+            mark -= 1
         items = self._stack[mark + 1 :]
         del self._stack[mark:]
         return items
@@ -174,7 +191,7 @@ class _Machine:
         """Sets keys and values in turn in the dict that is on top of the stack."""
         target = _checked(self._stack[-1], dict)
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if not isinstance(key, Hashable):
+            if not isinstance(key, _KEYS):
                 raise UnsafePickle("a key is no number")
             target[key] = value
 

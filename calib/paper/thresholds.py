@@ -83,5 +83,8 @@ def read_thresholds(file: Path) -> Thresholds:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is a number, and one."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
+    """Whether it is a number, and one that a float can be."""
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
+    except OverflowError:  # an integer that is larger
+        return False

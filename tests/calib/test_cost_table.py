@@ -127,6 +127,14 @@ def test_another_models_or_machines_table_is_named(measured, tmp_path: Path, cha
     assert path.read_bytes() == content
 
 
+def test_a_damaged_table_is_not_measured_over(measured, tmp_path: Path) -> None:
+    path, timer = tmp_path / "m.zapcosts.json", FakeTimer()
+    path.write_bytes(b"damaged")
+    with pytest.raises(ArtifactError, match=r"not valid JSON: .*; remove it, or name another file with --costs"):
+        measured(path, timer)
+    assert (path.read_bytes(), timer.calls) == (b"damaged", [])
+
+
 @pytest.mark.parametrize(
     ("edit", "problem"),
     [

@@ -182,6 +182,10 @@ def test_directories_that_are_no_data_set(fed_by: FedBy, tmp_path: Path) -> None
     (tmp_path / "class").rmdir()
     with pytest.raises(DataError, match=r"image\.png: cannot be read as an image"):
         list(open_data(f"images:{tmp_path}", model, split="test"))
+    (tmp_path / "image.png").unlink()
+    (tmp_path / "image.ppm").write_bytes(b"P6 2? 2 255\n" + bytes(12))  # int() raises a ValueError
+    with pytest.raises(DataError, match=r"image\.ppm: cannot be read as an image"):
+        list(open_data(f"images:{tmp_path}", model, split="test"))
 
 
 @pytest.mark.parametrize(

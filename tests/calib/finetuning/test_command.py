@@ -207,6 +207,23 @@ def test_data_that_do_not_suit(skipping: Path, labelled, tmp_path: Path) -> None
     assert zaponnx.finetune(skipping, labelled(1), output, reestimate=False).samples == 1
 
 
+def test_nan_in_the_data(skipping: Path, labelled, tmp_path: Path) -> None:
+    """In the samples that torch and ONNX Runtime are compared on, and in a later one."""
+    output = tmp_path / "t.zap.onnx"
+    images = np.ones((16, 3, 12, 12), np.float32)
+    for sample, options, problem in (
+        (0, {}, r"its outputs have NaN or infinite values; check the data"),
+        (9, {}, "the statistics of a layer become NaN or infinite; check the data"),
+        (9, {"epochs": 0}, "the statistics of a layer become NaN or infinite; check the data"),
+        (9, {"reestimate": False}, "the loss becomes nan in epoch 1; .*check the data"),
+    ):
+        spoilt = images.copy()
+        spoilt[sample] = np.nan
+        with pytest.raises(DataError, match=rf"^finetune: .*{problem}"):
+            zaponnx.finetune(skipping, labelled(16, input=spoilt), output, **options)
+    assert not output.exists()
+
+
 def test_a_loss_that_diverges(skipping: Path, labelled, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"the loss becomes (nan|inf) in epoch \d+; use a smaller --lr"):
         zaponnx.finetune(skipping, labelled(16), tmp_path / "t.zap.onnx", lr=1e20, batch_size=4)

@@ -24,6 +24,12 @@ class Runs:
         return os.system, (f"touch {self.mark}",)
 
 
+def numbers_of(dtype: str) -> bytes:
+    """A pickle of one of numpy's numbers, of any type."""
+    code = b"X%c\x00\x00\x00%s" % (len(dtype), dtype.encode())
+    return pickle.dumps(np.float64(1), 3).replace(b"X\x02\x00\x00\x00f8", code)
+
+
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_numbers_of_python_and_numpy_in_every_protocol(protocol: int) -> None:
     thresholds = OrderedDict()
@@ -65,6 +71,8 @@ def test_nothing_is_run(tmp_path: Path, protocol: int) -> None:
         (b"(i__builtin__\neval\n.", "the opcode INST"),
         (b"(c__builtin__\neval\no.", "__builtin__.eval"),
         (b"}]K\x01s.", "a key is no number"),
+        (b"}K\x01\x85K\x01s.", "a key is no number"),
+        (numbers_of("f8,(,,)f8"), r"type 'f8,\(,,\)f8'"),
         (b"]K\x01K\x02s.", "uses a list as a dict"),
         (b"K\x01}b.", "gives a state to a int"),
         (b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f.", "is no pickle"),
@@ -81,3 +89,19 @@ def test_nothing_is_run(tmp_path: Path, protocol: int) -> None:
 def test_everything_else_is_refused_by_name(content: bytes, problem: str) -> None:
     with pytest.raises(UnsafePickle, match=problem):
         read_plain_pickle(content)
+
+
+def test_small_pickles_of_much_are_refused_at_once() -> None:
+    """Lists that are twice in the next one each; such tuples as keys, which are hashed; marks, which are sought."""
+    nested: Any = [1.0]
+    for _ in range(60):
+        nested = [nested, nested]
+    with pytest.raises(UnsafePickle, match="it holds more than 1,000,000 values"):
+        read_plain_pickle(pickle.dumps({0.1: nested}))
+    many = [1.0] * 2000
+    with pytest.raises(UnsafePickle, match="it holds more than 1,000,000 values"):
+        read_plain_pickle(pickle.dumps({0.1: [many] * 2000}))
+    pairs = b"K\x01\x85q\x00" + b"".join(b"h%ch%c\x86q%c" % (n, n, n + 1) for n in range(60))
+    with pytest.raises(UnsafePickle, match="a key is no number"):
+        read_plain_pickle(pairs + b"}h\x3cK\x01s.")
+    assert read_plain_pickle(b"(" * 20_000 + b"(t" * 20_000 + b".") == ()

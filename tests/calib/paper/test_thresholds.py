@@ -59,6 +59,8 @@ def test_thresholds_become_operating_points(small, pickled: Pickled, tmp_path: P
         ({-0.1: [0.5]}, "its keys are not epsilons"),
         ({"0.1": [0.5]}, "its keys are not epsilons"),
         ({0.1: [float("nan")]}, "is no dictionary of lists of numbers"),
+        ({0.1: [10**400]}, "is no dictionary of lists of numbers"),
+        ({10**400: [0.5]}, "its keys are not epsilons"),
         ({0.1: [True]}, "is no dictionary of lists of numbers"),
         ({0.1: 0.5}, "is no dictionary of lists of numbers"),
         ([0.5], "is no dictionary of lists of numbers"),
