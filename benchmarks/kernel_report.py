@@ -34,13 +34,18 @@ def accounts_table(
 
 
 def peaks_table(kernels: Sequence[Mapping[str, Any]]) -> str:
-    """A row per instruction set and number of threads."""
+    """A row per instruction set and number of threads; and how near the cores are to one another."""
     peaks: dict[tuple[str, str], float] = {}
     for result in kernels:
         if result["kind"] == "peak":
             key = (result["isa"], str(result["threads"]))
             peaks[key] = max(peaks.get(key, 0), result["gmacs"])
-    return table(["", "threads", "GMAC/s"], [[*key, f"{gmacs:.1f}"] for key, gmacs in peaks.items()])
+    found = table(["", "threads", "GMAC/s"], [[*key, f"{gmacs:.1f}"] for key, gmacs in peaks.items()])
+    handovers = [result["ns"] for result in kernels if result["kind"] == "handover"]
+    if handovers:
+        found += f"\n\nA cache line passes between two threads and back in {min(handovers):.0f} ns"
+        found += "." if len(handovers) == 1 else f" to {max(handovers):.0f} ns."
+    return found
 
 
 def kernels_table(kernels: Sequence[Mapping[str, Any]]) -> str:

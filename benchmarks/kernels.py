@@ -22,7 +22,8 @@ def kernel_results(
 ) -> list[Mapping[str, Any]]:
     """Its objects; none if it is not built.
 
-    Their "kind" is "peak", the multiply-add peak of an instruction set, or "layer", the speed of a path on a shape.
+    Their "kind" is "handover", the time that a cache line takes from one core to another and back, "peak", the
+    multiply-add peak of an instruction set, or "layer", the speed of a path on a shape.
 
     Args:
         build: The directory that it was built in.

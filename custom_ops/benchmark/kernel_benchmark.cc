@@ -1,6 +1,7 @@
 // zaponnx_kernel_benchmark: how close the two paths' loops and whole layers come to the machine's multiply-add peak.
 //
-// Writes a JSON object per line. {"kind": "peak", ...}: the peak of an instruction set. {"kind": "layer", ...}: GMAC/s
+// Writes a JSON object per line. With several threads first {"kind": "handover", ...}: how near the cores are to one
+// another, see handover.h. {"kind": "peak", ...}: the peak of an instruction set. {"kind": "layer", ...}: GMAC/s
 // on the multiply-accumulates that are really computed (with a density of 1, where the layer may use Winograd's, on
 // those of the plain sums, so that the share may exceed 1), of the pattern path's loop, of the sparse path's loop over
 // independent random masks of a density, or of the whole layer (packing, prediction and writing included), and their
@@ -20,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "benchmark/handover.h"
 #include "benchmark/path_loops.h"
 #include "benchmark/peak.h"
 #include "benchmark/team.h"
@@ -127,6 +129,9 @@ void measure(const Kernel& kernel, const Shape& shape, const Options& options, c
 }
 
 int benchmark(const Options& options) {
+  if (options.threads > 1) {
+    std::printf("{\"kind\": \"handover\", \"threads\": %d, \"ns\": %.0f}\n", options.threads, handover_ns());
+  }
   const Team team(options.threads);
   for (const Kernel& kernel : kernel_list()) {
     if (!kernel.supported() || vector_kernels_of(kernel.name) == nullptr) continue;

@@ -142,6 +142,13 @@ def kernel(path: str, density: float, share: float, **changes: object) -> dict[s
     return {**found, "density": density, "gmacs": share * 20, "share_of_peak": share, **changes}
 
 
+def test_how_near_the_cores_are(results: Results) -> None:
+    assert "passes between" not in markdown(results, POINTS)
+    for times, words in ([55.4], "in 55 ns."), ([55.4, 330.2], "in 55 ns to 330 ns."):
+        results.kernels[:] = [{"kind": "handover", "threads": 2, "ns": time} for time in times]
+        assert f"A cache line passes between two threads and back {words}" in markdown(results, POINTS)
+
+
 def test_what_the_kernels_account_for(results: Results) -> None:
     title = "What the kernels account for"
     assert f"## {title}" not in markdown(results, POINTS)
