@@ -146,13 +146,15 @@ def agreed_network(
         group: The processes.
 
     Raises:
-        RefiningError: It cannot be imported, or computes something else in torch.
+        RefiningError: It cannot be imported, or computes something else in torch, or its output is not finite.
     """
     network, problem = None, ""
     try:
         network = _learning_network(dense, calibration, samples, where, device)
     except ZapError as error:
         problem = f"{error.where}: {error.problem}"
+    except RefiningError as error:
+        problem = str(error)
     except Exception as error:  # of any kind: what torch stumbles over where it runs what was imported
         problem = f"torch cannot run the model ({type(error).__name__}: {first_line(error)})"
     failures = int(group.sum(torch.tensor(int(bool(problem)))))
@@ -176,6 +178,10 @@ def _learning_network(
     ]
     to_zap_convs(model, replacements, "nchw")
     network = import_model(model, str(where))
+    network.predict(active=False)
+    with torch.inference_mode():
+        if not network(compared.inputs).isfinite().all():
+            raise RefiningError("the model's output has NaN or infinite values")
     check_equal(model, network, compared.inputs, str(where))
     network.module.requires_grad_(False)
     layers: dict[int, LearningZapConv] = {}

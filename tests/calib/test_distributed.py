@@ -90,9 +90,11 @@ def test_two_processes_take_the_steps_of_one(path: Path, data: str, tmp_path: Pa
 def test_under_torchrun_one_process_writes_and_prints(path: Path, data: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "zaponnx"]
     options = ["calibrate", path, "--data", data, "-o", tmp_path / "model.zapcal", "--epochs", "1", "--json"]
+    options += ["--refine-steps", "3"]
     result = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert len(json.loads(result.stdout)["sites"]) == 2
+    assert json.loads(result.stdout)["settings"]["refine_steps"] == 3
     assert result.stderr.count("zaponnx calibrate: done") == 1
     assert len(load_calibration(tmp_path / "model.zapcal").sites) == 2
     assert sorted(file.name for file in tmp_path.iterdir()) == ["images.npz", "model.onnx", "model.zapcal"]

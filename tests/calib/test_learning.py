@@ -44,7 +44,7 @@ def test_it_is_the_formula(case: Case) -> None:
 
 
 def test_a_decision_has_the_slope_of_a_sigmoid() -> None:
-    """As d(share of channel 0)/d(its second bias), which is 0.25 of what every V of it moves by; none in the pattern."""
+    """Here of what is computed in channel 0, by its second bias, whose unit is 0.25; there is none in the pattern."""
     case = Case(threshold=(0.1,))
     _, learning = both(case)
     learning(*fed(case))
