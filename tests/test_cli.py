@@ -160,10 +160,10 @@ def test_text_output(invoke, small, tmp_path: Path, name: str, expected: str) ->
             "random",
             "-o",
             tmp_path / "m.zapcal",
+            "--preset",
+            "quick",
             "--samples",
             8,
-            "--refine-steps",
-            2,
         ],
         "fit": [small.calibration, "-o", tmp_path / "m.zapfit.json", "--method", "sigmoid"],
         "convert": [
@@ -203,7 +203,8 @@ def test_quiet_is_silent_but_for_the_result(run, small) -> None:
 
 
 def test_verbose_tells_the_steps(invoke, small, tmp_path: Path) -> None:
-    arguments = [small.model, "--data", "random", "-o", tmp_path / "m.zapcal", "--samples", 8, "--refine-steps", 2]
+    arguments = [small.model, "--data", "random", "-o", tmp_path / "m.zapcal", "--samples", 8, "--epochs", 2]
+    arguments += ["--refine-steps", 1]
     quiet, verbose = invoke("calibrate", *arguments), invoke("calibrate", *arguments, "--verbose")
     assert "epoch 2/2" in verbose.stderr
     assert "epoch 2/2" not in quiet.stderr
