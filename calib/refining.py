@@ -132,9 +132,12 @@ class Refiner:
             inputs = batch.take(np.arange(start, start + size) % batch.size).inputs
             self._model.predict(active=False)
             with torch.no_grad():
-                reference = self._model(inputs)[:count]
+                reference = self._model(inputs)
             self._model.predict(active=True)
-            distance, scale = divergence(reference, self._model(inputs)[:count])
+            outputs = self._model(inputs)
+            if count < size:
+                reference, outputs = reference[:count], outputs[:count]
+            distance, scale = divergence(reference, outputs)
             layers = zip(self._shares, self._layers, strict=True)
             saved = torch.stack([share * (1 - layer.share[:count]).sum() for share, layer in layers]).sum()
             distance = distance + 0 * saved  # which the output need not depend on
