@@ -73,7 +73,7 @@ def export_command(**arguments: Any) -> Any:
     type=click.Choice(["quick", "default"]),
     default="default",
     show_default=True,
-    help="default: 5 epochs over all samples; quick: 2 epochs over at most 256.",
+    help="default: 5 epochs over all samples, 256 steps of refining; quick: 2 over at most 256, 64 steps.",
 )
 @click.option(
     "--training",
@@ -81,6 +81,12 @@ def export_command(**arguments: Any) -> Any:
     default="default",
     show_default=True,
     help="default: the loss counts missed values, the learning rate falls; paper: as published.",
+)
+@click.option(
+    "--refine-steps",
+    type=click.IntRange(min=0),
+    help="Steps that refine the predictors by the network's output; 0 for none, as with the paper's training; the "
+    "preset's if not given.",
 )
 def calibrate_command(**arguments: Any) -> Any:
     """Train predictors and measure what thresholds cost and save."""

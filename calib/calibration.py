@@ -1,15 +1,18 @@
 """calibrate: reads a model and images, writes a calibration: predictors and the histograms that all curves follow from.
 
 Every fourth sample is held out from training; the histograms are measured on these alone, so that the curves hold for
-images that the predictors have not seen. Labels are not used.
+images that the predictors have not seen. Then the predictors are refined together, see `zaponnx.calib.refining`, and
+measured again. Labels are not used.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from zaponnx.artifact_files import save_calibration
@@ -18,14 +21,17 @@ from zaponnx.calib.capture import Capture
 from zaponnx.calib.checkpoint import Checkpoint
 from zaponnx.calib.data import open_data
 from zaponnx.calib.devices import torch_device
-from zaponnx.calib.distributed import process_group
+from zaponnx.calib.distributed import ProcessGroup, process_group
 from zaponnx.calib.histograms import Histograms, bin_edges
+from zaponnx.calib.learning import RefiningError, agreed_network
 from zaponnx.calib.losses import TRAININGS
 from zaponnx.calib.output_errors import held_out, with_weights
 from zaponnx.calib.passes import Passes
+from zaponnx.calib.refining import STEP_SAMPLES, Refiner
 from zaponnx.calib.selection import selected_sites
 from zaponnx.calib.sharing import HOLD_OUT, Plan
 from zaponnx.calib.training import PredictorTrainer
+from zaponnx.calib.worths import worths
 from zaponnx.errors import InvalidArgument, on_behalf_of
 from zaponnx.files import check_output, files_of_data
 from zaponnx.models import external_files, load_model, model_sha256
@@ -39,13 +45,19 @@ _LEAST_STEP = 8  # ... but a step needs so many samples
 
 @dataclass(frozen=True)
 class Preset:
-    """Defaults for the amount of work: passes over the data, and at most how many samples (None: all)."""
+    """Defaults for the amount of work: passes over the data, at most so many samples (None: all), steps of refining."""
 
     epochs: int
     samples: int | None
+    refine_steps: int
 
 
-PRESETS = {"default": Preset(epochs=5, samples=None), "quick": Preset(epochs=2, samples=256)}
+PRESETS = {
+    "default": Preset(epochs=5, samples=None, refine_steps=256),
+    "quick": Preset(epochs=2, samples=256, refine_steps=64),
+}
+
+_log = logging.getLogger("zaponnx.calibrate")
 
 
 def calibrate(
@@ -62,6 +74,7 @@ def calibrate(
     seed: int = 0,
     preset: str = "default",
     training: str = "default",
+    refine_steps: int | None = None,
     preprocess: str | None = None,
     workers: int = 0,
     include_first: bool = False,
@@ -86,8 +99,12 @@ def calibrate(
         include: Regular expressions; only sites whose name one of them finds are calibrated, all if there are none.
         exclude: Regular expressions; sites whose name one of them finds are not.
         seed: Of the predictors' weights and of the order of the samples within each `batch_size` of them.
-        preset: "default" (5 epochs, all samples) or "quick" (2 epochs, at most 256 samples).
-        training: "default", or "paper": the published loss and learning rate.
+        preset: "default" (5 epochs, all samples, 256 steps of refining) or "quick" (2 epochs, at most 256 samples, 64
+            steps).
+        training: "default", or "paper": the published loss and learning rate, without refining.
+        refine_steps: Steps, of 32 samples, in which the trained predictors are refined by what they do to the network's
+            output; 0 leaves them as trained. The preset's if None, and 0 with the training "paper". A model that cannot
+            be imported into torch, or whose output is not finite, is not refined; a warning and the settings say why.
         preprocess: Normalisation of images, see `open_data`.
         workers: Processes that decode images, see `open_data`.
         include_first: Whether the network's first conv can be a site.
@@ -97,7 +114,7 @@ def calibrate(
 
     Raises:
         InvalidArgument: An unknown pattern, preset, training, SPEC, provider or path; a regular expression that is none
-            or finds nothing.
+            or finds nothing; steps of refining for the paper's training.
         ModelError: The model cannot be read or run, or has no sites.
         DataError: The data do not suit the model, are fewer than four samples, or give NaN.
     """
@@ -106,6 +123,7 @@ def calibrate(
     if training not in TRAININGS:
         remedy = f"use one of {', '.join(TRAININGS)}"
         raise InvalidArgument("calibrate", f"unknown training '{training}'", remedy=remedy)
+    refine_steps = _refine_steps(refine_steps, preset, training)
     check_output(output, "calibrate", [model, *external_files(model, "calibrate"), *files_of_data(data)])
     tile = Pattern.parse(pattern)
     dense = load_model(model, "calibrate")
@@ -131,6 +149,7 @@ def calibrate(
         "epochs": epochs,
         "preset": preset,
         "training": training,
+        "refine_steps": refine_steps,
         "batch_size": batch_size,
         "step_samples": step_samples,
         "seed": seed,
@@ -163,9 +182,24 @@ def calibrate(
         sites=measured,
         settings={"samples": passes.samples, "samples_measured": measured[0].samples, **settings},
     )
-    if group.rank == 0:  # which alone measures what few samples suffice for
+    chosen = []
+    if group.rank == 0 or refine_steps:
         chosen = held_out(source, batch_size, Plan(seed, step_samples))
+    if group.rank == 0:  # which alone measures what few samples suffice for
         calibration = with_weights(calibration, dense, chosen, providers, progress, model)
+    if refine_steps:
+        calibration = _with_shared_weights(calibration, group)
+        try:
+            network = agreed_network(dense, calibration, chosen[0], model, device, group)
+            refiner = Refiner(network, calibration, refine_steps, seed, group, progress)
+            again = Histograms(sites, tile, group, device)
+            calibration = _refined(calibration, passes, checkpoint, epochs + 1, refiner, again)
+        except RefiningError as error:
+            if group.rank == 0:
+                _log.warning("the predictors are not refined: %s", error)
+            unrefined = {**calibration.settings, "refine_steps": 0, "not_refined": str(error)}
+            calibration = replace(calibration, settings=unrefined)
+    if group.rank == 0:
         save_calibration(calibration, output)
     checkpoint.discard()
     return calibration
@@ -187,6 +221,18 @@ def _amount_of_work(preset: str, epochs: int | None, samples: int | None) -> tup
     return epochs, PRESETS[preset].samples if samples is None else samples
 
 
+def _refine_steps(asked: int | None, preset: str, training: str) -> int:
+    """Those that are asked for, else the preset's; none with the paper's training."""
+    if asked is None:
+        return PRESETS[preset].refine_steps if training != "paper" else 0
+    if asked < 0:
+        raise InvalidArgument("calibrate", f"refine_steps is {asked}, and must be at least 0")
+    if asked and training == "paper":
+        problem = "the paper's training is not refined"
+        raise InvalidArgument("calibrate", problem, remedy="leave --refine-steps or --training out")
+    return asked
+
+
 def _trained_and_measured(
     passes: Passes, first: int, epochs: int, trainer: PredictorTrainer, histograms: Histograms
 ) -> tuple[SiteCalibration, ...]:
@@ -200,6 +246,43 @@ def _trained_and_measured(
     for part in passes.measuring(epochs, "measuring the curves"):
         histograms.add(part.outputs, predictors)
     return histograms.result(predictors)
+
+
+def _with_shared_weights(calibration: Calibration, group: ProcessGroup) -> Calibration:
+    """The calibration with the first process's weights of the sites."""
+    weights = np.array([site.weight for site in calibration.sites])
+    shared = np.frombuffer(group.from_first(weights.tobytes()))
+    sites = (replace(site, weight=float(weight)) for site, weight in zip(calibration.sites, shared, strict=True))
+    return replace(calibration, sites=tuple(sites))
+
+
+def _refined(
+    calibration: Calibration,
+    passes: Passes,
+    checkpoint: Checkpoint,
+    number: int,
+    refiner: Refiner,
+    histograms: Histograms,
+) -> Calibration:
+    """Refines the predictors in passes from `number` on, and measures them again."""
+    last = number + refiner.steps  # of the passes: none of the others has less than a step
+    checkpoint.include("refiner", refiner)
+    checkpoint.include("refined", histograms)
+    number = max(number, checkpoint.place.number)
+    while not refiner.done:
+        for part in passes.refining(number, STEP_SAMPLES):
+            refiner.add(part.batch, part.count)
+            if refiner.done:
+                break
+        else:
+            refiner.step()
+        number += 1
+    predictors = refiner.predictors()
+    for measured in passes.measuring(last, "measuring the curves again"):
+        histograms.add(measured.outputs, predictors)
+    pairs = zip(histograms.result(predictors), calibration.sites, strict=True)
+    refined = (replace(new, weight=old.weight, worths=worths(old, calibration.edges)) for new, old in pairs)
+    return replace(calibration, sites=tuple(refined))
 
 
 def _step_samples(length: int | None, batch_size: int) -> int:

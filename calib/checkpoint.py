@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,7 +45,7 @@ class Checkpoint:
     Args:
         output: What the calibration writes.
         settings: All that the result depends on, as JSON has it.
-        states: What is kept, by name; set to what the file has, if it fits.
+        states: What is kept from the start, by name; set to what the file has, if it fits.
         group: The processes; only the first reads and writes.
 
     Attributes:
@@ -55,13 +56,24 @@ class Checkpoint:
         self, output: Path, settings: Mapping[str, Any], states: Mapping[str, Stateful], group: ProcessGroup
     ) -> None:
         self._file = PartialFile(output, "calibrate", settings)
-        self._states = states
+        self._states: dict[str, Stateful] = {}
+        self._found: dict[str, Any] = {}
         self._group = group
         self._kept = time.monotonic()
         self.place = self._restored()
+        for name, state in states.items():
+            self.include(name, state)
+
+    def include(self, name: str, state: Stateful) -> None:
+        """Keeps one more state from now on, which is set to what the file has of the name, if it has it."""
+        self._states[name] = state
+        if name in self._found:
+            state.load_state_dict(self._found.pop(name))
 
     def samples_done(self, number: int) -> int:
-        """The samples of a pass that need not be done again."""
+        """The samples of a pass that need not be done again; more than there are if none must."""
+        if number < self.place.number:
+            return sys.maxsize
         return self.place.samples if number == self.place.number else 0
 
     def keep(self, place: Place) -> None:
@@ -88,8 +100,7 @@ class Checkpoint:
         if not content:
             return Place()
         found = unpacked(content)
-        for name, state in self._states.items():
-            state.load_state_dict(found["states"][name])
+        self._found = found["states"]
         place = Place(*found["place"])
         if self._group.rank == 0:
             _log.warning(

@@ -67,18 +67,25 @@ def layer_curve(site: SiteCalibration, edges: Floats, block: str = SINGLE) -> Cu
 def channel_curve(site: SiteCalibration, edges: Floats) -> Curve:
     """The curves with one threshold for each channel.
 
-    Where a channel's bin has few outputs, what they are worth is drawn towards the mean of the site's bin: else the
-    optimum prefers channels that lose little by chance. Every fourth edge is a candidate, which is fine enough.
+    Outputs of refined predictors lose what they are worth, see `zaponnx.calib.worths`, others their values. Where a
+    channel's bin has few outputs, these are drawn towards the mean of the site's bin: else the optimum prefers channels
+    that lose little by chance. Every fourth edge is a candidate, which is fine enough.
     """
-    counts, values = site.counts.sum(axis=0), site.values.sum(axis=0)
-    mean = np.divide(values, counts, out=np.zeros_like(values), where=counts > 0)
-    shrunk = site.counts * (site.values + _PRIOR_OUTPUTS * mean) / (site.counts + _PRIOR_OUTPUTS)
+    lost = _shrunk(site) if site.worths is None else site.counts * site.worths
     starts = np.arange(0, len(edges), _CHANNEL_STEP)
     # A bin per candidate with all up to it; the last one with all above the last candidate.
     firsts = np.concatenate([[0], starts + 1])
     return _curve(
-        site, edges[starts], np.add.reduceat(site.counts, firsts, axis=1), np.add.reduceat(shrunk, firsts, axis=1)
+        site, edges[starts], np.add.reduceat(site.counts, firsts, axis=1), np.add.reduceat(lost, firsts, axis=1)
     )
+
+
+def _shrunk(site: SiteCalibration) -> Doubles:
+    """The values per channel and bin, drawn towards the site's mean."""
+    counts, values = site.counts.sum(axis=0), site.values.sum(axis=0)
+    mean = np.divide(values, counts, out=np.zeros_like(values), where=counts > 0)
+    shrunk: Doubles = site.counts * (site.values + _PRIOR_OUTPUTS * mean) / (site.counts + _PRIOR_OUTPUTS)
+    return shrunk
 
 
 def _curve(site: SiteCalibration, edges: Floats, counts: npt.NDArray[np.int64], values: Doubles) -> Curve:

@@ -1,9 +1,8 @@
 """What the errors of a layer do to the model's outputs: reads a model, its calibration and samples, gives weights.
 
 One layer at a time skips what gives it an error of 0.2. How far the model's outputs move is their divergence from the
-dense model's: the Kullback-Leibler divergence of the classes' probabilities where the outputs are scores (N, classes),
-else the relative squared distance. No labels are used. For small errors it grows with their square, so a layer's weight
-is its divergence by its squared error.
+dense model's, see `zaponnx.calib.divergence`. For small errors it grows with their square, so a layer's weight is its
+divergence by its squared error.
 """
 
 from __future__ import annotations
@@ -14,14 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import torch
+from torch import Tensor
 
 from zaponnx.artifacts import Calibration
 from zaponnx.calib.capture import Capture
 from zaponnx.calib.data import Batch, DataSource
 from zaponnx.calib.data.batch import Positions
+from zaponnx.calib.divergence import divergence
 from zaponnx.calib.exact import LagrangianPath
 from zaponnx.calib.hulls import hulls
 from zaponnx.calib.sharing import Plan
@@ -40,8 +40,6 @@ _LEAST_WEIGHT = 0.05  # of the mean: less is noise
 _RUN = 16  # samples at a time
 
 _log = logging.getLogger("zaponnx.calibrate")
-
-Array = npt.NDArray[np.float64]
 
 
 def with_weights(
@@ -98,7 +96,7 @@ def _weights(
         converted.CopyFrom(dense)
         replacement = Replacement(match, site.predictor, point.thresholds[match.output], calibration.pattern)
         to_zap_convs(converted, [replacement], "auto")
-        moved = divergence(reference, _outputs(converted, batches, providers, where))
+        moved = _moved(reference, _outputs(converted, batches, providers, where))
         weights[match.output] = moved / point.error**2 if point.error else 0.0
         progress("measuring what the layers' errors do", len(weights), len(sites))
     return weights
@@ -122,23 +120,10 @@ def _positions(plan: Plan, start: int, size: int) -> Positions:
     return np.concatenate([np.array([], np.intp), *(share.samples for share in plan.measuring(start, size))])
 
 
-def divergence(reference: Array, outputs: Array) -> float:
+def _moved(reference: Tensor, outputs: Tensor) -> float:
     """How far a model's outputs are from others, from 0."""
-    if reference.ndim == 2 and reference.shape[1] > 1:
-        first, second = _log_probabilities(reference), _log_probabilities(outputs)
-        return float(np.mean(np.sum(np.exp(first) * (first - second), axis=1)))
-    scale = float(np.sum(reference**2))
-    return float(np.sum((outputs - reference) ** 2)) / scale if scale else 0.0
-
-
-def _log_probabilities(scores: Array) -> Array:
-    """Of classes, (N, classes), from scores that are such probabilities already or that softmax makes them of."""
-    if scores.min() >= 0 and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
-        logarithms: Array = np.log(np.maximum(scores, 1e-12))
-        return logarithms
-    shifted: Array = scores - scores.max(axis=1, keepdims=True)
-    normalized: Array = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return normalized
+    distance, scale = divergence(reference, outputs)
+    return float(distance / scale) if scale else 0.0
 
 
 @dataclass(frozen=True)
@@ -149,7 +134,7 @@ class _Output:
 
 def _outputs(
     model: onnx.ModelProto, batches: Sequence[Batch], providers: Sequence[Provider] | None, where: Path
-) -> Array:
+) -> Tensor:
     """The model's first output for all samples."""
     capture = Capture(model, [_Output(model.graph.output[0].name)], providers=providers, where=str(where))
-    return torch.cat([capture.run(batch)[0] for batch in batches]).double().cpu().numpy()
+    return torch.cat([capture.run(batch)[0] for batch in batches]).double().cpu()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -17,6 +18,9 @@ from zaponnx.errors import DataError
 from zaponnx.progress import Progress
 
 Shares = Callable[[int, int], Iterator[Share]]
+T = TypeVar("T")
+
+_REFINING = 4  # backward, torch keeps several tensors for each site's output that is captured
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,19 @@ class Part:
     """
 
     outputs: list[Tensor]
+    count: int
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples that memory holds a run of the network and its gradient for.
+
+    Attributes:
+        batch: This process's, None if it has none.
+        count: All processes' samples.
+    """
+
+    batch: Batch | None
     count: int
 
 
@@ -71,13 +88,20 @@ class Passes:
             number: Of the pass; the calibration's passes are numbered from 0.
             step: Its name, for the progress.
         """
-        return self._parts(number, step, lambda start, size: self._plan.training(number, start, size))
+        return self._parts(number, step, lambda start, size: self._plan.training(number, start, size), self._captured)
+
+    def refining(self, number: int, step_samples: int) -> Iterator[Samples]:
+        """The samples of `training` themselves, in steps of another size; who takes them is to tell the progress."""
+        plan = replace(self._plan, step_samples=step_samples)
+        return self._parts(number, "", lambda start, size: plan.training(number, start, size), self._divided)
 
     def measuring(self, number: int, step: str) -> Iterator[Part]:
         """The samples that are held out; arguments as in `training`."""
-        return self._parts(number, step, self._plan.measuring)
+        return self._parts(number, step, self._plan.measuring, self._captured)
 
-    def _parts(self, number: int, step: str, shares: Shares) -> Iterator[Part]:
+    def _parts(
+        self, number: int, step: str, shares: Shares, divided: Callable[[Batch, Iterator[Share]], Iterator[T]]
+    ) -> Iterator[T]:
         done = self._checkpoint.samples_done(number)
 
         def choose(start: int, size: int) -> Positions:
@@ -90,8 +114,9 @@ class Passes:
             if block.start < done:
                 continue
             if block.chosen is not None:
-                yield from self._captured(block.chosen, shares(block.start, block.size))
-            self._progress(step, seen, self._source.length)
+                yield from divided(block.chosen, shares(block.start, block.size))
+            if step:
+                self._progress(step, seen, self._source.length)
             self._checkpoint.keep(Place(number, seen))
         self.samples = seen
         if seen < HOLD_OUT:
@@ -100,15 +125,26 @@ class Passes:
 
     def _captured(self, chosen: Batch, shares: Iterator[Share]) -> Iterator[Part]:
         """The outputs for the shares, of which `chosen` has the samples one after the other."""
+        for samples, mine, count in self._cut(chosen, shares, self._capture.samples_per_run(chosen)):
+            # Without any of its own a process takes part with none of another sample's outputs.
+            outputs = self._capture.run(samples.take(mine if len(mine) else slice(1)))
+            yield Part([output[: len(mine)] for output in outputs], count)
+
+    def _divided(self, chosen: Batch, shares: Iterator[Share]) -> Iterator[Samples]:
+        """The samples of the shares, likewise."""
+        for samples, mine, count in self._cut(chosen, shares, self._capture.samples_per_run(chosen) // _REFINING):
+            yield Samples(samples.take(mine) if len(mine) else None, count)
+
+    def _cut(
+        self, chosen: Batch, shares: Iterator[Share], samples_per_run: int
+    ) -> Iterator[tuple[Batch, Positions, int]]:
+        """Cuts shares into what memory holds: a share's samples, which of them are this process's, and all's number."""
         processes = self._plan.size
-        limit = max(1, self._capture.samples_per_run(chosen) // processes)  # of each process in a part
+        limit = max(1, samples_per_run // processes)  # of each process in a part
         start = 0
         for share in shares:
             samples = chosen.take(slice(start, start + len(share.samples)))
             start += samples.size
             for begin in range(0, -(-share.count // processes), limit):
                 mine = np.arange(begin, min(begin + limit, share.own))
-                # Without any of its own a process takes part with none of another sample's outputs.
-                outputs = self._capture.run(samples.take(mine if len(mine) else slice(1)))
-                count = min(share.count - begin * processes, limit * processes)
-                yield Part([output[: len(mine)] for output in outputs], count)
+                yield samples, mine, min(share.count - begin * processes, limit * processes)

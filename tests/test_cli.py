@@ -81,6 +81,8 @@ def test_the_flow_in_processes(run, small, tmp_path: Path) -> None:
             8,
             "--epochs",
             1,
+            "--refine-steps",
+            1,
             "--include",
             "mid",
         ],
@@ -152,7 +154,17 @@ def test_text_output(invoke, small, tmp_path: Path, name: str, expected: str) ->
         zaponnx.pack([small.converted], package)
         zaponnx.zoo_add(tmp_path, [package])
     arguments = {
-        "calibrate": [small.model, "--data", "random", "-o", tmp_path / "m.zapcal", "--samples", 8, "--epochs", 1],
+        "calibrate": [
+            small.model,
+            "--data",
+            "random",
+            "-o",
+            tmp_path / "m.zapcal",
+            "--preset",
+            "quick",
+            "--samples",
+            8,
+        ],
         "fit": [small.calibration, "-o", tmp_path / "m.zapfit.json", "--method", "sigmoid"],
         "convert": [
             small.model,
@@ -192,6 +204,7 @@ def test_quiet_is_silent_but_for_the_result(run, small) -> None:
 
 def test_verbose_tells_the_steps(invoke, small, tmp_path: Path) -> None:
     arguments = [small.model, "--data", "random", "-o", tmp_path / "m.zapcal", "--samples", 8, "--epochs", 2]
+    arguments += ["--refine-steps", 1]
     quiet, verbose = invoke("calibrate", *arguments), invoke("calibrate", *arguments, "--verbose")
     assert "epoch 2/2" in verbose.stderr
     assert "epoch 2/2" not in quiet.stderr

@@ -29,6 +29,8 @@ def arguments(small: Any, tmp_path: Path) -> dict[str, list[object]]:
             128,
             "--batch-size",
             8,
+            "--refine-steps",
+            2,
         ],
         "fit": [small.calibration, "-o", tmp_path / "m.zapfit.json", "--method", "sigmoid"],
         "eval": [small.model, small.converted, "--data", "random", "--samples", 2048, "--batch-size", 1],

@@ -49,6 +49,7 @@ def _calibration() -> Calibration:
         samples=1,
         magnitudes=np.zeros(columns, np.int64),
         blocks=np.zeros((len(LARGER_BLOCKS), _EDGES + 1), np.int64),
+        worths=np.zeros(rows),
     )
     return Calibration(_HASH, Pattern.parse("D"), np.arange(_EDGES, dtype=np.float32), (site,))
 

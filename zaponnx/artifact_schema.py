@@ -37,7 +37,7 @@ from zaponnx.patterns import Pattern
 
 FIT_FORMAT = "zaponnx.fit"
 _LEAST_WEIGHT = 1e-6
-_OPTIONAL = ("magnitudes", "blocks")
+_OPTIONAL = ("magnitudes", "blocks", "worths")
 _SITE_SCALARS = ("name", "output", "channels", "macs_per_output", "total_value", "outputs", "samples", "weight")
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -121,6 +121,8 @@ def _site(fields: Fields, arrays: Arrays, prefix: str, edges: int, histograms: b
     )
     measured = histograms and f"{prefix}blocks" in arrays
     blocks = _array(fields, arrays, f"{prefix}blocks", np.int64, (len(LARGER_BLOCKS), edges + 1)) if measured else None
+    refined = histograms and f"{prefix}worths" in arrays
+    worths = _array(fields, arrays, f"{prefix}worths", np.float64, histogram) if refined else None
     site = SiteCalibration(
         name=fields.text("name"),
         output=fields.text("output"),
@@ -134,6 +136,7 @@ def _site(fields: Fields, arrays: Arrays, prefix: str, edges: int, histograms: b
         samples=fields.integer("samples"),
         magnitudes=magnitudes,
         blocks=blocks,
+        worths=worths,
         weight=fields.number("weight", low=_LEAST_WEIGHT) if "weight" in fields.names() else 1.0,
     )
     fields.done()
@@ -143,6 +146,8 @@ def _site(fields: Fields, arrays: Arrays, prefix: str, edges: int, histograms: b
         fields.refuse("magnitudes", "are not of the outputs that its histogram counts")
     if blocks is not None and (np.any(blocks < 0) or not _suit(blocks, counts.sum(axis=0))):
         fields.refuse("blocks", "are not of the outputs that its histogram counts")
+    if worths is not None and (np.any(worths < 0) or np.any(worths[:, 1:] < worths[:, :-1])):
+        fields.refuse("worths", "are negative or fall along the bins")
     # Both are sums of the same non-negative values, added up in different orders.
     with np.errstate(over="ignore"):
         histogram_value = values.sum()

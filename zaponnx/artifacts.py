@@ -83,6 +83,9 @@ class SiteCalibration:
         blocks: int64 (3, B+1), those outputs of all channels by the largest predicted value outside the pattern in
             their block, of each of the larger sizes: with the threshold at edges[j], exactly bins 0 to j are skipped if
             nothing but whole blocks is. None, and optional in a file, if that was not measured.
+        worths: float64 (M, B+1), what each of those outputs is worth in units of value, from 0, not falling along the
+            bins: thresholds per channel go by it, not by the values, where predictors were refined. None, and optional
+            in a file, if they were not; likewise in a converted model, which does not carry it.
         weight: What the square of its error costs the model's outputs, in relation to the mean of all sites; 1, and
             optional in a file, where that was not measured.
     """
@@ -99,6 +102,7 @@ class SiteCalibration:
     samples: int
     magnitudes: npt.NDArray[np.int64] | None = None
     blocks: npt.NDArray[np.int64] | None = None
+    worths: npt.NDArray[np.float64] | None = None
     weight: float = 1.0
 
     @property

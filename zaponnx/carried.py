@@ -57,7 +57,7 @@ def carried_metadata(removed: Originals, calibration: Calibration, fit: Fit, hul
         "parts": _base64(removed.parts.SerializeToString(deterministic=True)),
     }
     sites = tuple(
-        replace(site, counts=site.counts[:0], values=site.values[:0], magnitudes=None, blocks=None)
+        replace(site, counts=site.counts[:0], values=site.values[:0], magnitudes=None, blocks=None, worths=None)
         for site in calibration.sites
     )
     header, arrays = calibration_parts(replace(calibration, sites=sites, settings=recorded_settings(calibration)))

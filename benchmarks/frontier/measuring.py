@@ -164,7 +164,7 @@ class Measuring:
     def _fitted(self, name: str) -> tuple[Path, Path]:
         """The calibration, which methods share, and the fit, both made if they are missing."""
         method = METHODS[name]
-        made = "-".join(["calibrated", *method.calibration.values()])
+        made = "-".join(["calibrated", *map(_in_file_name, method.calibration.items())])
         calibration, fit = self._file(made, ".zapcal"), self._file(name, ".zapfit.json")
         if not calibration.exists():
             self._say(made)
@@ -190,6 +190,12 @@ class Measuring:
 
     def _say(self, step: str) -> None:
         self._progress(f"{self._network.name}, seed {self._seed}, {step}", 0, None)
+
+
+def _in_file_name(keyword: tuple[str, Any]) -> str:
+    """A text by its value alone, as the paper's training and patterns are; anything else by its name, too."""
+    name, value = keyword
+    return value if isinstance(value, str) else f"{name}-{value}"
 
 
 def _write(path: Path, value: Any) -> None:

@@ -32,6 +32,7 @@ class TorchZapConv(nn.Module):
     Attributes:
         conv: The convolution with W and B, which are trained; it does not pad.
         active: Whether the predictor decides what is computed; if not, all outputs are.
+        attributes, nhwc: As given.
     """
 
     P1: Tensor
@@ -50,7 +51,8 @@ class TorchZapConv(nn.Module):
         self.active = True
         self._pads = attributes["pads"]
         self._bound = attributes["bound"]
-        self._nhwc = nhwc
+        self.attributes = attributes
+        self.nhwc = nhwc
         for name in INPUTS[3:]:
             self.register_buffer(name, tensors[name])
         threshold = torch.tensor(attributes["threshold"], dtype=torch.float32)
@@ -60,7 +62,7 @@ class TorchZapConv(nn.Module):
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """X and, in the residual forms, Z to Y, all in the operator's layout."""
-        if self._nhwc:
+        if self.nhwc:
             x, residual = x.permute(TO_NCHW), None if residual is None else residual.permute(TO_NCHW)
         top, left, bottom, right = self._pads
         total: Tensor = self.conv(functional.pad(x, (left, right, top, bottom)))
@@ -68,17 +70,29 @@ class TorchZapConv(nn.Module):
             total = total + residual
         result = functional.relu(total).clamp(max=self._bound)
         if self.active:
-            result = result.where(self._computed(result), 0)
-        return result.permute(TO_NHWC) if self._nhwc else result
+            result = self.computed(result)
+        return result.permute(TO_NHWC) if self.nhwc else result
 
-    @torch.no_grad()
-    def _computed(self, result: Tensor) -> Tensor:
-        """Which outputs of R are computed, bool (N, M, H, W)."""
+    def computed(self, result: Tensor) -> Tensor:
+        """R to Y, (N, M, H, W)."""
+        with torch.no_grad():
+            in_pattern = self.in_pattern(result)
+            computed = in_pattern | ~(self.predicted(result.where(in_pattern, 0)) <= self.threshold)
+        return result.where(computed, 0)
+
+    def in_pattern(self, result: Tensor) -> Tensor:
+        """The pattern over the map of R, bool (H, W)."""
         height, width = result.shape[2:]
         rows, columns = self.tile.shape
-        in_pattern = self.tile.repeat(height // rows + 1, width // columns + 1)[:height, :width]
+        return self.tile.repeat(height // rows + 1, width // columns + 1)[:height, :width]
+
+    def predicted(self, kept: Tensor) -> Tensor:
+        """S to V, (N, M, H, W)."""
+        weight1, bias1, weight2, bias2 = self.predictor()
         channels = self.conv.out_channels
-        kept = result.where(in_pattern, 0)
-        hidden = functional.relu(functional.conv2d(kept, self.P1, self.p1, padding=1, groups=channels))
-        predicted = functional.conv2d(hidden, self.P2, self.p2, padding=1, groups=channels)
-        return in_pattern | ~(predicted <= self.threshold)
+        hidden = functional.relu(functional.conv2d(kept, weight1, bias1, padding=1, groups=channels))
+        return functional.conv2d(hidden, weight2, bias2, padding=1, groups=channels)
+
+    def predictor(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """P1, p1, P2 and p2."""
+        return self.P1, self.p1, self.P2, self.p2

@@ -93,8 +93,8 @@ def _calibrate(sources: Sources, names: _Names) -> Iterator[str]:
     settings = sources.calibration.settings if sources.calibration else {}
     if not settings:
         return
-    recorded = ("data", "samples", "epochs", "batch_size", "training", "preprocess", "include", "exclude", "seed")
-    options = {name: settings.get(name) for name in recorded}
+    recorded = ("data", "samples", "epochs", "batch_size", "training", "refine_steps", "preprocess", "seed")
+    options = {name: settings.get(name) for name in (*recorded, "include", "exclude")}
     options |= {"include_first": settings.get("include_first"), "pattern": sources.metadata.get("pattern")}
     yield _command("calibrate", [names.dense], options | {"output": names.calibration})
 

@@ -36,6 +36,7 @@ def arguments(model: onnx.ModelProto, tmp_path: Path) -> dict[str, Any]:
         "output": tmp_path / "model.zapcal",
         "epochs": 3,
         "batch_size": 10,
+        "refine_steps": 0,
     }
 
 
@@ -111,9 +112,31 @@ def test_twice_interrupted(arguments: dict[str, Any]) -> None:
     assert_same(calibrate(**arguments), whole)
 
 
+@pytest.mark.parametrize("after", [15 + 5, 15 + 5 + 2 + 1, 15 + 5 + 2 + 3, 15 + 5 + 2 + 5 + 2])
+def test_refining_goes_on(arguments: dict[str, Any], caplog: pytest.LogCaptureFixture, after: int) -> None:
+    """Before it, in a pass, in the next pass, and in the pass that measures again.
+
+    Three passes that train and one that measures, of five blocks; two sites' weights; five steps, two of 32 samples and
+    fewer to a pass.
+    """
+    arguments |= {"refine_steps": 5}
+    whole = calibrate(**arguments)
+    content = arguments["output"].read_bytes()
+    arguments["output"].unlink()
+    interrupted(arguments, after)
+    assert_same(calibrate(**arguments), whole)
+    assert arguments["output"].read_bytes() == content
+    assert "going on from" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("other", "named"),
-    [({"seed": 1}, "seed"), ({"epochs": 2}, "epochs"), ({"pattern": "B", "exclude": "end"}, "exclude, pattern, sites")],
+    [
+        ({"seed": 1}, "seed"),
+        ({"epochs": 2}, "epochs"),
+        ({"refine_steps": 2}, "refine_steps"),
+        ({"pattern": "B", "exclude": "end"}, "exclude, pattern, sites"),
+    ],
 )
 def test_other_settings_start_anew(
     arguments: dict[str, Any], caplog: pytest.LogCaptureFixture, other: dict[str, Any], named: str

@@ -19,6 +19,7 @@ from zaponnx.artifact_files import load_calibration
 from zaponnx.artifacts import Calibration
 
 RECORDING = Path(__file__).with_name("recording.py")
+REFINING = Path(__file__).with_name("refining_steps.py")
 
 
 @pytest.fixture
@@ -87,12 +88,30 @@ def test_two_processes_take_the_steps_of_one(path: Path, data: str, tmp_path: Pa
     assert made[1].settings["processes"] == 2
 
 
+def test_two_processes_refine_as_one(path: Path, data: str, tmp_path: Path) -> None:
+    """To rounding, in three steps, in parts of which one process has none."""
+    calibration = tmp_path / "model.zapcal"
+    zaponnx.calibrate(path, data, calibration, epochs=1, refine_steps=0)
+    refined = []
+    for processes in (1, 2):
+        output = tmp_path / f"{processes}.npz"
+        ended = run_processes(processes, REFINING, path, data.removeprefix("npz:"), calibration, output)
+        assert [process.code for process in ended] == [0] * processes, ended[-1].stderr
+        with np.load(output) as found:
+            refined.append(np.concatenate([array.ravel() for array in found.values()]))
+    before = [array.ravel() for site in load_calibration(calibration).sites for array in vars(site.predictor).values()]
+    assert np.abs(refined[0] - np.concatenate(before)).max() > 1e-3
+    np.testing.assert_allclose(refined[1], refined[0], atol=1e-5)
+
+
 def test_under_torchrun_one_process_writes_and_prints(path: Path, data: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "zaponnx"]
     options = ["calibrate", path, "--data", data, "-o", tmp_path / "model.zapcal", "--epochs", "1", "--json"]
+    options += ["--refine-steps", "3"]
     result = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert len(json.loads(result.stdout)["sites"]) == 2
+    assert json.loads(result.stdout)["settings"]["refine_steps"] == 3
     assert result.stderr.count("zaponnx calibrate: done") == 1
     assert len(load_calibration(tmp_path / "model.zapcal").sites) == 2
     assert sorted(file.name for file in tmp_path.iterdir()) == ["images.npz", "model.onnx", "model.zapcal"]

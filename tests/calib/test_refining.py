@@ -1,0 +1,245 @@
+"""Refined predictors: what they gain, by what steps, and what is not refined."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from click.testing import Result
+from onnx import helper
+
+import zaponnx
+from zaponnx.artifact_files import load_calibration
+from zaponnx.artifacts import Calibration
+from zaponnx.calib.calibration import PRESETS, calibrate
+from zaponnx.calib.data import Batch
+from zaponnx.calib.data.digits import digit_images, upsampled
+from zaponnx.calib.devices import CPU
+from zaponnx.calib.distributed import ALONE
+from zaponnx.calib.divergence import divergence
+from zaponnx.calib.learning import LearningNetwork, RefiningError, agreed_network
+from zaponnx.calib.refining import STEP_SAMPLES, Refiner, training_points
+from zaponnx.calib.worths import worths
+from zaponnx.errors import InvalidArgument
+from zaponnx.runtime import InferenceSession
+
+
+@pytest.fixture
+def path(model: onnx.ModelProto, tmp_path: Path) -> Path:
+    """The file of a model with two sites."""
+    onnx.save_model(model, tmp_path / "model.onnx")
+    return tmp_path / "model.onnx"
+
+
+@pytest.fixture
+def samples() -> Batch:
+    """64 smooth images of 12x12."""
+    values = np.random.default_rng(0).standard_normal((64, 3, 3, 3)).astype(np.float32)
+    return Batch({"input": values.repeat(4, axis=2).repeat(4, axis=3)}, None)
+
+
+@pytest.fixture
+def data(samples: Batch, tmp_path: Path) -> str:
+    """Their SPEC."""
+    np.savez(tmp_path / "images.npz", **samples.inputs)
+    return f"npz:{tmp_path / 'images.npz'}"
+
+
+@pytest.fixture
+def base(path: Path, data: str, tmp_path: Path) -> Calibration:
+    """A calibration that is not refined."""
+    return calibrate(path, data, tmp_path / "base.zapcal", epochs=2, refine_steps=0)
+
+
+@pytest.fixture
+def network(path: Path, base: Calibration, samples: Batch) -> LearningNetwork:
+    return agreed_network(onnx.load_model(path), base, samples, path, CPU, ALONE)
+
+
+def parameters(refiner: Refiner) -> np.ndarray:
+    return np.concatenate([array.ravel() for each in refiner.predictors() for array in vars(each).values()])
+
+
+def moved(model: Path, calibration: Path, images: np.ndarray, saving: float) -> tuple[float, float]:
+    """The outputs' divergence and what is saved, of a model converted at a saving."""
+    fit, converted = (calibration.with_suffix(suffix) for suffix in (".zapfit.json", ".zap.onnx"))
+    zaponnx.fit(calibration, fit)
+    zaponnx.convert(model, calibration, fit, converted, mac_saving=saving)
+    name = InferenceSession(model).get_inputs()[0].name
+    dense, skipping = (
+        torch.from_numpy(InferenceSession(each).run(None, {name: images})[0]) for each in (model, converted)
+    )
+    distance, scale = divergence(dense, skipping)
+    np.savez(calibration.with_suffix(".npz"), **{name: images})
+    found = zaponnx.eval([converted], f"npz:{calibration.with_suffix('.npz')}").models[0]
+    assert found.mac_saved is not None
+    return float(distance / scale), found.mac_saved
+
+
+def test_less_changes_at_an_equal_saving(digits: Any, tmp_path: Path) -> None:
+    """On the digits network, on images that took no part; a few steps lower the divergence by a third."""
+    images = upsampled(digit_images("test")[0][:300], 3, 32, 32)
+    found = []
+    for steps in (0, 24):
+        calibration = tmp_path / f"{steps}.zapcal"
+        calibrate(digits.model, "digits", calibration, samples=384, epochs=2, refine_steps=steps)
+        found.append(moved(digits.model, calibration, images, 0.5))
+    assert found[1][1] == pytest.approx(found[0][1], abs=0.02)
+    assert found[1][0] < 0.66 * found[0][0]
+
+
+def test_the_operating_points_are_evenly_spread(base: Calibration) -> None:
+    saved = np.array([point.mac_saved for point in training_points(base)])
+    np.testing.assert_allclose(saved / (2 / 3), np.linspace(0.45, 0.84, 6), atol=0.05)  # D leaves two thirds to skip
+
+
+def test_parts_of_a_step_add_up(network: LearningNetwork, base: Calibration, samples: Batch) -> None:
+    """To rounding; also where the model prescribes its batch, and samples fill the last one."""
+    found = []
+    for part, fixed_batch in ((STEP_SAMPLES, None), (8, None), (STEP_SAMPLES, 5)):
+        for layer in network.layers:
+            for change in layer.changes.values():
+                torch.nn.init.zeros_(change)
+        refiner = Refiner(replace(network, fixed_batch=fixed_batch), base, 2, seed=0)
+        for start in range(0, 64, part):
+            refiner.add(samples.take(slice(start, start + part)), part)
+        assert refiner.done
+        found.append(parameters(refiner))
+    start = np.concatenate([array.ravel() for site in base.sites for array in vars(site.predictor).values()])
+    assert np.abs(found[0] - start).max() > 1e-3
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], atol=1e-5)
+
+
+def test_a_price_rises_where_too_little_is_saved(network: LearningNetwork, base: Calibration, samples: Batch) -> None:
+    refiner = Refiner(network, base, 4, seed=0)
+    refiner._points = [replace(point, mac_saved=point.mac_saved + 0.1) for point in refiner._points]
+    for _ in range(4):
+        refiner.add(samples.take(slice(STEP_SAMPLES)), STEP_SAMPLES)
+    prices = refiner.state_dict()["prices"]
+    assert max(prices) > 15.5
+    assert min(prices) >= 15.0
+    assert prices.count(15.0) < len(prices)
+
+
+def test_the_same_again_and_other_orders(path: Path, data: str, tmp_path: Path) -> None:
+    made = [calibrate(path, data, tmp_path / "model.zapcal", epochs=1, refine_steps=3, seed=seed) for seed in (1, 1, 2)]
+    weights = [np.concatenate([site.predictor.P2.ravel() for site in each.sites]) for each in made]
+    assert np.array_equal(weights[0], weights[1])
+    assert not np.array_equal(weights[0], weights[2])
+
+
+def test_the_file_has_what_is_measured_anew_and_what_outputs_are_worth(
+    path: Path, data: str, base: Calibration, tmp_path: Path
+) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    made = calibrate(
+        path,
+        data,
+        tmp_path / "model.zapcal",
+        epochs=2,
+        refine_steps=3,
+        progress=lambda *report: told.append(report),
+    )
+    assert made.settings["refine_steps"] == 3
+    assert base.settings["refine_steps"] == 0
+    for read, refined, before in zip(
+        load_calibration(tmp_path / "model.zapcal").sites, made.sites, base.sites, strict=True
+    ):
+        assert not np.array_equal(refined.predictor.P1, before.predictor.P1)
+        assert not np.array_equal(refined.counts, before.counts)
+        assert (refined.samples, refined.outputs, refined.weight) == (before.samples, before.outputs, before.weight)
+        assert refined.total_value == pytest.approx(before.total_value)
+        assert read.worths is not None
+        assert np.array_equal(read.worths, worths(before, base.edges))
+    steps = [report for report in told if report[0] == "refining the predictors"]
+    assert steps == [("refining the predictors", step, 3) for step in (1, 2, 3)]
+    assert told[-1] == ("measuring the curves again", 64, 64)
+
+
+def test_the_presets_say_how_many_steps(path: Path, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRESETS, "quick", replace(PRESETS["quick"], refine_steps=2))
+    made = calibrate(path, data, tmp_path / "model.zapcal", preset="quick")
+    assert made.settings["refine_steps"] == 2
+    assert [preset.refine_steps for preset in (PRESETS["default"],)] == [256]
+
+
+def test_the_papers_training_is_not_refined(path: Path, data: str, tmp_path: Path) -> None:
+    output = tmp_path / "model.zapcal"
+    made = calibrate(path, data, output, epochs=1, training="paper")
+    assert made.settings["refine_steps"] == 0
+    assert all(site.worths is None for site in made.sites)
+    with pytest.raises(InvalidArgument, match="the paper's training is not refined"):
+        calibrate(path, data, output, epochs=1, training="paper", refine_steps=1)
+    with pytest.raises(InvalidArgument, match="refine_steps is -1"):
+        calibrate(path, data, output, epochs=1, refine_steps=-1)
+
+
+def test_the_command_has_the_option(invoke: Callable[..., Result], path: Path, data: str, tmp_path: Path) -> None:
+    arguments = ["calibrate", path, "--data", data, "-o", tmp_path / "model.zapcal", "--epochs", 1, "--refine-steps"]
+    assert invoke(*arguments, 2).exit_code == 0
+    assert load_calibration(tmp_path / "model.zapcal").settings["refine_steps"] == 2
+    assert invoke(*arguments, -1).exit_code == 2
+
+
+def unimportable(model: onnx.ModelProto) -> None:
+    """With Det, which onnx2torch does not know, in a second output."""
+    model.graph.node.append(helper.make_node("Det", ["input"], ["determinant"], name="odd"))
+    model.graph.output.append(helper.make_tensor_value_info("determinant", 1, ["N", 3]))
+
+
+def infinite(model: onnx.ModelProto) -> None:
+    """With the logarithm of 0 for an output."""
+    model.graph.node.extend(
+        [helper.make_node("Sub", ["output", "output"], ["zero"]), helper.make_node("Log", ["zero"], ["log"])]
+    )
+    model.graph.output[0].name = "log"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (unimportable, r"node 'odd' \(Det\).*: cannot be imported into torch"),
+        (infinite, "^the model's output has NaN or infinite values"),
+    ],
+)
+def test_what_cannot_be_refined_stays_as_it_is(
+    model: onnx.ModelProto,
+    path: Path,
+    data: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    change: Callable[[onnx.ModelProto], None],
+    reason: str,
+) -> None:
+    change(model)
+    onnx.save_model(model, path)
+    refined, plain = (calibrate(path, data, tmp_path / "model.zapcal", epochs=1, refine_steps=each) for each in (2, 0))
+    assert f"the predictors are not refined: {refined.settings['not_refined']}" in caplog.text
+    assert refined.settings["refine_steps"] == 0
+    assert re.search(reason, refined.settings["not_refined"])
+    for ours, theirs in zip(refined.sites, plain.sites, strict=True):
+        assert np.array_equal(ours.predictor.P1, theirs.predictor.P1)
+        assert ours.worths is None
+
+
+def test_outputs_that_become_infinite_while_refining_are_noticed(
+    network: LearningNetwork, base: Calibration, samples: Batch
+) -> None:
+    refiner = Refiner(network, base, 1, seed=0)
+    images = samples.inputs["input"][:STEP_SAMPLES].copy()
+    images[3] = np.nan
+    with pytest.raises(RefiningError, match="NaN or infinite"):
+        refiner.add(Batch({"input": images}, None), STEP_SAMPLES)
+
+
+def test_a_pattern_that_computes_all_is_not_refined(path: Path, data: str, tmp_path: Path) -> None:
+    made = calibrate(path, data, tmp_path / "model.zapcal", epochs=1, refine_steps=2, pattern="1")
+    assert made.settings["not_refined"] == "the pattern leaves nothing to skip"
