@@ -13,19 +13,23 @@ from benchmarks.tables import label, table
 
 
 def accounts_table(
-    networks: Sequence[Measurement], points: Mapping[tuple[str, str], Point], kernels: Sequence[Mapping[str, Any]]
+    networks: Sequence[Measurement],
+    layers: Sequence[Measurement],
+    points: Mapping[tuple[str, str], Point],
+    kernels: Sequence[Mapping[str, Any]],
 ) -> str:
     """A row per network, operating point and number of threads whose kernels were measured."""
-    header = ["", "pattern and goal", "threads", "p", "c", "density", "d", "e", "r", "by the loops", "measured", "rest"]
+    header = ["", "pattern and goal", "threads", "p", "c", "density", "d", "e", "r"]
+    header += ["by the loops", "by the kernels", "by the layers", "measured"]
     rows = []
     for measurement in networks:
         for name in measurement.converted:
             pattern = points[measurement.subject.network, name].pattern
-            found = account(measurement, name, pattern, kernels)
+            found = account(measurement, name, pattern, layers, kernels)
             if found is not None:
-                shares = (*asdict(found).values(), found.measured - found.by_loops)
                 cells = [label(measurement.subject), name.replace("-", " ") + " %", str(measurement.threads)]
-                rows.append([*cells, *(f"{share:.2f}" for share in shares)])
+                shares = asdict(found).values()
+                rows.append([*cells, *("" if share is None else f"{share:.2f}" for share in shares)])
     return table(header, rows)
 
 

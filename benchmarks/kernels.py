@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -46,26 +47,32 @@ def peak_gmacs(results: Sequence[Mapping[str, Any]], threads: int) -> float | No
 
 @dataclass(frozen=True)
 class Speeds:
-    """How near the paths' loops come to the peak: medians over a network's shapes.
+    """How near the kernels come to the peak with independent masks of a density: medians over a network's shapes.
 
     Attributes:
-        pattern: Of the pattern path.
-        sparse: Of the sparse path: density of its masks → share of the peak.
+        pattern: Of the pattern path's loop.
+        sparse: Of the sparse path's loop.
+        layer: Of whole layers in NHWC.
     """
 
     pattern: float
-    sparse: Mapping[float, float]
-
-    def sparse_at(self, density: float) -> float:
-        """Between the densities that were measured, linearly; beyond them, that of the nearest."""
-        densities = sorted(self.sparse)
-        return float(np.interp(density, densities, [self.sparse[each] for each in densities]))
+    sparse: float
+    layer: float
 
 
-def network_speeds(results: Sequence[Mapping[str, Any]], network: str, pattern: str, threads: int) -> Speeds | None:
-    """Those of the machine's best instruction set; None if they were not measured."""
+def network_speeds(
+    results: Sequence[Mapping[str, Any]], network: str, pattern: str, threads: int, density: float
+) -> Speeds | None:
+    """Those of the machine's best instruction set; None if they were not measured.
+
+    Args:
+        results: What `kernel_results` gave.
+        network, pattern, threads: Of what is wanted.
+        density: The share of the outputs outside the pattern that are computed. Between those that were measured speeds
+            are interpolated; beyond them, they are those of the nearest.
+    """
     peaks = {result["isa"]: result["gmacs"] for result in results if result["kind"] == "peak"}
-    found: dict[tuple[str, float], list[float]] = {}
+    found: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
         if (
             result["kind"] == "layer"
@@ -73,6 +80,12 @@ def network_speeds(results: Sequence[Mapping[str, Any]], network: str, pattern: 
             and (result["isa"], result["pattern"], result["threads"])
             == (max(peaks, key=peaks.__getitem__), pattern, threads)
         ):
-            found.setdefault((result["path"], result["density"]), []).append(result["share_of_peak"])
-    sparse = {density: median(shares) for (path, density), shares in found.items() if path == "sparse"}
-    return Speeds(median(found["pattern", 1.0]), sparse) if sparse and ("pattern", 1.0) in found else None
+            found[result["path"]][result["density"]].append(result["share_of_peak"])
+    found["layer-nhwc"].pop(1.0, None)  # by fewer multiply-adds than are counted
+    speeds = []
+    for path in ("pattern", "sparse", "layer-nhwc"):
+        medians = {each: median(shares) for each, shares in sorted(found[path].items())}
+        if not medians:
+            return None
+        speeds.append(float(np.interp(density, list(medians), list(medians.values()))))
+    return Speeds(*speeds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,10 @@ class Account:
         sparse: Speed of the sparse path's loop, at this density of independent masks.
         by_loops: Time by the dense network's, if there were nothing but the two loops and the layers that stay dense,
             these at the dense network's speed.
+        by_kernels: The same of whole layers, as the native micro-benchmark runs them, at this density of independent
+            masks; and the layers that stay dense.
+        by_layers: The same of the layers in ONNX Runtime, each alone, with the network's own masks; None if they were
+            not measured.
         measured: Time by the dense network's.
     """
 
@@ -34,23 +39,47 @@ class Account:
     pattern: float
     sparse: float
     by_loops: float
+    by_kernels: float
+    by_layers: float | None
     measured: float
 
 
-def account(measurement: Measurement, name: str, pattern: str, kernels: Sequence[Mapping[str, Any]]) -> Account | None:
+def account(
+    measurement: Measurement,
+    name: str,
+    pattern: str,
+    layers: Sequence[Measurement],
+    kernels: Sequence[Mapping[str, Any]],
+) -> Account | None:
     """Of the converted model `name` of a network; None if the kernels were not measured on its shapes."""
-    subject = measurement.subject
-    peak = peak_gmacs(kernels, measurement.threads)
-    speeds = network_speeds(kernels, subject.network, pattern, measurement.threads)
-    if peak is None or speeds is None:
-        return None
+    subject, threads = measurement.subject, measurement.threads
     in_pattern = Pattern.parse(pattern).share
     outside = 1 - in_pattern - measurement.savings[name]
     density = outside / (1 - in_pattern)
+    peak = peak_gmacs(kernels, threads)
+    speeds = network_speeds(kernels, subject.network, pattern, threads, density)
+    if peak is None or speeds is None:
+        return None
     dense_ms = measurement.dense[ORT].median_ms
     dense = subject.macs / dense_ms / peak / 1e6
-    sparse = speeds.sparse_at(density)
     predicted = subject.predicted_macs / subject.macs
-    by_loops = 1 - predicted + predicted * dense * (in_pattern / speeds.pattern + outside / sparse)
-    measured = measurement.converted[name].median_ms / dense_ms
-    return Account(in_pattern, outside, density, dense, speeds.pattern, sparse, by_loops, measured)
+
+    def of_network(time: float) -> float:
+        """From the predicted layers' time by theirs when dense."""
+        return 1 - predicted + predicted * time
+
+    alone = [each for each in layers if (each.subject.network, each.threads) == (subject.network, threads)]
+    dense_alone = math.fsum(each.subject.count * each.dense[ORT].median_ms for each in alone)
+    alone_ms = math.fsum(each.subject.count * each.converted[name].median_ms for each in alone)
+    return Account(
+        in_pattern=in_pattern,
+        outside=outside,
+        density=density,
+        dense=dense,
+        pattern=speeds.pattern,
+        sparse=speeds.sparse,
+        by_loops=of_network(dense * (in_pattern / speeds.pattern + outside / speeds.sparse)),
+        by_kernels=of_network(dense * (in_pattern + outside) / speeds.layer),
+        by_layers=of_network(alone_ms / dense_alone) if alone else None,
+        measured=measurement.converted[name].median_ms / dense_ms,
+    )

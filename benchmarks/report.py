@@ -96,7 +96,10 @@ def markdown(results: Results, points: Mapping[str, Sequence[Point]]) -> str:
         _environment(results.environment),
         _section("Networks, against the targets", _times(judged, results.kernels, targets)),
         _section("Networks, other", _times(others, results.kernels, {})),
-        _section("What the loops account for", accounts_table(without_classifier, by_name, results.kernels)),
+        _section(
+            "What the kernels account for",
+            accounts_table(without_classifier, results.layers, by_name, results.kernels),
+        ),
         _section("Networks, tuned", _tuned(results.tuned, by_name)),
         _section("Scaling with threads", _scaling(results)),
         _section("Layers", _times(results.layers, results.kernels, {})),
@@ -130,13 +133,16 @@ def _environment(found: Environment) -> str:
         "such a model gains without skipping is no saving, so it has no target unless it saves the point's MACs, too. "
         "Of ideal: the ratio to ORT by 1/(1 − saved). Of peak: MACs that are really computed, in convolutions, by the "
         "time and by the machine's multiply-add peak; ORT's dense model / the converted one. Control: ORT's dense "
-        "model to itself in a second session, which is noise. Scaling: how many times as fast with more threads; its "
-        "ratio is zaponnx's to ORT's. What the loops account for: p is the share of the predicted layers' MACs in the "
+        "model to itself in a second session, which is noise, and what other processes took of the cores' time where "
+        "there were not enough rounds with less than 5 %. Scaling: how many times as fast with more threads; its "
+        "ratio is zaponnx's to ORT's. What the kernels account for: p is the share of the predicted layers' MACs in the "
         "pattern, c that computed outside of it, at a density among the outputs there; d, e and r are the shares of "
         "the peak at which the dense network, the pattern path's loop and the sparse path's loop run, the loops' being "
         "medians over the network's shapes below; by the loops, the converted network would take as much of the dense "
-        "one's time as p · d / e + c · d / r says of the predicted layers, the others at the dense network's speed; "
-        "the rest is all else that it does. Kernels: shares of the peak; whole layers at a density of 1 compute all "
+        "one's time as p · d / e + c · d / r says of the predicted layers, the others at the dense network's speed; by "
+        "the kernels, as whole layers in NHWC below say, medians at the same density of independent masks; by the "
+        "layers, as the times of the layers alone say, with the network's masks, residuals, ORT around them and "
+        "conversions of layout. Kernels: shares of the peak; whole layers at a density of 1 compute all "
         "outputs, 3×3 ones of stride 1 by fewer multiply-adds than are counted.",
     ]
     return "\n\n".join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.markdown import table as table
 from benchmarks.measuring import ORT, Measurement, Subject, TunedMeasurement
+from benchmarks.timing import QUIET
 
 
 def label(subject: Subject) -> str:
@@ -16,8 +17,10 @@ def label(subject: Subject) -> str:
 
 
 def control(measurement: Measurement | TunedMeasurement) -> str:
-    """The ratio that is noise: of the dense model to itself."""
-    return f"{measurement.dense[ORT].median_ms / measurement.control.median_ms:.2f}"
+    """The ratio that is noise: of the dense model to itself; and what others took of the cores if it was much."""
+    ratio = f"{measurement.dense[ORT].median_ms / measurement.control.median_ms:.2f}"
+    others = measurement.control.others
+    return ratio if others <= QUIET else f"{ratio}, others {others:.0%}"
 
 
 def at_least(ratio: float, target: float | None) -> str:

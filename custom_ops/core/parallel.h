@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <exception>
+#include <thread>
 
 namespace zaponnx {
 
@@ -16,6 +17,30 @@ class Parallel {
 
   template <typename Body>
   void operator()(size_t count, const Body& body) const {
+    loop(count, [&](size_t nth) { body(nth); });
+  }
+
+  // The same in another order: the calling thread starts with body(0), the others with body(count - 1). So in loops
+  // over the same things a thread meets those again that it has in its caches; where two cores have no cache in common,
+  // that decides. Bodies wait for none.
+  template <typename Body>
+  void from_both_ends(size_t count, const Body& body) const {
+    const std::thread::id caller = std::this_thread::get_id();
+    std::atomic<size_t> front{0}, back{0};
+    loop(count, [&](size_t) { body(std::this_thread::get_id() == caller ? front++ : count - 1 - back++); });
+  }
+
+  // How many may run bodies at a time, at most.
+  virtual size_t threads() const = 0;
+
+ protected:
+  // Calls work(data), which does not throw, on the calling thread or on as many as there are, `most` at most; returns
+  // when all have returned.
+  virtual void run(size_t most, void (*work)(void* data), void* data) const = 0;
+
+ private:
+  template <typename Body>
+  void loop(size_t count, const Body& body) const {
     struct Guarded {
       const Body& body;
       const size_t count;
@@ -36,14 +61,6 @@ class Parallel {
     if (count > 0) run(count, work, &guarded);
     if (guarded.error) std::rethrow_exception(guarded.error);
   }
-
-  // How many may run bodies at a time, at most.
-  virtual size_t threads() const = 0;
-
- protected:
-  // Calls work(data), which does not throw, on the calling thread or on as many as there are, `most` at most; returns
-  // when all have returned.
-  virtual void run(size_t most, void (*work)(void* data), void* data) const = 0;
 };
 
 class Serial final : public Parallel {

@@ -18,6 +18,30 @@ TEST(every_index_is_run_once) {
   Serial()(0, [](size_t) { CHECK(false); });
 }
 
+TEST(from_both_ends_runs_every_index_once) {
+  std::vector<size_t> order;
+  Serial().from_both_ends(3, [&](size_t i) { order.push_back(i); });
+  CHECK((order == std::vector<size_t>{0, 1, 2}));
+  // The calling thread and another one.
+  class Pair final : public Parallel {
+   public:
+    size_t threads() const override { return 2; }
+
+   protected:
+    void run(size_t, void (*work)(void*), void* data) const override {
+      std::thread other(work, data);
+      work(data);
+      other.join();
+    }
+  };
+  const std::thread::id caller = std::this_thread::get_id();
+  std::vector<size_t> front, back;
+  Pair().from_both_ends(1000, [&](size_t i) { (std::this_thread::get_id() == caller ? front : back).push_back(i); });
+  CHECK(front.size() + back.size() == 1000);
+  for (size_t i = 0; i < front.size(); ++i) CHECK(front[i] == i, i);
+  for (size_t i = 0; i < back.size(); ++i) CHECK(back[i] == 999 - i, i);
+}
+
 TEST(bodies_start_in_ascending_order) {
   // A body that waits for the one before it would never end if that had not started.
   std::vector<std::atomic<bool>> started(200);

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 
 import pytest
 
 from benchmarks import timing
-from benchmarks.timing import Effort, interleaved
+from benchmarks.timing import Effort, Times, interleaved
 
 
 class Clock:
-    """Time that only the contenders make pass; a rest begins a turn."""
+    """Time that only the contenders make pass; a rest begins a turn. `others` have taken time of the cores, too."""
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.others = 0.0
         self.turns: list[list[str]] = []
 
     def perf_counter(self) -> float:
@@ -33,6 +37,8 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(timing, "time", clock)
+    monkeypatch.setattr(timing, "_taken_seconds", lambda: clock.others)
+    monkeypatch.setattr(timing.os, "cpu_count", lambda: 2)
     return clock
 
 
@@ -62,3 +68,42 @@ def test_times_are_medians_in_milliseconds(clock: Clock) -> None:
 def test_time_limits_the_rounds(clock: Clock, seconds: float, rounds: int) -> None:
     times = interleaved({"a": clock.contender("a", 1)}, Effort(rounds=30, seconds=seconds))
     assert times["a"].rounds == rounds
+
+
+def disturbed(clock: Clock, shares: list[float], effort: Effort) -> Times:
+    """The times of rounds in which others take these shares of two cores; a run takes 1 s, and as much longer."""
+    rounds = iter(shares)
+
+    def run() -> None:
+        if len(clock.turns[-1]) == 1:  # the timed one
+            share = next(rounds)
+            clock.now += share
+            clock.others += 2 * share * (2 + share)
+        clock.contender("a", 1)()
+
+    return interleaved({"a": run}, effort)["a"]
+
+
+def test_rounds_that_others_disturb_are_done_again(clock: Clock) -> None:
+    times = disturbed(clock, [0.2, 0.0, 0.3, 0.04, 0.0, 0.0, 0.5, 0.0], Effort(rounds=5))
+    assert len(clock.turns) == 8
+    assert (times.median_ms, times.rounds) == (1000, 5)
+    assert times.others == pytest.approx(0.04)
+
+
+def test_the_quietest_rounds_count_where_few_are_quiet(clock: Clock) -> None:
+    shares = [round(0.9 - share / 20, 2) for share in range(15)]
+    times = disturbed(clock, shares, Effort(rounds=5))
+    assert (times.median_ms, times.rounds) == (pytest.approx(1300), 5)
+    assert times.others == pytest.approx(0.4)
+
+
+def test_what_others_take_is_what_this_process_does_not() -> None:
+    before = timing._taken_seconds()
+    start = time.process_time()
+    while time.process_time() < start + 0.5:
+        pass
+    taken = timing._taken_seconds() - before
+    work = "import time\nwhile time.process_time() < 0.5: pass"
+    subprocess.run([sys.executable, "-c", work], check=True)
+    assert timing._taken_seconds() - before > taken + 0.4

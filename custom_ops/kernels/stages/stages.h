@@ -6,8 +6,10 @@
 //
 //   pack(0)  compute(0)   pack(1)  compute(1)  rest(0)   pack(2)  compute(2)  rest(1)  ...
 //
-// All jobs of all stages are one parallel loop. Jobs start in this order and wait only for earlier ones, so they cannot
-// wait for each other. rest(w) waits for compute(w - 1), compute(w) and compute(w + 1). pack(w) writes over what wave
+// All jobs of all stages are one parallel loop. Stages start in this order and wait only for earlier ones, so they cannot
+// wait for each other. Within a stage the thread that made it starts with the first job, the others with the last one,
+// so that in all stages, and in neighbouring layers, a thread meets what it has in its caches: where two cores have no
+// cache in common, layers took up to 1.3 times as long without that. rest(w) waits for compute(w - 1), compute(w) and compute(w + 1). pack(w) writes over what wave
 // w - slots has packed, so it waits for the last stage of that wave; and for pack(w - 1), so that whatever waits for
 // pack(w) has all waves up to w - slots behind it.
 #pragma once
@@ -57,12 +59,13 @@ class Stages {
       if (rest && wave >= 1) add_rest(wave - 1);
     }
     if (rest) add_rest(waves - 1);
-    done_ = std::vector<std::atomic<int64_t>>(stages_.size());
+    progress_ = std::vector<Progress>(stages_.size());
   }
 
   int64_t jobs() const { return count_; }
 
-  // Runs job `index`: body(stage, index within the stage), once the stages before it are done.
+  // Runs a job of the stage that the loop's job `index` is in, once the stages before it are done:
+  // body(stage, index within the stage).
   template <typename Body>
   void run(int64_t index, const Body& body) {
     const auto next = std::upper_bound(stages_.begin(), stages_.end(), index,
@@ -71,20 +74,27 @@ class Stages {
     for (size_t before : stage.after) {
       if (!wait(before)) return;
     }
+    Progress& progress = progress_[&stage - stages_.data()];
     try {
-      body(stage, index - stage.first_job);
+      const bool front = std::this_thread::get_id() == maker_;
+      body(stage, front ? progress.front++ : stage.jobs - 1 - progress.back++);
     } catch (...) {
       failed_ = true;
       throw;
     }
-    done_[&stage - stages_.data()].fetch_add(1, std::memory_order_release);
+    progress.done.fetch_add(1, std::memory_order_release);
   }
 
  private:
+  // The jobs of a stage that were begun, from the front and from the back, and those that are done.
+  struct Progress {
+    std::atomic<int64_t> front{0}, back{0}, done{0};
+  };
+
   // False if a job has failed, whose stage will never be done.
   bool wait(size_t stage) const {
     constexpr int kSpins = 1000;
-    for (int spin = 0; done_[stage].load(std::memory_order_acquire) < stages_[stage].jobs; ++spin) {
+    for (int spin = 0; progress_[stage].done.load(std::memory_order_acquire) < stages_[stage].jobs; ++spin) {
       if (failed_) return false;
       // On a machine with more threads than cores, the awaited one may need this core.
       if (spin >= kSpins) std::this_thread::yield();
@@ -93,8 +103,9 @@ class Stages {
   }
 
   std::vector<Stage> stages_;
-  std::vector<std::atomic<int64_t>> done_;  // jobs of each stage
+  std::vector<Progress> progress_;
   std::atomic<bool> failed_{false};
+  const std::thread::id maker_ = std::this_thread::get_id();
   int64_t count_ = 0;
 };
 

@@ -128,16 +128,16 @@ struct Plan {
   int64_t patches(int64_t wave) const { return units_in(wave) * unit_patches; }
   int64_t tasks(int64_t wave) const { return groups * ranges * units_in(wave); }
 
-  // The range changes slowest.
+  // The unit changes slowest, so that what a thread has packed it also reads.
   Task task(int64_t wave, int64_t index) const {
     Task task;
-    task.unit = wave * wave_units + index % units_in(wave);
-    task.image = task.unit / grid.count;
-    task.tile = grid[task.unit % grid.count];
-    index /= units_in(wave);
     task.first_channel = index % ranges * range;
     task.channels = static_cast<int32_t>(std::min(range, group_channels - task.first_channel));
-    task.group = index / ranges;
+    index /= ranges;
+    task.group = index % groups;
+    task.unit = wave * wave_units + index / groups;
+    task.image = task.unit / grid.count;
+    task.tile = grid[task.unit % grid.count];
     return task;
   }
 

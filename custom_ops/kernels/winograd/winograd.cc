@@ -10,62 +10,58 @@
 namespace zaponnx {
 namespace {
 
-// So that a wave's planes stay near; where the weights do not stay in L2, more tiles use them before they are gone. 24
+// So that a part's planes stay near; where the weights do not stay in L2, more tiles use them before they are gone. 24
 // and 96 instead of 48 tiles were 0-5 % slower on 64 channels; on 512 at 28 x 28, 96 were 1.25 times as fast as 48.
-constexpr int64_t kWaveTiles = 48;
-constexpr int64_t kLargeWeightsWaveTiles = 96;
+constexpr int64_t kPartTiles = 48;
+constexpr int64_t kLargeWeightsPartTiles = 96;
 constexpr int64_t kLargeWeights = 1 << 20;  // floats
-// Each part of a wave reads all weights of its block: 4 parts of 4 tiles (256 channels at 14 x 14) took 1.1 times as
-// long with one thread as one of 16, 4 parts of 14 tiles (64 channels at 56 x 56) no longer than one of 56. With two
-// threads parts of 8 of the 16 tiles of 16 x 16 maps, instead of one part, made the tuned digits network 1.2 times as
-// fast.
+// A part reads all weights: 4 parts of 4 tiles (256 channels at 14 x 14) took 1.1 times as long with one thread as one
+// of 16. So threads with few tiles each share these, and divide the weights.
 constexpr int64_t kLeastPartTiles = 8;
+constexpr int64_t kLeastOwnTiles = 12;
 constexpr int64_t kSmallMap = 14 * 14;
-constexpr int64_t kMostStripTiles = 64;
-constexpr int64_t kSlots = 3;
+constexpr int64_t kMostSegmentTiles = 64;
 
 // One per thread, kept between calls.
 struct Workspace {
-  Buffer<float> patch, products, outputs;
+  Buffer<float> patch, planes, products, outputs;
 };
 
-// How a call's work is cut: the map in strips of tiles, side by side, the strips of all images in waves.
-struct Cut {
-  int64_t rows, strips;              // of an image: rows of tiles, and strips in each
-  int64_t tiles;                     // of a strip; some of the last one may lie outside the map
-  int64_t units, wave_units, waves;  // strips of all images
-  int64_t slots;                     // waves in work at a time
-  int64_t blocks;                    // of output channels
-  int64_t wave_parts;                // that a wave's strips are cut in, for all threads to have work
+// Neighbouring tiles in a row of an image.
+struct Segment {
+  int64_t image, row, column;  // the first one's
+  int64_t tiles;
+  int64_t first;  // the first one's number among those that are computed together
+};
 
-  Cut(const Geometry& g, int64_t outputs, int64_t wave_tiles, int64_t blocks, size_t threads)
-      : rows(divide_up(g.out_height, outputs)), blocks(blocks) {
-    const int64_t columns = divide_up(g.out_width, outputs);
-    strips = divide_up(columns, kMostStripTiles);
-    tiles = divide_up(columns, strips);
-    units = g.batch * rows * strips;
-    waves = divide_up(units, std::max<int64_t>(1, wave_tiles / tiles));
-    wave_units = divide_up(units, waves);
-    waves = divide_up(units, wave_units);
-    slots = std::min(kSlots, waves);
-    wave_parts = std::clamp<int64_t>(wave_units * tiles / kLeastPartTiles, 1,
-                                     divide_up(static_cast<int64_t>(threads), slots * blocks));
+// How a call's work is cut. The tiles of all images, row by row, are cut in parts.
+struct Cut {
+  int64_t rows, columns;  // of an image, in tiles
+  int64_t tiles;          // of all images
+  int64_t parts;
+  bool shared;  // the threads share all planes, and each has some blocks of output channels
+
+  Cut(const Geometry& g, int64_t outputs, int64_t part_tiles, int64_t blocks, int64_t threads)
+      : rows(divide_up(g.out_height, outputs)),
+        columns(divide_up(g.out_width, outputs)),
+        tiles(g.batch * rows * columns),
+        shared(blocks > 1 && threads > 1 && tiles < threads * kLeastOwnTiles) {
+    const int64_t most = std::max<int64_t>(1, tiles / kLeastPartTiles);
+    parts = shared ? std::min(most, divide_up(threads, blocks))
+                   : std::min(std::max(most, divide_up(tiles, part_tiles)),
+                              threads * divide_up(tiles, threads * part_tiles));
   }
 
-  int64_t units_of(int64_t wave) const { return std::min(wave_units, units - wave * wave_units); }
-  int64_t parts(int64_t wave) const { return std::min(wave_parts, units_of(wave)); }
+  int64_t first_tile(int64_t part) const { return tiles * part / parts; }
 
-  struct Task {
-    int64_t wave, block;
-    int64_t first_unit, units;  // within the wave
-  };
-
-  int64_t tasks(int64_t wave) const { return blocks * parts(wave); }
-  // The block changes slowest.
-  Task task(int64_t wave, int64_t index) const {
-    const int64_t part = index % parts(wave);
-    const int64_t first = units_of(wave) * part / parts(wave);
-    return {wave, index / parts(wave), first, units_of(wave) * (part + 1) / parts(wave) - first};
+  template <typename Body>
+  void for_each_segment(int64_t first, int64_t end, const Body& body) const {
+    for (int64_t tile = first; tile < end;) {
+      const int64_t column = tile % columns;
+      const int64_t count = std::min({columns - column, end - tile, kMostSegmentTiles});
+      body(Segment{tile / (rows * columns), tile / columns % rows, column, count, tile - first});
+      tile += count;
+    }
   }
 };
 
@@ -73,120 +69,133 @@ struct Call {
   const Geometry& g;
   const Activations& activations;
   const Cut& cut;
-  const PatchLayout& layout;
-  float* planes;  // [slot][product][tile of the wave][input channel]
+};
+
+// Transformed inputs: [product][tile][input channel].
+struct Planes {
+  float* data;
+  int64_t size;  // of one
 };
 
 class Winograd final : public PreparedLayer {
  public:
   Winograd(const VectorKernels& kernels, const LayerAttributes& attributes, const LayerWeights& w, int outputs,
-           int64_t wave_tiles)
+           int64_t part_tiles)
       : kernels_(kernels),
         attributes_(attributes),
         outputs_(outputs),
         products_((outputs + 2) * (outputs + 2)),
         transforms_(outputs == 4 ? kernels.winograd_4 : kernels.winograd_2),
         weights_(kernels, w, outputs),
-        wave_tiles_(wave_tiles) {
+        part_tiles_(part_tiles) {
     const int64_t channels = round_up(w.shape[0], kernels.lanes);
     float* bias = bias_.reserve(channels);
     std::fill(std::copy(w.B, w.B + w.shape[0], bias), bias + channels, 0.0f);
   }
 
   void run(const Geometry& g, const Activations& activations, const Parallel& parallel, Memory& memory) const override {
-    const Cut cut(g, outputs_, wave_tiles_, weights_.blocks(), parallel.threads());
-    const PatchLayout layout(attributes_, g, outputs_, cut.tiles * outputs_, static_cast<int32_t>(weights_.chunk()));
-    Array<float> planes(memory, cut.slots * products_ * cut.wave_units * cut.tiles * weights_.in_channels());
-    const Call call{g, activations, cut, layout, planes.data()};
-    Stages stages(cut.waves, cut.slots, false, [&](Step step, int64_t wave) {
-      return step == Step::kPack ? cut.units_of(wave) * weights_.chunks() : cut.tasks(wave);
-    });
-    parallel(stages.jobs(), [&](size_t job) {
-      stages.run(static_cast<int64_t>(job), [&](const Stage& stage, int64_t index) {
-        thread_local Workspace space;
-        if (stage.step == Step::kPack) return pack(call, stage.wave, index, space);
-        const Cut::Task task = cut.task(stage.wave, index);
-        multiply(call, task, space);
-        for (int64_t unit = 0; unit < task.units; ++unit) write(call, task, unit, space);
+    const Cut cut(g, outputs_, part_tiles_, weights_.blocks(), static_cast<int64_t>(parallel.threads()));
+    const Call call{g, activations, cut};
+    if (cut.shared) return run_shared(call, parallel, memory);
+    // A thread's parts are the same in neighbouring layers, whose activations are then near.
+    parallel.from_both_ends(cut.parts, [&](size_t part) {
+      Workspace& space = workspace();
+      const int64_t first = cut.first_tile(part), end = cut.first_tile(part + 1);
+      const int64_t size = (end - first) * weights_.in_channels();
+      const Planes planes{space.planes.reserve(products_ * size), size};
+      cut.for_each_segment(first, end, [&](const Segment& segment) {
+        for (int64_t chunk = 0; chunk < weights_.chunks(); ++chunk) pack(call, segment, chunk, planes, space);
       });
+      for (int64_t block = 0; block < weights_.blocks(); ++block) compute(call, first, end, block, planes, space);
     });
   }
 
  private:
-  // A strip's outputs within the map, and its image.
-  struct Strip {
-    Tile tile;
-    int64_t image;
-  };
+  static Workspace& workspace() {
+    thread_local Workspace space;
+    return space;
+  }
 
-  Strip strip(const Call& call, int64_t wave, int64_t unit) const {
+  void run_shared(const Call& call, const Parallel& parallel, Memory& memory) const {
     const Cut& cut = call.cut;
-    const int64_t index = wave * cut.wave_units + unit;
-    const int64_t top = index / cut.strips % cut.rows * outputs_;
-    const int64_t left = index % cut.strips * cut.tiles * outputs_;
-    return {{top, left, static_cast<int32_t>(std::min<int64_t>(outputs_, call.g.out_height - top)),
-             static_cast<int32_t>(std::min<int64_t>(cut.tiles * outputs_, call.g.out_width - left))},
-            index / (cut.strips * cut.rows)};
+    const int64_t size = cut.tiles * weights_.in_channels();
+    Array<float> data(memory, products_ * size);
+    const Planes planes{data.data(), size};
+    std::vector<Segment> segments;
+    cut.for_each_segment(0, cut.tiles, [&](const Segment& segment) { segments.push_back(segment); });
+    Stages stages(1, 1, false, [&](Step step, int64_t) {
+      return step == Step::kPack ? static_cast<int64_t>(segments.size()) * weights_.chunks()
+                                 : weights_.blocks() * cut.parts;
+    });
+    parallel(stages.jobs(), [&](size_t job) {
+      stages.run(static_cast<int64_t>(job), [&](const Stage& stage, int64_t index) {
+        if (stage.step == Step::kPack) {
+          return pack(call, segments[index / weights_.chunks()], index % weights_.chunks(), planes, workspace());
+        }
+        const int64_t part = index % cut.parts, first = cut.first_tile(part);
+        const Planes own{planes.data + first * weights_.in_channels(), size};
+        compute(call, first, cut.first_tile(part + 1), index / cut.parts, own, workspace());
+      });
+    });
   }
 
-  int64_t plane_size(const Call& call) const { return call.cut.wave_units * call.cut.tiles * weights_.in_channels(); }
-
-  // The wave's planes, at a unit's first tile.
-  float* planes(const Call& call, int64_t wave, int64_t unit) const {
-    return call.planes + wave % call.cut.slots * products_ * plane_size(call) +
-           unit * call.cut.tiles * weights_.in_channels();
-  }
-
-  void pack(const Call& call, int64_t wave, int64_t index, Workspace& space) const {
+  // Transforms a segment's inputs, a chunk of their channels.
+  void pack(const Call& call, const Segment& segment, int64_t chunk, const Planes& planes, Workspace& space) const {
     const Geometry& g = call.g;
-    const int64_t unit = index / weights_.chunks();
-    const int64_t first = index % weights_.chunks() * weights_.chunk();
-    const Strip from = strip(call, wave, unit);
+    const int64_t first = chunk * weights_.chunk();
     const ImageStrides strides(attributes_.layout, g.in_channels, g.in_height * g.in_width);
-    const float* image = call.activations.x + from.image * g.in_channels * g.in_height * g.in_width;
-    float* patch = space.patch.reserve(call.layout.size());
-    call.layout.pack(kernels_, image + first * strides.channel, strides,
-                     std::min(g.in_channels - first, weights_.chunk()), from.tile, patch);
-    transforms_.inputs({patch, (call.cut.tiles * outputs_ + 2) * weights_.chunk(), call.cut.tiles, weights_.chunk(),
-                        planes(call, wave, unit) + first, plane_size(call), weights_.in_channels()});
+    const float* image = call.activations.x + segment.image * g.in_channels * g.in_height * g.in_width;
+    const PatchLayout layout(attributes_, g, outputs_, segment.tiles * outputs_, static_cast<int32_t>(weights_.chunk()));
+    float* patch = space.patch.reserve(layout.size());
+    const Tile tile{segment.row * outputs_, segment.column * outputs_, outputs_,
+                    static_cast<int32_t>(segment.tiles * outputs_)};
+    layout.pack(kernels_, image + first * strides.channel, strides, std::min(g.in_channels - first, weights_.chunk()),
+                tile, patch);
+    transforms_.inputs({patch, (segment.tiles * outputs_ + 2) * weights_.chunk(), segment.tiles, weights_.chunk(),
+                        planes.data + segment.first * weights_.in_channels() + first, planes.size,
+                        weights_.in_channels()});
   }
 
-  // All products of a task, [product][tile][channel].
-  void multiply(const Call& call, const Cut::Task& task, Workspace& space) const {
-    const int64_t tiles = task.units * call.cut.tiles;
-    const int64_t width = weights_.width(task.block);
-    const float* inputs = planes(call, task.wave, task.first_unit);
+  // Computes a block of the output channels of tiles first to end - 1, which are the first ones in the planes.
+  void compute(const Call& call, int64_t first, int64_t end, int64_t block, const Planes& planes,
+               Workspace& space) const {
+    const int64_t tiles = end - first, width = weights_.width(block);
     float* products = space.products.reserve(products_ * tiles * width);
     for (int64_t i = 0; i < products_; ++i) {
-      kernels_.winograd_products({inputs + i * plane_size(call), tiles, weights_.in_channels(),
-                                  weights_.at(i, task.block), width, products + i * tiles * width});
+      kernels_.winograd_products({planes.data + i * planes.size, tiles, weights_.in_channels(), weights_.at(i, block),
+                                  width, products + i * tiles * width});
     }
+    call.cut.for_each_segment(first, end, [&](const Segment& segment) {
+      write(call, segment, block, products + segment.first * width, tiles * width, space);
+    });
   }
 
-  // Writes the outputs of a task's unit.
-  void write(const Call& call, const Cut::Task& task, int64_t unit, Workspace& space) const {
+  // products: the segment's; product_stride: between two products of a tile.
+  void write(const Call& call, const Segment& segment, int64_t block, const float* products, int64_t product_stride,
+             Workspace& space) const {
     const Geometry& g = call.g;
-    const Strip to = strip(call, task.wave, task.first_unit + unit);
-    const int64_t first = weights_.block(task.block);
-    const int64_t width = weights_.width(task.block);
+    const int64_t top = segment.row * outputs_, left = segment.column * outputs_;
+    const int64_t rows = std::min<int64_t>(outputs_, g.out_height - top);
+    const int64_t columns = std::min(segment.tiles * outputs_, g.out_width - left);
+    const int64_t first = weights_.block(block);
+    const int64_t width = weights_.width(block);
     const ImageStrides strides(attributes_.layout, g.out_channels, g.out_height * g.out_width);
-    const int64_t at = to.image * g.out_channels * g.out_height * g.out_width + first * strides.channel +
-                       (to.tile.top * g.out_width + to.tile.left) * strides.pixel;
+    const int64_t at = segment.image * g.out_channels * g.out_height * g.out_width + first * strides.channel +
+                       (top * g.out_width + left) * strides.pixel;
     const int64_t channels = std::min(width, g.out_channels - first);
     const ImageStrides own(Layout::kNhwc, width, 0);
-    const int64_t row_stride = call.cut.tiles * outputs_ * width;
+    const int64_t row_stride = segment.tiles * outputs_ * width;
     float* outputs = space.outputs.reserve(outputs_ * row_stride);
     const float* residual = call.activations.residual;
-    for (int32_t row = 0; residual != nullptr && row < to.tile.rows; ++row) {
+    for (int64_t row = 0; residual != nullptr && row < rows; ++row) {
       copy(residual + at + row * g.out_width * strides.pixel, strides, outputs + row * row_stride, own, channels,
-           to.tile.columns);
+           columns);
     }
-    transforms_.outputs({space.products.data() + unit * call.cut.tiles * width, task.units * call.cut.tiles * width,
-                         call.cut.tiles, width, bias_.data() + first, residual != nullptr, attributes_.bound, outputs,
-                         row_stride});
-    for (int32_t row = 0; row < to.tile.rows; ++row) {
+    transforms_.outputs({products, product_stride, segment.tiles, width, bias_.data() + first, residual != nullptr,
+                         attributes_.bound, outputs, row_stride});
+    for (int64_t row = 0; row < rows; ++row) {
       copy(outputs + row * row_stride, own, call.activations.y + at + row * g.out_width * strides.pixel, strides,
-           channels, to.tile.columns);
+           channels, columns);
     }
   }
 
@@ -210,7 +219,7 @@ class Winograd final : public PreparedLayer {
   int64_t products_;
   const WinogradTransforms& transforms_;
   WinogradWeights weights_;
-  int64_t wave_tiles_;
+  int64_t part_tiles_;
   Buffer<float> bias_;  // padded with zeros
 };
 
@@ -229,8 +238,8 @@ std::unique_ptr<PreparedLayer> prepare_winograd(const VectorKernels& kernels, co
   const int64_t most = small_map ? limits.small_map_weight_floats : limits.weight_floats;
   const int outputs = WinogradWeights::size(kernels, weights, 4) <= most ? 4 : 2;
   const bool large = WinogradWeights::size(kernels, weights, outputs) > kLargeWeights;
-  const int64_t wave_tiles = limits.wave_tiles > 0 ? limits.wave_tiles : large ? kLargeWeightsWaveTiles : kWaveTiles;
-  return std::make_unique<Winograd>(kernels, attributes, weights, outputs, wave_tiles);
+  const int64_t part_tiles = limits.part_tiles > 0 ? limits.part_tiles : large ? kLargeWeightsPartTiles : kPartTiles;
+  return std::make_unique<Winograd>(kernels, attributes, weights, outputs, part_tiles);
 }
 
 }  // namespace zaponnx

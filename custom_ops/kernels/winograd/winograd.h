@@ -27,7 +27,7 @@ namespace zaponnx {
 
 struct WinogradLimits {
   int64_t weight_floats = 5 << 20;            // with more, m is 2
-  int64_t wave_tiles = 0;                     // of one wave; 0: what suits the weights
+  int64_t part_tiles = 0;                     // of one part; 0: what suits the weights
   int64_t small_map_weight_floats = 1 << 19;  // for maps that are known to be small
 };
 

@@ -28,18 +28,18 @@ Case make_case(int64_t batch, int64_t in_channels, int64_t height, int64_t width
 
 bool always() { return true; }
 
-template <const VectorKernels& Vectors, int64_t WeightFloats, int64_t WaveTiles>
+template <const VectorKernels& Vectors, int64_t WeightFloats, int64_t PartTiles>
 std::unique_ptr<PreparedLayer> prepare(const LayerAttributes& attributes, const LayerWeights& weights) {
-  return prepare_winograd(Vectors, attributes, weights, {WeightFloats, WaveTiles, 0});
+  return prepare_winograd(Vectors, attributes, weights, {WeightFloats, PartTiles, 0});
 }
 
 template <const VectorKernels& Vectors>
 void add_kernels(std::vector<Kernel>& kernels) {
   kernels.push_back({"4 x 4", always, prepare<Vectors, kAny, 0>});
-  kernels.push_back({"4 x 4, one strip per wave", always, prepare<Vectors, kAny, 1>});
-  kernels.push_back({"4 x 4, one wave", always, prepare<Vectors, kAny, 10'000>});
+  kernels.push_back({"4 x 4, a tile per part", always, prepare<Vectors, kAny, 1>});
+  kernels.push_back({"4 x 4, large parts", always, prepare<Vectors, kAny, 10'000>});
   kernels.push_back({"2 x 2", always, prepare<Vectors, 0, 0>});
-  kernels.push_back({"2 x 2, some strips per wave", always, prepare<Vectors, 0, 11>});
+  kernels.push_back({"2 x 2, some tiles per part", always, prepare<Vectors, 0, 11>});
 }
 
 // Of each instruction set that this machine has.
@@ -63,7 +63,7 @@ TEST(every_shape) {
   std::vector<Case> cases{
       make_case(1, 16, 14, 14, 16),  make_case(2, 3, 9, 31, 5),  make_case(1, 64, 7, 7, 24),
       make_case(1, 130, 6, 5, 9),    make_case(3, 8, 1, 1, 4),   make_case(1, 1, 2, 3, 1),
-      make_case(1, 33, 12, 40, 100), make_case(1, 2, 3, 300, 7),  // more than one strip
+      make_case(1, 33, 12, 40, 100), make_case(1, 2, 3, 300, 7),  // more than one segment
       make_case(1, 1, 1, 1000, 3),   make_case(5, 20, 8, 8, 70),
   };
   for (const std::array<int64_t, 4> pads : {std::array<int64_t, 4>{0, 0, 0, 0}, {2, 0, 1, 3}, {5, 26, 0, 1}}) {
@@ -115,8 +115,8 @@ TEST(errors_are_small) {
   }
 }
 
-// The kernels of one m differ in their waves only.
-TEST(waves_threads_and_batch_do_not_change_a_bit) {
+// The kernels of one m differ in their parts only.
+TEST(parts_threads_and_batch_do_not_change_a_bit) {
   std::mt19937 rng(3);
   Case c = make_case(3, 70, 17, 26, 36);
   c.has_residual = true;
