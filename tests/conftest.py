@@ -18,6 +18,8 @@ from click.testing import CliRunner, Result
 from onnx import helper, numpy_helper
 
 import zaponnx
+from tests.sound_artifacts import sound_calibration, sound_fit
+from zaponnx.artifacts import Calibration, Fit
 from zaponnx.calib.demo import Demo
 from zaponnx.calib.exporting import ExportReport
 from zaponnx.cli import main
@@ -58,6 +60,18 @@ def to_nhwc() -> Callable[..., None]:
         model.functions[0].CopyFrom(build_body(ZAP_CONV_NHWC, model.opset_import[0].version))
 
     return edit
+
+
+@pytest.fixture
+def calibration() -> Calibration:
+    """Of two sites, "relu1" and "relu2"."""
+    return sound_calibration()
+
+
+@pytest.fixture
+def fit() -> Fit:
+    """Of the same sites."""
+    return sound_fit()
 
 
 @pytest.fixture(scope="session")

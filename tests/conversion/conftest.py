@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+import zaponnx.tuning
+from tests.conversion.tuning import FakeStopwatch
 from zaponnx.artifact_files import load_calibration, load_fit, save_calibration, save_fit
 from zaponnx.artifacts import MAGNITUDES, Calibration, Fit, OperatingPoint, Predictor, SiteCalibration
 from zaponnx.chosen_point import UsedData
@@ -143,3 +145,16 @@ def make_batch_norm_files(make_files: Callable[..., Files]) -> Callable[..., Fil
 @pytest.fixture
 def files(make_files: Callable[..., Files]) -> Files:
     return make_files()
+
+
+@pytest.fixture
+def gains(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes up the times: gains(r1=..., r2=..., whole=..., in_full={...})."""
+
+    def make(whole: float = 1.0, in_full: Mapping[str, float] | None = None, **sites: float) -> None:
+        in_full = in_full or dict.fromkeys(sites, -1.0)
+        for name, value in (("gains", sites), ("in_full", in_full), ("whole", whole), ("made", [])):
+            monkeypatch.setattr(FakeStopwatch, name, value, raising=False)
+        monkeypatch.setattr(zaponnx.tuning, "Stopwatch", FakeStopwatch)
+
+    return make

@@ -5,84 +5,27 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import onnx
-import onnxruntime
 import pytest
 
-import zaponnx.tuning
+from tests.conversion.tuning import TUNE, FakeStopwatch, reasons
 from zaponnx import tables
 from zaponnx.artifact_files import load_calibration, load_fit, save_fit
 from zaponnx.calib.hulls import hulls
-from zaponnx.conversion_report import ConversionReport
-from zaponnx.cuda_half import CudaHalf
-from zaponnx.errors import DataError, InvalidArgument, RuntimeUnavailable
-from zaponnx.graph.converted import attributes, dense_output, read_metadata, zap_convs
+from zaponnx.errors import DataError, InvalidArgument
+from zaponnx.graph.converted import attributes, read_metadata, zap_convs
 from zaponnx.machine import cpu_cores, cpu_name
 from zaponnx.models import load_model
 from zaponnx.retuning import retune
 from zaponnx.site_choice import redistribute
-from zaponnx.stopwatch import PairedTimes
-from zaponnx.tuning import TuningSettings
-
-TUNE: dict[str, Any] = {"tune": True, "data": "random"}
-
-
-def times(gain: float) -> PairedTimes:
-    return PairedTimes(2.0, 2.0 - gain, gain, 0.01)
-
-
-class FakeStopwatch:
-    """Sites gain what `gains` says, or `in_full` if they skip nothing; the model `whole`, or half of it."""
-
-    gains: ClassVar[Mapping[str, float]]
-    in_full: ClassVar[Mapping[str, float]]
-    whole: ClassVar[float]
-    made: ClassVar[list[FakeStopwatch]]
-
-    def __init__(
-        self, path: Any, dense: onnx.ModelProto, tensors: Any, feeds: Any, threads: int, providers: Any
-    ) -> None:
-        self.path, self.dense, self.tensors, self.feeds, self.threads = path, dense, tensors, feeds, threads
-        self.providers = providers
-        self.made.append(self)
-
-    def sites(
-        self, converted: onnx.ModelProto, outputs: Sequence[str], alone: Callable[[str], onnx.ModelProto]
-    ) -> dict[str, PairedTimes]:
-        nodes = {dense_output(node): attributes(node) for node in zap_convs(converted)}
-        gains = {output: self.in_full if nodes[output]["pattern"] == [1] else self.gains for output in outputs}
-        return {output: times(gains[output][output]) for output in outputs}
-
-    def model(self, converted: onnx.ModelProto) -> PairedTimes:
-        skips = any(attributes(node)["pattern"] != [1] for node in zap_convs(converted))
-        return times(self.whole if skips else self.whole / 2)
-
-
-@pytest.fixture
-def gains(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Makes up the times: gains(r1=..., r2=..., whole=..., in_full={...})."""
-
-    def make(whole: float = 1.0, in_full: Mapping[str, float] | None = None, **sites: float) -> None:
-        in_full = in_full or dict.fromkeys(sites, -1.0)
-        for name, value in (("gains", sites), ("in_full", in_full), ("whole", whole), ("made", [])):
-            monkeypatch.setattr(FakeStopwatch, name, value, raising=False)
-        monkeypatch.setattr(zaponnx.tuning, "Stopwatch", FakeStopwatch)
-
-    return make
 
 
 def thresholds(files) -> dict[str, float]:
     """By the ZapConvs' names, as they are in the model."""
     return {node.name: attributes(node)["threshold"][0] for node in zap_convs(load_model(files.output, "test"))}
-
-
-def reasons(report: ConversionReport) -> dict[str, str]:
-    return {refusal.name: refusal.reason for refusal in report.dense}
 
 
 def test_where_all_pays_only_the_record_differs(files, gains) -> None:
@@ -281,75 +224,3 @@ def test_tuning_without_data_is_a_usage_error(invoke, small, tmp_path: Path) -> 
     result = invoke("convert", *arguments, "--tune")
     assert (result.exit_code, result.stdout, output.exists()) == (2, "", False)
     assert "tuning needs data, since what a layer skips depends on them; give --data" in result.stderr
-
-
-AZURE = ["AzureExecutionProvider", "cpu"]
-"""It has no kernels, so that the CPU's run."""
-
-
-def test_another_provider_has_no_winograd_and_is_named(files, gains) -> None:
-    gains(r1=0.5, r2=-0.25, in_full={})
-    report = files.convert(epsilon=1.0, **TUNE, providers=AZURE)
-    (stopwatch,) = FakeStopwatch.made
-    assert stopwatch.providers == AZURE
-    assert (report.tuning.device, report.tuning.machine) == ("AzureExecutionProvider",) * 2
-    forms = {site.output: (site.form, list(site.times)) for site in report.tuning.sites}
-    assert forms == {"r1": ("skipping", ["skipping"]), "r2": ("dense", ["skipping"])}
-    assert reasons(report)["second"] == (
-        "it does not pay on this machine: 2.000 ms dense, 2.250 ms skipping, the difference ± 0.010 ms, "
-        "all of the whole model, with no other ZapConv"
-    )
-    text = tables.convert(report)
-    assert "dense model ms" in text.splitlines()[0]
-    assert text.endswith("on AzureExecutionProvider, batch 1")
-    assert read_metadata(load_model(files.output, "test"))["tuned_device"] == "AzureExecutionProvider"
-
-
-def test_real_times_on_another_provider(files) -> None:
-    """With another session for each site, of a model in which it is the only ZapConv."""
-    report = files.convert(epsilon=1.0, **TUNE, providers=AZURE, threads=1)
-    assert {site.output for site in report.tuning.sites} == {"r1", "r2"}
-    times = [each for site in report.tuning.sites for each in site.times.values()]
-    assert all(min(each.dense_ms, each.converted_ms) > 0 for each in times)
-    assert {site.name for site in report.converted} | set(reasons(report)) == {"stem", "head", "first", "second"}
-
-
-def test_a_provider_that_is_missing_is_no_silent_fallback(files) -> None:
-    available = onnxruntime.get_available_providers()
-    for provider in {"CUDAExecutionProvider", "DmlExecutionProvider"} - {*available}:
-        with pytest.raises(RuntimeUnavailable, match=f"{provider} is not available; this ONNX Runtime has "):
-            files.convert(epsilon=1.0, **TUNE, providers=[provider, "cpu"])
-    assert not files.output.exists()
-
-
-@pytest.mark.parametrize(
-    ("half", "told"),
-    [
-        (CudaHalf(None, "", "it was built without nvcc"), "it was built without nvcc; install a zaponnx"),
-        (CudaHalf(Path("libzaponnx_cuda.so"), "", "the driver is too old"), "the driver is too old; tune for the CPU"),
-    ],
-)
-def test_without_cuda_kernels_nothing_is_tuned_for_cuda(
-    half: CudaHalf, told: str, files, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The CPU's would run there, between copies, and nothing would pay."""
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
-    monkeypatch.setattr(zaponnx.tuning, "cuda_half", lambda library: half)
-    with pytest.raises(RuntimeUnavailable, match=f"no CUDA kernels to tune: {told}"):
-        files.convert(epsilon=1.0, **TUNE, providers=["cuda"])
-    assert not files.output.exists()
-
-
-def test_a_gpu_is_named_with_its_provider(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    )
-    monkeypatch.setattr(zaponnx.tuning, "cuda_half", lambda library: CudaHalf(library, "Abacus, sm_0", ""))
-    monkeypatch.setattr(zaponnx.tuning, "gpu_name", lambda number: f"Abacus {number}")
-    settings = TuningSettings("random", 1, None, 1, [("cuda", {"device_id": 3}), "cpu"])
-    assert settings.device == "Abacus 3, CUDAExecutionProvider"
-
-
-def test_providers_are_for_tuning_only(files) -> None:
-    with pytest.raises(InvalidArgument, match="--providers is for tuning only; add --tune"):
-        files.convert(epsilon=1.0, providers=["cpu"])

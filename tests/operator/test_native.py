@@ -1,4 +1,4 @@
-"""The native library in ONNX Runtime: every instruction set against the formula, and every wrong input refused."""
+"""The native library in ONNX Runtime: every instruction set against the formula, in many sessions and threads."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
 import zaponnx
+from tests.formula import Array
+from tests.operator.running import open_session, run
 from zaponnx.errors import ZapError
-from zaponnx.operator import ATTRIBUTES, INPUTS
+from zaponnx.operator import INPUTS
 
-Array = npt.NDArray[Any]
 ISAS = ("scalar", "avx2", "avx512", "neon")
 
 CASES: dict[str, dict[str, Any]] = {
@@ -55,18 +54,6 @@ def isa(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
             raise
         pytest.skip(f"this processor has no {request.param}")
     return str(request.param)
-
-
-def open_session(model: onnx.ModelProto, *, threads: int = 2) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = threads
-    zaponnx.register(options)
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
-def run(model: onnx.ModelProto, inputs: dict[str, Array], **options: Any) -> Array:
-    return np.asarray(open_session(model, **options).run(None, inputs)[0])
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -174,12 +161,6 @@ def test_the_environment_at_registration_chooses_the_kernel(
     assert not np.array_equal(best, scalar)
 
 
-@pytest.mark.parametrize("value", [math.inf, math.nan])
-def test_weights_that_are_not_finite_are_refused(value: float, make_case: Callable[..., Any]) -> None:
-    with pytest.raises(Exception, match="input W has a value that is infinite or not a number"):
-        open_session(make_case(poison={"W": value}).model(body=False))
-
-
 @pytest.mark.parametrize(("pattern", "nhwc"), [("B", False), ("D", True), ("1", False), ("1", True)])
 def test_sessions_and_threads_agree_bit_for_bit(
     pattern: str, nhwc: bool, isa: str, make_case: Callable[..., Any]
@@ -192,84 +173,6 @@ def test_sessions_and_threads_agree_bit_for_bit(
         for _ in range(5):
             for output in pool.map(lambda session: session.run(None, inputs)[0], sessions):
                 np.testing.assert_array_equal(output, expected)
-
-
-def test_an_unknown_isa_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ZAPONNX_ISA", "abacus")
-    with pytest.raises(ZapError, match=r"ZAPONNX_ISA asks for 'abacus'.*scalar"):
-        zaponnx.register(onnxruntime.SessionOptions())
-
-
-WRONG_ATTRIBUTES: dict[str, tuple[str, Any, str]] = {
-    "pattern length": ("pattern", [1, 0, 0], r"pattern has 3 entries, but pattern_shape is \(2, 2\)"),
-    "pattern rank": ("pattern_shape", [4], "pattern_shape has 1 values"),
-    "pattern shape that overflows": ("pattern_shape", [274177, 67280421310721], "pattern_shape has the value 67280421"),
-    "strides": ("strides", [0, 1], "strides has the value 0"),
-    "dilations": ("dilations", [1 << 62, 1], "dilations has the value 4611686018427387904"),
-    "pads": ("pads", [1, 1], "pads has 2 values"),
-    "group": ("group", 4, "6 output channels, which attribute group 4 does not divide"),
-    "channels": ("channels", 7, "6 output channels, but attribute channels is 7"),
-    "threshold": ("threshold", [0.0, 0.0], "threshold has 2 values"),
-    "bound": ("bound", -1.0, "bound is -1"),
-}
-
-
-@pytest.mark.parametrize("name", WRONG_ATTRIBUTES)
-def test_wrong_attributes_are_refused(name: str, make_case: Callable[..., Any]) -> None:
-    attribute, value, message = WRONG_ATTRIBUTES[name]
-    model = make_case().model(body=False)
-    node = model.graph.node[0]
-    kept = [a for a in node.attribute if a.name != attribute]
-    del node.attribute[:]
-    node.attribute.extend([*kept, helper.make_attribute(attribute, value)])
-    with pytest.raises(Exception, match=message):
-        open_session(model)
-
-
-@pytest.mark.parametrize("name", ATTRIBUTES)
-def test_a_missing_attribute_is_refused(name: str, make_case: Callable[..., Any]) -> None:
-    model = make_case().model(body=False)
-    node = model.graph.node[0]
-    kept = [a for a in node.attribute if a.name != name]
-    del node.attribute[:]
-    node.attribute.extend(kept)
-    with pytest.raises(Exception, match=f"attribute {name} is missing"):
-        open_session(model)
-
-
-@pytest.mark.parametrize(
-    ("name", "shape", "message"),
-    [
-        ("X", (1, 5, 9, 8), r"input X has 5 channels.*asks for 4"),
-        ("X", (1, 4, 0, 8), r"input X has the shape \(1, 4, 0, 8\)"),
-        ("Z", (1, 6, 9, 7), r"input Z has the shape \(1, 6, 9, 7\); it must have the shape \(1, 6, 9, 8\)"),
-        ("W", (6, 4, 0, 3), r"input W has the shape \(6, 4, 0, 3\)"),
-        ("B", (5,), r"input B has the shape \(5\); it must have the shape \(6\)"),
-        ("P1", (6, 1, 5, 5), r"input P1 has the shape \(6, 1, 5, 5\)"),
-        ("p2", (1,), r"input p2 has the shape \(1\)"),
-    ],
-)
-def test_wrong_shapes_are_refused(
-    name: str, shape: tuple[int, ...], message: str, make_case: Callable[..., Any]
-) -> None:
-    case = dataclasses.replace(make_case(), batch=1, residual=True)
-    model = case.model(body=False)
-    inputs = case.inputs()
-    # All inputs without a static shape, so that nothing but the kernel can object.
-    del model.graph.input[:]
-    del model.graph.initializer[:]
-    for input_name in inputs:
-        model.graph.input.append(helper.make_tensor_value_info(input_name, TensorProto.FLOAT, None))
-    inputs[name] = np.zeros(shape, np.float32)
-    with pytest.raises(Exception, match=message):
-        run(model, inputs)
-
-
-def test_other_element_types_are_refused(make_case: Callable[..., Any]) -> None:
-    model = make_case().model(body=False)
-    model.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
-    with pytest.raises(Exception, match=r"'tensor\(double\)' of input parameter \(X\)"):
-        open_session(model)
 
 
 def test_the_library_exports_nothing_but_its_entry() -> None:

@@ -1,4 +1,4 @@
-"""A package of two operating points of the small network, with all that a package can have, and means to spoil it."""
+"""A package of two operating points of the small network, with all that it can have; its zoo; means to spoil it."""
 
 from __future__ import annotations
 
@@ -74,6 +74,19 @@ def _archived(material: Material, tmp_path_factory: pytest.TempPathFactory) -> P
 def archive(_archived: Path, tmp_path: Path) -> Path:
     """The package as an archive, a copy for each test."""
     return Path(shutil.copyfile(_archived, tmp_path / "tiny.tar.gz"))
+
+
+@pytest.fixture(scope="session")
+def _zoo(_archived: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("zoo")
+    zaponnx.zoo_add(directory, [_archived])
+    return directory
+
+
+@pytest.fixture
+def zoo(_zoo: Path, tmp_path: Path) -> Path:
+    """A zoo with one package, "tiny"."""
+    return Path(shutil.copytree(_zoo, tmp_path / "zoo"))
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
-"""zoo list, add and get: over directories, file: URLs and HTTP, in good and bad weather."""
+"""zoo list, add and get: over directories and file: URLs, and what indexes and zoos are refused."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -14,41 +13,10 @@ from typing import Any
 import pytest
 
 import zaponnx
-from tests.packaging.serving import serving
-from zaponnx.errors import ArtifactError, DataError, InvalidArgument
+from tests.packaging.zoos import archive_of, edit_index
+from zaponnx.errors import ArtifactError, InvalidArgument
 from zaponnx.files import sha256
 from zaponnx.packaging.native import this_platform
-
-
-@pytest.fixture(scope="session")
-def _zoo(_archived: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("zoo")
-    zaponnx.zoo_add(directory, [_archived])
-    return directory
-
-
-@pytest.fixture
-def zoo(_zoo: Path, tmp_path: Path) -> Path:
-    """A zoo with one package, "tiny"."""
-    return Path(shutil.copytree(_zoo, tmp_path / "zoo"))
-
-
-@pytest.fixture
-def server(zoo: Path, monkeypatch) -> Iterator[Any]:
-    monkeypatch.setenv("no_proxy", "*")
-    with serving(zoo) as running:
-        yield running
-
-
-def archive_of(zoo: Path) -> Path:
-    (path,) = zoo.glob("*.tar.gz")
-    return path
-
-
-def edit_index(zoo: Path, edit: Callable[[dict[str, Any]], None]) -> None:
-    index = json.loads((zoo / "index.json").read_text())
-    edit(index)
-    (zoo / "index.json").write_text(json.dumps(index))
 
 
 def test_a_zoo_is_an_index_and_archives(zoo: Path, archive: Path) -> None:
@@ -147,113 +115,6 @@ def test_a_package_is_got_from_a_directory(zoo: Path, archive: Path, package: Pa
         assert target.read_bytes() == archive.read_bytes()
 
 
-def test_a_package_is_got_by_http(server, archive: Path, tmp_path: Path) -> None:
-    assert [entry.manifest.name for entry in zaponnx.zoo_list(server.url).entries] == ["tiny"]
-    zaponnx.zoo_get(f"{server.url}/index.json", "tiny", tmp_path / "got")
-    zaponnx.verify(tmp_path / "got")
-    assert server.sent == archive.stat().st_size
-
-
-def test_an_unknown_package(server, tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgument, match="there is no package 'big'; there is tiny"):
-        zaponnx.zoo_get(server.url, "big", tmp_path / "got")
-
-
-def test_a_broken_download_goes_on_where_it_broke(server, archive: Path, tmp_path: Path) -> None:
-    size = archive.stat().st_size
-    target = tmp_path / "out" / "got.tar.gz"
-    target.parent.mkdir()
-    target.write_bytes(b"a good one")
-    server.breaks_after = size // 3 + 1
-    for part in (1, 2):
-        with pytest.raises(
-            DataError, match=rf"broke off after {part * server.breaks_after} of {size} bytes; run it again"
-        ):
-            zaponnx.zoo_get(server.url, "tiny", target)
-        assert target.read_bytes() == b"a good one"
-        assert sorted(path.name for path in target.parent.iterdir()) == [
-            "got.tar.gz",
-            f"got.tar.gz.{sha256(archive)[:12]}.part",
-        ]
-    zaponnx.zoo_get(server.url, "tiny", target)
-    assert target.read_bytes() == archive.read_bytes()
-    assert list(target.parent.iterdir()) == [target]
-    assert server.asked == [None, f"bytes={server.breaks_after}-", f"bytes={2 * server.breaks_after}-"]
-    assert server.sent == size
-
-
-def test_a_broken_download_leaves_the_good_directory(server, package: Path, everything) -> None:
-    before = everything(package)
-    server.breaks_after = 1000
-    with pytest.raises(DataError, match="broke off after 1000"):
-        zaponnx.zoo_get(server.url, "tiny", package)
-    assert everything(package) == before
-
-
-def test_a_server_without_ranges_sends_all_again(server, archive: Path, tmp_path: Path) -> None:
-    server.breaks_after = 1000
-    with pytest.raises(DataError):
-        zaponnx.zoo_get(server.url, "tiny", tmp_path / "got.tar.gz")
-    server.breaks_after, server.ranges = None, False
-    zaponnx.zoo_get(server.url, "tiny", tmp_path / "got.tar.gz")
-    assert (tmp_path / "got.tar.gz").read_bytes() == archive.read_bytes()
-    assert server.sent == 1000 + archive.stat().st_size
-
-
-def test_a_server_that_says_no_lengths(server, tmp_path: Path) -> None:
-    server.lengths = False
-    zaponnx.zoo_get(server.url, "tiny", tmp_path / "got")
-    zaponnx.verify(tmp_path / "got")
-
-
-def spoiled(content: bytes) -> bytes:
-    return content[:-1] + bytes([content[-1] ^ 1])
-
-
-@pytest.mark.parametrize("lengths", [True, False])
-@pytest.mark.parametrize(
-    ("spoil", "problem"),
-    [
-        (spoiled, "is not the file that the index names: its SHA-256 is another"),
-        (lambda content: content + b"x", "has [0-9]+ bytes, not [0-9]+ as the index|has more than [0-9]+ bytes"),
-    ],
-)
-def test_another_archive_than_the_index_says(
-    server, zoo: Path, package: Path, everything, spoil: Callable[[bytes], bytes], problem: str, lengths: bool
-) -> None:
-    """Neither the package that was there is replaced, nor is anything of it kept to go on from."""
-    archive_of(zoo).write_bytes(spoil(archive_of(zoo).read_bytes()))
-    server.lengths = lengths
-    before = everything(package.parent)
-    for target in (package, package.parent / "new", package.parent / "new.tar.gz"):
-        with pytest.raises(ArtifactError, match=problem):
-            zaponnx.zoo_get(server.url, "tiny", target)
-    assert everything(package.parent) == before
-
-
-def test_a_shorter_archive_than_the_index_says(server, zoo: Path, tmp_path: Path) -> None:
-    archive_of(zoo).write_bytes(archive_of(zoo).read_bytes()[:-5])
-    with pytest.raises(ArtifactError, match=r"bytes, not [0-9]+ as the index says"):
-        zaponnx.zoo_get(server.url, "tiny", tmp_path / "got")
-    server.lengths = False
-    with pytest.raises(DataError, match="broke off"):
-        zaponnx.zoo_get(server.url, "tiny", tmp_path / "got")
-    with pytest.raises(ArtifactError, match="is too short"):
-        zaponnx.zoo_get(server.url, "tiny", tmp_path / "got")
-    assert list(tmp_path.glob("got*")) == []
-
-
-def test_what_was_fetched_before_is_not_trusted(server, archive: Path, tmp_path: Path) -> None:
-    """What lies there may be anything: too long, or with another beginning."""
-    part = tmp_path / f"got.tar.gz.{sha256(archive)[:12]}.part"
-    for content in (b"x" * (archive.stat().st_size + 1), b"x" * archive.stat().st_size, b"x"):
-        part.write_bytes(content)
-        with pytest.raises(ArtifactError, match="its SHA-256 is another"):
-            zaponnx.zoo_get(server.url, "tiny", tmp_path / "got.tar.gz")
-        assert not part.exists()
-    zaponnx.zoo_get(server.url, "tiny", tmp_path / "got.tar.gz")
-
-
 def test_an_index_and_an_archive_that_do_not_go_together(zoo: Path, everything) -> None:
     """The index promises another licence than the package has."""
     edit_index(zoo, lambda index: index["packages"][0]["manifest"].update(license="MIT"))
@@ -328,36 +189,3 @@ def test_native_libraries_are_not_even_fetched(zoo: Path, small, tmp_path: Path)
 def test_other_urls(url: str, problem: str) -> None:
     with pytest.raises(InvalidArgument, match=problem):
         zaponnx.zoo_list(url)
-
-
-def test_what_cannot_be_read(server, zoo: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"nowhere/index.json: cannot be read: No such file"):
-        zaponnx.zoo_list(tmp_path / "nowhere")
-    with pytest.raises(DataError, match=r"/no/index.json: HTTP 404 Not Found"):
-        zaponnx.zoo_list(f"{server.url}/no")
-    archive_of(zoo).unlink()
-    with pytest.raises(DataError, match=r"\.tar\.gz: HTTP 404 Not Found"):
-        zaponnx.zoo_get(server.url, "tiny", tmp_path / "got")
-    assert list(tmp_path.glob("got*")) == []
-
-
-def test_a_server_that_is_down(monkeypatch) -> None:
-    monkeypatch.setenv("no_proxy", "*")
-    with serving(Path()) as server:
-        url = server.url
-    with pytest.raises(DataError, match="cannot be read: Connection refused"):
-        zaponnx.zoo_list(url)
-
-
-@pytest.mark.parametrize("scheme", ["file", "ftp"])
-def test_a_redirection_out_of_http_is_not_followed(server, tmp_path: Path, archive: Path, scheme: str) -> None:
-    server.redirect = f"{scheme}://{archive}"
-    with pytest.raises(DataError, match=r"HTTP 302|unknown url type"):
-        zaponnx.zoo_get(server.url, "tiny", tmp_path / "got")
-
-
-def test_a_redirection_by_http_is_followed(server, zoo: Path, tmp_path: Path, monkeypatch) -> None:
-    with serving(zoo) as other:
-        server.redirect = f"{other.url}/{archive_of(zoo).name}"
-        zaponnx.zoo_get(server.url, "tiny", tmp_path / "got")
-        assert other.sent == archive_of(zoo).stat().st_size
