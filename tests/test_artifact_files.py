@@ -38,6 +38,7 @@ def test_calibration_round_trip(calibration: Calibration, tmp_path: Path) -> Non
         np.testing.assert_array_equal(before.values, after.values)
         np.testing.assert_array_equal(before.magnitudes, after.magnitudes)
         np.testing.assert_array_equal(before.blocks, after.blocks)
+        np.testing.assert_array_equal(before.worths, after.worths)
 
 
 def test_strided_arrays_are_written_in_order(calibration: Calibration, tmp_path: Path) -> None:

@@ -76,6 +76,11 @@ CALIBRATION_DAMAGE: dict[str, Callable[[dict[str, Any], dict[str, Any]], object]
     "blocks skipped before their outputs": lambda header, arrays: arrays.update(
         {"sites.0.blocks": arrays["sites.0.blocks"][:, ::-1]}
     ),
+    "worths' shape": lambda header, arrays: arrays.update({"sites.0.worths": np.zeros((3, 3))}),
+    "worths' type": lambda header, arrays: arrays.update({"sites.0.worths": np.zeros((3, 4), np.float32)}),
+    "negative worth": lambda header, arrays: poison(arrays, "sites.0.worths", -0.1),
+    "infinite worth": lambda header, arrays: poison(arrays, "sites.0.worths", math.inf),
+    "falling worths": lambda header, arrays: arrays.update({"sites.0.worths": arrays["sites.0.worths"][:, ::-1]}),
     "negative count": lambda header, arrays: poison(arrays, "sites.0.counts", -1),
     "huge counts": lambda header, arrays: arrays.update({"sites.0.counts": np.full((3, 4), 2**62)}),
     "negative value": lambda header, arrays: poison(arrays, "sites.0.values", -1.0),
@@ -150,6 +155,12 @@ def test_unsound_fits_are_refused(fit: Fit, tmp_path: Path, damage: Callable[[di
     with pytest.raises(ArtifactError) as caught:
         load_fit(path)
     assert "\n" not in str(caught.value)
+
+
+def test_worths_are_optional(calibration: Calibration, tmp_path: Path) -> None:
+    path = tmp_path / "model.zapcal"
+    save_calibration(replace(calibration, sites=tuple(replace(each, worths=None) for each in calibration.sites)), path)
+    assert [each.worths for each in load_calibration(path).sites] == [None, None]
 
 
 def test_what_earlier_versions_wrote_has_no_blocks(calibration: Calibration, fit: Fit, tmp_path: Path) -> None:
