@@ -43,8 +43,9 @@ class BoundSession:
 
 
 def _tensor(value: Any) -> Tensor:
-    """An OrtValue as a tensor in the same memory; a copy on the CPU where this ONNX Runtime knows no DLPack."""
-    if hasattr(value, "__dlpack__"):
-        tensor: Tensor = from_dlpack(value)
-        return tensor
+    """An OrtValue as a tensor in the same memory; a copy on the CPU where this ONNX Runtime (1.20) knows no DLPack."""
+    for exported in (value, getattr(value, "_ortvalue", None)):  # from 1.21 to 1.24 only what OrtValue wraps knows it
+        if hasattr(exported, "__dlpack__"):
+            tensor: Tensor = from_dlpack(exported)
+            return tensor
     return torch.from_numpy(value.numpy())

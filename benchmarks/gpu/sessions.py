@@ -30,7 +30,7 @@ class SessionTimes:
     Attributes:
         dense, converted: The files' names.
         batch: Images per run.
-        tf32: Whether ONNX Runtime's convolutions may use TF32, which they do by default.
+        tf32: Whether ONNX Runtime's convolutions may use TF32, which they do by default, and ZapConvs do.
         dense_times, converted_times: Their times.
     """
 
@@ -53,7 +53,7 @@ def unavailable() -> str:
 
 
 def bound_run(
-    model: Path, library: Path | None, batch: int, provider: str, options: dict[str, Any]
+    model: Path, library: Path | None, batch: int, provider: str, options: dict[str, Any], precision: str
 ) -> Callable[[], float]:
     """A model's run on random images, with all tensors on the provider's device; gives milliseconds.
 
@@ -62,6 +62,7 @@ def bound_run(
         library: libzaponnx_ops.so; None for a model without zaponnx's operators.
         batch: N, where the model leaves it open; H and W are 224 where it does.
         provider, options: ONNX Runtime's.
+        precision: Of ZapConv's products on CUDA, one of `benchmarks.gpu.library.PRECISIONS`.
 
     Raises:
         RuntimeError: The provider does not start.
@@ -73,6 +74,7 @@ def bound_run(
     session_options = onnxruntime.SessionOptions()
     session_options.log_severity_level = _ERRORS_ONLY
     if library is not None:
+        session_options.add_session_config_entry("zaponnx.cuda.precision", precision)
         session_options.register_custom_ops_library(str(library))
     session = onnxruntime.InferenceSession(str(model), session_options, providers=[(provider, options)])
     if session.get_providers()[0] != provider:
@@ -104,6 +106,7 @@ def session_times(
     """Times two models in turn."""
     options = {"use_tf32": int(tf32)} if provider == PROVIDER else {}
     models = {"dense": (dense, None), "converted": (converted, library)}
-    runs = {name: bound_run(model, used, batch, provider, options) for name, (model, used) in models.items()}
+    precision = "tf32" if tf32 else "float32"
+    runs = {name: bound_run(model, used, batch, provider, options, precision) for name, (model, used) in models.items()}
     times = interleaved(runs, effort)
     return SessionTimes(dense.name, converted.name, batch, tf32, times["dense"], times["converted"])

@@ -91,6 +91,9 @@ Geometry make_geometry(const LayerAttributes& attributes, const std::array<int64
   for (size_t i = 1; i < 4; ++i) {
     if (x_shape[i] < 1) refuse("input X has the shape " + shape_text(x_shape) + "; only the batch may be 0.");
   }
+  if (x_shape[0] < 0) {
+    refuse("input X has the shape " + shape_text(x_shape) + "; the batch must not be negative.");
+  }
   const int64_t channels = x_shape[nchw ? 1 : 3];
   if (channels != w_shape[1] * attributes.group) {
     refuse("input X has " + std::to_string(channels) + " channels, but W with the shape " +

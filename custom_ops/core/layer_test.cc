@@ -80,6 +80,7 @@ TEST(bad_shapes_are_named) {
   check_refused([&] { make_geometry(a, {8, 4, 3, 3}, {1, 5, 9, 9}); }, {"X", "5 channels", "4"});
   check_refused([&] { make_geometry(a, {8, 4, 3, 3}, {1, 4, 9}); }, {"X", "(1, 4, 9)"});
   check_refused([&] { make_geometry(a, {8, 4, 3, 3}, {1, 4, 0, 9}); }, {"X", "(1, 4, 0, 9)"});
+  check_refused([&] { make_geometry(a, {8, 4, 3, 3}, {-1, 4, 9, 9}); }, {"X", "(-1, 4, 9, 9)", "negative"});
   check_refused([&] { make_geometry(a, {8, 4, 7, 3}, {1, 4, 4, 9}); }, {"X", "smaller than the dilated kernel (7, 3)"});
   check_refused(
       [&] {

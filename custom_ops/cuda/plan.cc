@@ -102,11 +102,11 @@ RunPlan plan_run(const LayerPlan& layer, const LayerAttributes& attributes, cons
   const int64_t in_pixels = g.in_height * g.in_width;
   const int64_t out_pixels = g.out_height * g.out_width;
   const int64_t operand_channels = attributes.group * layer.padded_channels;
-  // Products that the kernels form in 32 bits, and the extents of their grids.
-  const bool fits = g.in_height <= kLargestOffset && g.in_width <= kLargestOffset &&
-                    in_pixels <= kLargestInt / g.batch && out_pixels <= kLargestInt / g.batch / layer.blocks &&
-                    operand_channels <= kLargestInt &&
-                    divide_up(in_pixels, kSmallTile) * g.batch <= kLargestInt / divide_up(operand_channels, kSmallTile);
+  // Products that the kernels form in 32 bits, a list's length rounded up to tiles, and the extents of their grids.
+  const bool fits =
+      g.in_height <= kLargestOffset && g.in_width <= kLargestOffset && in_pixels <= kLargestInt / g.batch &&
+      out_pixels <= (kLargestInt - kLargeTile) / g.batch / layer.blocks && operand_channels <= kLargestInt &&
+      divide_up(in_pixels, kSmallTile) * g.batch <= kLargestInt / divide_up(operand_channels, kSmallTile);
   if (!fits) {
     refuse("X has the shape " + shape_text({g.batch, g.in_channels, g.in_height, g.in_width}) +
            ", which is too large for one run; divide the batch.");

@@ -150,6 +150,12 @@ TEST(what_is_too_large_is_refused) {
   const auto windows = [&](int64_t batch) { run_of(many, {1 << 20, 8, 1, 1}, {batch, 1 << 20, 1, 1}, {}); };
   CHECK(error_of([&] { windows(1 << 14); }).find("divide the batch") != std::string::npos);
   CHECK(error_of([&] { windows(1 << 13); }).empty());
+  // The length of a list of pixels, rounded up to tiles; 49981 x 42966 is 2^31 - 2.
+  LayerAttributes wide = attributes_of(8);
+  wide.pads = {0, 0, 0, 0};
+  const auto map = [&](int64_t rows) { run_of(wide, {8, 1, 1, 1}, {1, 1, rows, 42966}, {}); };
+  CHECK(error_of([&] { map(49981); }).find("divide the batch") != std::string::npos);
+  CHECK(error_of([&] { map(49980); }).empty());
 }
 
 TEST(weights_are_packed_by_block_tap_and_channel) {

@@ -90,6 +90,31 @@ def _fat_binaries(content: bytes) -> Iterator[list[tuple[str, int]]]:
         start = content.find(magic, end)
 
 
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        ("AUTO", r"The CUDA half is left out: .+nvcc is of CUDA 11\.5, and must be of 11\.8 or later"),
+        ("ON", r"ZAPONNX_CUDA is ON, but .+nvcc is of CUDA 11\.5"),
+    ],
+)
+def test_an_nvcc_that_knows_too_few_architectures_is_not_taken(
+    mode: str, told: str, tmp_path: Path, ort_headers: Path
+) -> None:
+    """The build is configured only."""
+    nvcc = tmp_path / "nvcc"
+    nvcc.write_text("#!/bin/sh\necho 'Cuda compilation tools, release 11.5, V11.5.119'\n")
+    nvcc.chmod(0o755)
+    programs = Path(sys.executable).parent
+    settings = {"CMAKE_MAKE_PROGRAM": programs / "ninja", "ONNXRUNTIME_INCLUDE_DIR": ort_headers}
+    settings |= {"ZAPONNX_CUDA": mode, "CMAKE_CUDA_COMPILER": nvcc}
+    command = [programs / "cmake", "-S", HEADER.parents[2], "-B", tmp_path / "build", "-G", "Ninja"]
+    command += [f"-D{name}={value}" for name, value in settings.items()]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    printed = " ".join((result.stdout + result.stderr).split())  # CMake breaks lines
+    assert re.search(told, printed), printed
+    assert (result.returncode == 0) == (mode == "AUTO")
+
+
 def test_without_a_gpu_it_says_so(library: Path) -> None:
     """In a process of its own, to which no GPU is visible."""
     program = (

@@ -72,6 +72,20 @@ def test_models_are_timed_in_onnx_runtime(zap_model: Path, dense_model: Path, tm
     assert min(found.dense_times.median_ms, found.converted_times.median_ms) > 0
 
 
+def test_zapconvs_have_the_precision_of_the_convolutions_beside_them(
+    zap_model: Path, dense_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import zaponnx
+
+    with pytest.raises(Exception, match=r"zaponnx\.cuda\.precision is 'double'"):
+        sessions.bound_run(zap_model, zaponnx.library_path(), 1, "CPUExecutionProvider", {}, "double")
+    asked: list[str] = []
+    monkeypatch.setattr(sessions, "bound_run", lambda *arguments: asked.append(arguments[-1]) or (lambda: 1.0))
+    for tf32 in (False, True):
+        sessions.session_times(dense_model, zap_model, zaponnx.library_path(), 1, tf32, Effort(1, 1))
+    assert asked == ["float32", "float32", "tf32", "tf32"]
+
+
 @pytest.mark.skipif(sessions.unavailable() == "", reason="this ONNX Runtime has the CUDA provider")
 def test_an_onnx_runtime_without_cuda_is_named() -> None:
     assert sessions.unavailable().startswith("this ONNX Runtime has no CUDAExecutionProvider")
