@@ -164,13 +164,6 @@ def test_the_file_has_what_is_measured_anew_and_what_outputs_are_worth(
     assert told[-1] == ("measuring the curves again", 64, 64)
 
 
-def test_the_presets_say_how_many_steps(path: Path, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PRESETS, "quick", replace(PRESETS["quick"], refine_steps=2))
-    made = calibrate(path, data, tmp_path / "model.zapcal", preset="quick")
-    assert made.settings["refine_steps"] == 2
-    assert [preset.refine_steps for preset in (PRESETS["default"],)] == [256]
-
-
 def test_the_papers_training_is_not_refined(path: Path, data: str, tmp_path: Path) -> None:
     output = tmp_path / "model.zapcal"
     made = calibrate(path, data, output, epochs=1, training="paper")
