@@ -22,24 +22,30 @@ TEST(from_both_ends_runs_every_index_once) {
   std::vector<size_t> order;
   Serial().from_both_ends(3, [&](size_t i) { order.push_back(i); });
   CHECK((order == std::vector<size_t>{0, 1, 2}));
-  // The calling thread and another one.
-  class Pair final : public Parallel {
-   public:
-    size_t threads() const override { return 2; }
-
-   protected:
-    void run(size_t, void (*work)(void*), void* data) const override {
-      std::thread other(work, data);
-      work(data);
-      other.join();
-    }
-  };
   const std::thread::id caller = std::this_thread::get_id();
   std::vector<size_t> front, back;
-  Pair().from_both_ends(1000, [&](size_t i) { (std::this_thread::get_id() == caller ? front : back).push_back(i); });
-  CHECK(front.size() + back.size() == 1000);
+  std::atomic<int> begun{0};
+  Threads(2).from_both_ends(1000, [&](size_t i) {
+    std::vector<size_t>& mine = std::this_thread::get_id() == caller ? front : back;
+    mine.push_back(i);
+    if (mine.size() == 1) ++begun;
+    while (begun < 2) std::this_thread::yield();
+  });
+  CHECK(!front.empty() && !back.empty() && front.size() + back.size() == 1000);
   for (size_t i = 0; i < front.size(); ++i) CHECK(front[i] == i, i);
   for (size_t i = 0; i < back.size(); ++i) CHECK(back[i] == 999 - i, i);
+}
+
+TEST(from_both_ends_an_exception_comes_out_after_all_have_run) {
+  std::vector<std::atomic<int>> runs(100);
+  const std::string error = error_of([&] {
+    Threads().from_both_ends(runs.size(), [&](size_t i) {
+      ++runs[i];
+      throw std::runtime_error("no memory");
+    });
+  });
+  CHECK(error == "no memory", error);
+  for (size_t i = 0; i < runs.size(); ++i) CHECK(runs[i] == 1, i);
 }
 
 TEST(bodies_start_in_ascending_order) {

@@ -1,4 +1,4 @@
-// Threads of its own, unlike ORT's pool started per loop: slow, but real concurrency.
+// The calling thread and others, unlike ORT's pool started per loop: slow, but real concurrency.
 #pragma once
 
 #include <thread>
@@ -17,7 +17,8 @@ class Threads final : public Parallel {
  protected:
   void run(size_t, void (*work)(void*), void* data) const override {
     std::vector<std::thread> threads;
-    for (size_t t = 0; t < threads_; ++t) threads.emplace_back(work, data);
+    for (size_t t = 1; t < threads_; ++t) threads.emplace_back(work, data);
+    work(data);
     for (std::thread& thread : threads) thread.join();
   }
 

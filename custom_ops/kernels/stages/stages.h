@@ -6,12 +6,14 @@
 //
 //   pack(0)  compute(0)   pack(1)  compute(1)  rest(0)   pack(2)  compute(2)  rest(1)  ...
 //
-// All jobs of all stages are one parallel loop. Stages start in this order and wait only for earlier ones, so they cannot
-// wait for each other. Within a stage the thread that made it starts with the first job, the others with the last one,
-// so that in all stages, and in neighbouring layers, a thread meets what it has in its caches: where two cores have no
-// cache in common, layers took up to 1.3 times as long without that. rest(w) waits for compute(w - 1), compute(w) and compute(w + 1). pack(w) writes over what wave
-// w - slots has packed, so it waits for the last stage of that wave; and for pack(w - 1), so that whatever waits for
-// pack(w) has all waves up to w - slots behind it.
+// All jobs of all stages are one parallel loop. Stages start in this order and wait only for earlier ones, so they
+// cannot wait for each other. rest(w) waits for compute(w - 1), compute(w) and compute(w + 1). pack(w) writes over what
+// wave w - slots has packed, so it waits for the last stage of that wave; and for pack(w - 1), so that whatever waits
+// for pack(w) has all waves up to w - slots behind it.
+//
+// Within a stage the thread that made it starts with the first job, the others with the last one, so that in all
+// stages, and in neighbouring layers, a thread meets what it has in its caches: where two cores have no cache in
+// common, layers took up to 1.3 times as long without that.
 #pragma once
 
 #include <algorithm>

@@ -50,6 +50,29 @@ TEST(stages_wait_for_what_they_read_and_overwrite) {
   }
 }
 
+TEST(threads_meet_from_both_ends_of_a_stage) {
+  const int64_t count = 200;
+  Stages stages(1, 1, false, [&](Step, int64_t) { return count; });
+  const std::thread::id maker = std::this_thread::get_id();
+  std::vector<std::vector<int64_t>> front(2), back(2);
+  std::atomic<int> begun{0};
+  Threads(2)(stages.jobs(), [&](size_t job) {
+    stages.run(static_cast<int64_t>(job), [&](const Stage& stage, int64_t index) {
+      const size_t step = static_cast<size_t>(stage.step);
+      std::vector<int64_t>& mine = (std::this_thread::get_id() == maker ? front : back)[step];
+      mine.push_back(index);
+      if (step == 0 && mine.size() == 1) ++begun;
+      while (begun < 2) std::this_thread::yield();
+    });
+  });
+  CHECK(!front[0].empty() && !back[0].empty());
+  for (size_t step = 0; step < 2; ++step) {
+    CHECK(static_cast<int64_t>(front[step].size() + back[step].size()) == count, step);
+    for (size_t i = 0; i < front[step].size(); ++i) CHECK(front[step][i] == static_cast<int64_t>(i), i);
+    for (size_t i = 0; i < back[step].size(); ++i) CHECK(back[step][i] == count - 1 - static_cast<int64_t>(i), i);
+  }
+}
+
 TEST(a_failed_job_ends_the_call) {
   Stages stages(6, 3, true, five_jobs);
   const std::string error = error_of([&] {

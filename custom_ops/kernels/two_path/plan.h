@@ -76,9 +76,9 @@ class PatternMap {
 
 // How a layer is computed for a batch of images.
 struct Plan {
-  // Work is cut in tasks of one unit and one range of a group's output channels. A range's weights should stay in L2
-  // while the units pass, and small maps should give a few tasks to every core; but a range is at least one strip of
-  // the predictor wide.
+  // Work is cut in tasks of one unit and one range of a group's output channels. A range's weights should fit in L2
+  // while a unit's pixels pass, and small maps should give a few tasks to every core; but a range is at least one strip
+  // of the predictor wide.
   static constexpr int64_t kEnoughTasks = 16;
   static constexpr int64_t kRangeMultiple = 16;
   static constexpr int64_t kWeightsInL2 = 64 << 10;  // floats

@@ -145,7 +145,8 @@ class Winograd final : public PreparedLayer {
     const int64_t first = chunk * weights_.chunk();
     const ImageStrides strides(attributes_.layout, g.in_channels, g.in_height * g.in_width);
     const float* image = call.activations.x + segment.image * g.in_channels * g.in_height * g.in_width;
-    const PatchLayout layout(attributes_, g, outputs_, segment.tiles * outputs_, static_cast<int32_t>(weights_.chunk()));
+    const PatchLayout layout(attributes_, g, outputs_, segment.tiles * outputs_,
+                             static_cast<int32_t>(weights_.chunk()));
     float* patch = space.patch.reserve(layout.size());
     const Tile tile{segment.row * outputs_, segment.column * outputs_, outputs_,
                     static_cast<int32_t>(segment.tiles * outputs_)};

@@ -118,7 +118,8 @@ TEST(errors_are_small) {
 // The kernels of one m differ in their parts only.
 TEST(parts_threads_and_batch_do_not_change_a_bit) {
   std::mt19937 rng(3);
-  Case c = make_case(3, 70, 17, 26, 36);
+  // Some blocks of output channels, and as many threads as have too few tiles each to have some of their own.
+  Case c = make_case(3, 70, 17, 26, 70);
   c.has_residual = true;
   c.randomize(rng);
   Case last = c;
@@ -131,7 +132,7 @@ TEST(parts_threads_and_batch_do_not_change_a_bit) {
       const std::vector<float> y = run_kernel(small ? kernels[3] : kernels[0], c, Serial());
       for (Layout layout : {Layout::kNchw, Layout::kNhwc}) {
         CHECK(y == run_kernel(kernel, c, Serial(), layout), kernel.name);
-        for (size_t threads : {2, 3, 16}) {
+        for (size_t threads : {2, 3, 40}) {
           CHECK(y == run_kernel(kernel, c, Threads(threads), layout), kernel.name, ", with ", threads, " threads");
         }
       }
