@@ -58,8 +58,7 @@ def test_the_file_is_what_is_returned(path: Path, images: str, tmp_path: Path) -
 
 def test_the_seed_decides_everything(path: Path, images: str, tmp_path: Path) -> None:
     first, second, third = (
-        calibrate(path, images, tmp_path / "model.zapcal", epochs=1, seed=seed).sites[0]
-        for seed in (1, 1, 2)
+        calibrate(path, images, tmp_path / "model.zapcal", epochs=1, seed=seed).sites[0] for seed in (1, 1, 2)
     )
     assert np.array_equal(first.predictor.P1, second.predictor.P1)
     assert np.array_equal(first.values, second.values)

@@ -18,7 +18,7 @@ from onnx import helper
 import zaponnx
 from zaponnx.artifact_files import load_calibration
 from zaponnx.artifacts import Calibration
-from zaponnx.calib.calibration import PRESETS, calibrate
+from zaponnx.calib.calibration import calibrate
 from zaponnx.calib.data import Batch
 from zaponnx.calib.data.digits import digit_images, upsampled
 from zaponnx.calib.devices import CPU
