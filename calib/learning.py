@@ -94,7 +94,8 @@ class LearningZapConv(TorchZapConv):
         """As the operator's; the decision has a gradient, but none in the pattern."""
         in_pattern = self.in_pattern(result)
         kept = result.detach().where(in_pattern, 0)
-        decision: Tensor = _Decision.apply(self.predicted(kept) - self.threshold)  # type: ignore[no-untyped-call]
+        margin = self.predicted(kept) - self.threshold
+        decision: Tensor = _Decision.apply(margin)  # type: ignore[no-untyped-call] # torch's
         decision = decision.masked_fill(in_pattern, 1)
         self.share = decision.mean((1, 2, 3))
         return result * decision
@@ -191,5 +192,5 @@ def _learning_network(
             learning = layers[int(module.threshold)] = LearningZapConv.of(module)
             setattr(network.module.get_submodule(parent), child, learning)
     # Depthwise convolutions are twice as fast with the channels last.
-    network.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
     return LearningNetwork(network, tuple(layers[place] for place in range(len(places))), fixed_batch)
