@@ -85,9 +85,8 @@ def export_command(**arguments: Any) -> Any:
 @click.option(
     "--refine-steps",
     type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Steps that refine the trained predictors by the network's output.",
+    help="Steps that refine the predictors by the network's output; 0 for none, as with the paper's training; the "
+    "preset's if not given.",
 )
 def calibrate_command(**arguments: Any) -> Any:
     """Train predictors and measure what thresholds cost and save."""

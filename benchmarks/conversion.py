@@ -125,7 +125,7 @@ def conversions(source: str, large: int, directory: Path, say: Callable[[str], N
 
 def _calibrate(model: Path) -> None:
     """Writes a model's artifacts beside it."""
-    zaponnx.calibrate(model, "random", _calibration(model), samples=_SAMPLES, epochs=1, batch_size=1)
+    zaponnx.calibrate(model, "random", _calibration(model), samples=_SAMPLES, epochs=1, batch_size=1, refine_steps=0)
     zaponnx.fit(_calibration(model), _fit(model))
 
 

@@ -157,6 +157,7 @@ def _calibrate(dense: Path, settings: Settings, pattern: str, output: Path, prog
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         seed=settings.seed,
+        refine_steps=0,  # times do not depend on what decides, at equal savings
         progress=progress,
     )
 

@@ -45,13 +45,17 @@ _LEAST_STEP = 8  # ... but a step needs so many samples
 
 @dataclass(frozen=True)
 class Preset:
-    """Defaults for the amount of work: passes over the data, and at most how many samples (None: all)."""
+    """Defaults for the amount of work: passes over the data, at most so many samples (None: all), steps of refining."""
 
     epochs: int
     samples: int | None
+    refine_steps: int
 
 
-PRESETS = {"default": Preset(epochs=5, samples=None), "quick": Preset(epochs=2, samples=256)}
+PRESETS = {
+    "default": Preset(epochs=5, samples=None, refine_steps=256),
+    "quick": Preset(epochs=2, samples=256, refine_steps=64),
+}
 
 _log = logging.getLogger("zaponnx.calibrate")
 
@@ -70,7 +74,7 @@ def calibrate(
     seed: int = 0,
     preset: str = "default",
     training: str = "default",
-    refine_steps: int = 0,
+    refine_steps: int | None = None,
     preprocess: str | None = None,
     workers: int = 0,
     include_first: bool = False,
@@ -95,11 +99,12 @@ def calibrate(
         include: Regular expressions; only sites whose name one of them finds are calibrated, all if there are none.
         exclude: Regular expressions; sites whose name one of them finds are not.
         seed: Of the predictors' weights and of the order of the samples within each `batch_size` of them.
-        preset: "default" (5 epochs, all samples) or "quick" (2 epochs, at most 256 samples).
-        training: "default", or "paper": the published loss and learning rate, which is not refined.
+        preset: "default" (5 epochs, all samples, 256 steps of refining) or "quick" (2 epochs, at most 256 samples, 64
+            steps).
+        training: "default", or "paper": the published loss and learning rate, without refining.
         refine_steps: Steps, of 32 samples, in which the trained predictors are refined by what they do to the network's
-            output; 0 leaves them as trained. A model that cannot be imported into torch, or whose output is not finite,
-            is not refined; a warning and the settings say why.
+            output; 0 leaves them as trained. The preset's if None, and 0 with the training "paper". A model that cannot
+            be imported into torch, or whose output is not finite, is not refined; a warning and the settings say why.
         preprocess: Normalisation of images, see `open_data`.
         workers: Processes that decode images, see `open_data`.
         include_first: Whether the network's first conv can be a site.
@@ -118,7 +123,7 @@ def calibrate(
     if training not in TRAININGS:
         remedy = f"use one of {', '.join(TRAININGS)}"
         raise InvalidArgument("calibrate", f"unknown training '{training}'", remedy=remedy)
-    _check_refine_steps(refine_steps, training)
+    refine_steps = _refine_steps(refine_steps, preset, training)
     check_output(output, "calibrate", [model, *external_files(model, "calibrate"), *files_of_data(data)])
     tile = Pattern.parse(pattern)
     dense = load_model(model, "calibrate")
@@ -186,9 +191,12 @@ def calibrate(
         calibration = _with_shared_weights(calibration, group)
         try:
             network = agreed_network(dense, calibration, chosen[0], model, device, group)
-            refiner = Refiner(network, calibration, refine_steps, seed, group, progress)
+            refiner = Refiner(network, calibration, chosen, refine_steps, seed, group, progress)
             again = Histograms(sites, tile, group, device)
-            calibration = _refined(calibration, passes, checkpoint, epochs + 1, refiner, again)
+            refined = _refined(calibration, passes, checkpoint, epochs + 1, refiner, again)
+            if group.rank == 0 and refiner.gain(refined) <= 0:
+                raise RefiningError("it would not bring held-out samples' outputs nearer to the dense model's")
+            calibration = refined
         except RefiningError as error:
             if group.rank == 0:
                 _log.warning("the predictors are not refined: %s", error)
@@ -216,12 +224,16 @@ def _amount_of_work(preset: str, epochs: int | None, samples: int | None) -> tup
     return epochs, PRESETS[preset].samples if samples is None else samples
 
 
-def _check_refine_steps(steps: int, training: str) -> None:
-    if steps < 0:
-        raise InvalidArgument("calibrate", f"refine_steps is {steps}, and must be at least 0")
-    if steps and training == "paper":
+def _refine_steps(asked: int | None, preset: str, training: str) -> int:
+    """Those that are asked for, else the preset's; none with the paper's training."""
+    if asked is None:
+        return PRESETS[preset].refine_steps if training != "paper" else 0
+    if asked < 0:
+        raise InvalidArgument("calibrate", f"refine_steps is {asked}, and must be at least 0")
+    if asked and training == "paper":
         problem = "the paper's training is not refined"
         raise InvalidArgument("calibrate", problem, remedy="leave --refine-steps or --training out")
+    return asked
 
 
 def _trained_and_measured(

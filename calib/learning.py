@@ -11,7 +11,7 @@ output, also by way of later layers' values. What it reads, S, has no gradient.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from zaponnx.artifacts import Calibration, Predictor
+from zaponnx.artifacts import Calibration, OperatingPoint, Predictor
 from zaponnx.calib.data import Batch
 from zaponnx.calib.data.inputs import fixed_batch_size, model_inputs
 from zaponnx.calib.distributed import ProcessGroup
-from zaponnx.calib.finetuning.equality import check_equal
+from zaponnx.calib.finetuning.equality import Inputs, check_equal
 from zaponnx.calib.finetuning.torch_model import TorchModel, import_model
 from zaponnx.calib.finetuning.zap_conv import TorchZapConv
 from zaponnx.calibrated_sites import calibrated_sites
@@ -119,13 +119,37 @@ class LearningNetwork:
 
     Attributes:
         model: The network.
-        layers: Its ZapConvs, in the order of the calibration's sites.
+        layers: Its ZapConvs by the sites' outputs, in the order of the calibration's sites.
         fixed_batch: The batch size that the model prescribes, None if it takes any.
     """
 
     model: TorchModel
-    layers: tuple[LearningZapConv, ...]
+    layers: Mapping[str, LearningZapConv]
     fixed_batch: int | None
+
+    def runs(self, batch: Batch) -> Iterator[tuple[Inputs, int]]:
+        """A batch's inputs in parts that the model takes, and how many samples of a part count.
+
+        Samples that are there again fill the last part where the model prescribes its batch.
+        """
+        size = self.fixed_batch or batch.size
+        for start in range(0, batch.size, size):
+            part = batch.take(np.arange(start, start + size) % batch.size)
+            yield part.inputs, min(size, batch.size - start)
+
+    @torch.no_grad()
+    def dense(self, inputs: Inputs) -> Tensor:
+        """The output with everything computed."""
+        self.model.predict(active=False)
+        return self.model(inputs)
+
+    def skipping(self, inputs: Inputs, point: OperatingPoint) -> Tensor:
+        """The output at an operating point; gradients flow to the layers' changes."""
+        self.model.predict(active=True)
+        for output, layer in self.layers.items():
+            thresholds = torch.tensor(point.thresholds[output], dtype=torch.float32)
+            layer.threshold = thresholds.reshape(1, -1, 1, 1).to(layer.threshold.device)
+        return self.model(inputs)
 
 
 def agreed_network(
@@ -193,4 +217,4 @@ def _learning_network(
             setattr(network.module.get_submodule(parent), child, learning)
     # Depthwise convolutions are twice as fast with the channels last.
     network.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
-    return LearningNetwork(network, tuple(layers[place] for place in range(len(places))), fixed_batch)
+    return LearningNetwork(network, {output: layers[place] for output, place in places.items()}, fixed_batch)

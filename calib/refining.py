@@ -1,7 +1,7 @@
 """The refining of the predictors: reads samples, changes the predictors by what they do to the network's output.
 
 The network is frozen and no label is used: what the predictors learn from is the network's own output with everything
-computed. A step takes some samples at one of several operating points, which are the optima of the calibration before,
+computed. A step takes some samples at one of several operating points, which are optima of the calibration before,
 and minimises the divergence of the outputs, by its running mean at the point, less λ times the share of the MACs that
 is saved; λ, one per point, rises where less than the point's is saved and falls where more is. So every point keeps its
 budget, and loses less.
@@ -12,44 +12,30 @@ A step's samples may come in parts and be shared by processes: gradients and sum
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from zaponnx.artifacts import Calibration, OperatingPoint, Predictor
+from zaponnx.artifacts import Calibration, Predictor
 from zaponnx.calib.data import Batch
 from zaponnx.calib.distributed import ALONE, ProcessGroup
 from zaponnx.calib.divergence import divergence
 from zaponnx.calib.fitting import exact_points
 from zaponnx.calib.hulls import hulls
 from zaponnx.calib.learning import LearningNetwork, RefiningError
+from zaponnx.calib.refining_points import divergences, nearest, refining_points
 from zaponnx.progress import Progress, silent
 
 STEP_SAMPLES = 32
 """Samples per step."""
 
-_POINTS = 6
-_SAVINGS = (0.45, 0.84)  # of what the patterns alone save: the points lie between
-_RATE, _BETAS = 0.01, (0.9, 0.99)
+_RATE, _BETAS = 0.005, (0.9, 0.99)
 _KEPT = 0.9  # of a running mean
 _TINY = 1e-9
 _PRICE = 15.0  # λ at the start
 _PRICE_STEP = 10.0  # what λ changes by where no MACs are saved and all should be
-
-
-def training_points(calibration: Calibration) -> list[OperatingPoint]:
-    """The operating points to refine predictors at, by ascending saving.
-
-    Raises:
-        RefiningError: There are none, since the pattern leaves nothing to skip.
-    """
-    points = exact_points(hulls(calibration, "channel"), "output")
-    most = points[-1].mac_saved
-    if not most > 0:
-        raise RefiningError("the pattern leaves nothing to skip")
-    goals = np.linspace(*_SAVINGS, _POINTS) * most
-    return [min(points, key=lambda point: abs(point.mac_saved - goal)) for goal in goals]
 
 
 class Refiner:
@@ -58,6 +44,8 @@ class Refiner:
     Args:
         network: The network with the predictors.
         calibration: That they are of.
+        held_out: Samples that are not learned from: the operating points are chosen, and what is gained is measured,
+            on them.
         steps: How many to take.
         seed: Of the points' order.
         group: The processes that share the samples.
@@ -68,38 +56,38 @@ class Refiner:
         taken: Those that were taken.
 
     Raises:
-        RefiningError: The calibration has no points to refine at.
+        RefiningError: The calibration has no points to refine at, or the network's output is not finite.
     """
 
     def __init__(
         self,
         network: LearningNetwork,
         calibration: Calibration,
+        held_out: Sequence[Batch],
         steps: int,
         seed: int,
         group: ProcessGroup = ALONE,
         progress: Progress = silent,
     ) -> None:
-        self._model, self._layers = network.model, network.layers
-        self._fixed_batch = network.fixed_batch
+        self._network = network
+        self._held_out = held_out
         self.steps = steps
         self._seed = seed
         self._group = group
         self._progress = progress
-        self._outputs = [site.output for site in calibration.sites]
-        self._points = training_points(calibration)
+        self._before = refining_points(network, calibration, held_out, group)
         macs = math.fsum(site.macs for site in calibration.sites)
         self._shares = [site.macs / macs for site in calibration.sites]
-        self._parameters = [parameter for layer in self._layers for parameter in layer.changes.values()]
+        self._parameters = [change for layer in network.layers.values() for change in layer.changes.values()]
         self._optimizer = torch.optim.Adam(self._parameters, lr=_RATE, betas=_BETAS, foreach=True)
-        self._prices = [_PRICE] * len(self._points)
-        self._means: list[float | None] = [None] * len(self._points)  # of the divergence
+        self._means = self._before.divergences.tolist()
+        self._prices = [_PRICE] * len(self._means)
         self.taken = 0
-        # Since the last step: samples; gradients of distance and of what is saved; distance, its scale, what is saved.
+        # Since the last step: samples; the gradient of their loss; their divergence, and what is saved.
         self._added = 0
         size = sum(parameter.numel() for parameter in self._parameters)
-        self._gradients = torch.zeros(2, size, device=self._parameters[0].device)
-        self._sums = torch.zeros(3, dtype=torch.float64)
+        self._gradient = torch.zeros(size, device=self._parameters[0].device)
+        self._sums = torch.zeros(2, dtype=torch.float64)
 
     @property
     def done(self) -> bool:
@@ -117,43 +105,28 @@ class Refiner:
             RefiningError: As in `step`.
         """
         if batch is not None:
-            self._add_gradients(batch)
+            self._add_gradient(batch)
         self._added += count
         if self._added == STEP_SAMPLES:
             self.step()
 
-    def _add_gradients(self, batch: Batch) -> None:
+    def _add_gradient(self, batch: Batch) -> None:
         """Adds up what the samples contribute."""
-        self._set_thresholds(self._points[self._point()])
-        size = self._fixed_batch or batch.size
-        for start in range(0, batch.size, size):
-            count = min(size, batch.size - start)
-            # Samples that are there again fill the last run of a model that prescribes its batch.
-            inputs = batch.take(np.arange(start, start + size) % batch.size).inputs
-            self._model.predict(active=False)
-            with torch.no_grad():
-                reference = self._model(inputs)
-            self._model.predict(active=True)
-            outputs = self._model(inputs)
-            if count < size:
-                reference, outputs = reference[:count], outputs[:count]
-            distance, scale = divergence(reference, outputs)
-            layers = zip(self._shares, self._layers, strict=True)
+        number = self._number()
+        for inputs, count in self._network.runs(batch):
+            reference = self._network.dense(inputs)[:count]
+            outputs = self._network.skipping(inputs, self._before.points[number])[:count]
+            distance = divergence(reference, outputs)[0] / self._before.unit
+            layers = zip(self._shares, self._network.layers.values(), strict=True)
             saved = torch.stack([share * (1 - layer.share[:count]).sum() for share, layer in layers]).sum()
-            distance = distance + 0 * saved  # which the output need not depend on
-            for index, value in enumerate((distance, saved)):
-                found = torch.autograd.grad(value, self._parameters, retain_graph=not index, materialize_grads=True)
-                self._gradients[index] += torch.cat([each.flatten() for each in found])
-            self._sums += torch.stack([each.detach().double().cpu() for each in (distance, scale, saved)])
+            loss = distance / max(self._means[number], _TINY) - self._prices[number] * saved
+            found = torch.autograd.grad(loss, self._parameters, materialize_grads=True)
+            self._gradient += torch.cat([each.flatten() for each in found])
+            self._sums += torch.stack([each.detach().double().cpu() for each in (distance, saved)])
 
-    def _point(self) -> int:
-        """The step's operating point."""
-        return int(np.random.default_rng([self._seed, self.taken]).integers(len(self._points)))
-
-    def _set_thresholds(self, point: OperatingPoint) -> None:
-        for output, layer in zip(self._outputs, self._layers, strict=True):
-            thresholds = torch.tensor(point.thresholds[output], dtype=torch.float32)
-            layer.threshold = thresholds.reshape(1, -1, 1, 1).to(layer.threshold.device)
+    def _number(self) -> int:
+        """Of the step's operating point."""
+        return int(np.random.default_rng([self._seed, self.taken]).integers(len(self._before.points)))
 
     def step(self) -> None:
         """A step on the samples added since the last one, if there are any.
@@ -163,28 +136,23 @@ class Refiner:
         """
         if not self._added:
             return
-        distance, scale, saved = self._group.sum(self._sums).tolist()
-        gradients = self._group.sum(self._gradients)
-        if not (math.isfinite(distance) and math.isfinite(scale) and gradients.isfinite().all()):
+        distance, saved = (self._group.sum(self._sums) / self._added).tolist()
+        gradient = self._group.sum(self._gradient) / self._added
+        if not (math.isfinite(distance) and gradient.isfinite().all()):
             raise RefiningError("the network's output has NaN or infinite values, or its gradient has")
-        scale = scale or 1.0  # an output of zeros
-        number = self._point()
-        before, now = self._means[number], distance / scale
-        mean = now if before is None else _KEPT * before + (1 - _KEPT) * now
-        slopes = (1 / (max(mean, _TINY) * scale), -self._prices[number] / self._added)
-        total = slopes[0] * gradients[0] + slopes[1] * gradients[1]
-        parts = torch.split(total, [parameter.numel() for parameter in self._parameters])
+        parts = torch.split(gradient, [parameter.numel() for parameter in self._parameters])
         for parameter, part in zip(self._parameters, parts, strict=True):
             parameter.grad = part.view_as(parameter)
         for settings in self._optimizer.param_groups:
             settings["lr"] = _RATE * (0.5 + 0.5 * math.cos(math.pi * self.taken / self.steps))
         self._optimizer.step()
-        missing = self._points[number].mac_saved - saved / self._added
+        number = self._number()
+        missing = self._before.points[number].mac_saved - saved
         self._prices[number] = max(0.0, self._prices[number] + _PRICE_STEP * missing)
-        self._means[number] = mean
+        self._means[number] = _KEPT * self._means[number] + (1 - _KEPT) * distance
         self.taken += 1
         self._added = 0
-        self._gradients.zero_()
+        self._gradient.zero_()
         self._sums.zero_()
         self._progress("refining the predictors", self.taken, self.steps)
 
@@ -194,10 +162,24 @@ class Refiner:
         Raises:
             RefiningError: One of them is not finite.
         """
-        predictors = [layer.learned() for layer in self._layers]
+        predictors = [layer.learned() for layer in self._network.layers.values()]
         if not all(np.isfinite(array).all() for predictor in predictors for array in vars(predictor).values()):
             raise RefiningError("the predictors become infinite")
         return predictors
+
+    def gain(self, refined: Calibration) -> float:
+        """How much nearer the held-out samples' outputs have come, at the points' savings: the mean log of the ratio.
+
+        Args:
+            refined: A calibration of the refined predictors.
+
+        Raises:
+            RefiningError: An output is not finite.
+        """
+        savings = [point.mac_saved for point in self._before.points]
+        points = nearest(exact_points(hulls(refined, "channel"), "output"), savings)
+        after, _ = divergences(self._network, points, self._held_out)
+        return float(np.mean(np.log(self._before.divergences / after)))
 
     def state_dict(self) -> dict[str, Any]:
         """All that refining has changed, the step that is under way included; to be called by all processes."""
@@ -208,7 +190,7 @@ class Refiner:
             "means": list(self._means),
             "taken": self.taken,
             "added": self._added,
-            "gradients": self._group.gather(self._gradients),
+            "gradient": self._group.gather(self._gradient),
             "sums": self._group.gather(self._sums),
         }
 
@@ -220,5 +202,5 @@ class Refiner:
         self._optimizer.load_state_dict(state["optimizer"])
         self._prices, self._means = list(state["prices"]), list(state["means"])
         self.taken, self._added = state["taken"], state["added"]
-        self._gradients.copy_(state["gradients"][self._group.rank])
+        self._gradient.copy_(state["gradient"][self._group.rank])
         self._sums.copy_(state["sums"][self._group.rank])

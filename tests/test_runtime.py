@@ -158,7 +158,7 @@ def test_one_expression_may_be_a_string(small, tmp_path: Path) -> None:
 
     name = load_calibration(small.calibration).sites[0].name
     chosen = zaponnx.calibrate(
-        small.model, "random", tmp_path / "one.zapcal", include=name, samples=8, epochs=1, batch_size=4
+        small.model, "random", tmp_path / "one.zapcal", include=name, samples=8, epochs=1, batch_size=4, refine_steps=0
     )
     assert [site.name for site in chosen.sites] == [name]
 

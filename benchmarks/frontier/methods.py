@@ -38,8 +38,8 @@ METHODS = {
     "channel": _paper("paper's training, exact sum, per channel", "D", objective="sum"),
     "output": _paper("paper's training, thresholds as by default", "D"),
     "default-B": Method("default, but pattern B", {"pattern": "B"}),
+    "isolated": Method("default without refining, pattern D", {"refine_steps": 0}),
     DEFAULT: Method("default, pattern D"),
-    "refined": Method("default, refined in 256 steps, pattern D", {"refine_steps": 256}),
 }
 
 FINETUNED = (*PLAIN, DEFAULT)

@@ -39,7 +39,7 @@ torch.optim.Adam.step = recorded  # type: ignore[assignment, method-assign] # it
 capture._RUN_BYTES = 4 * (6 + 4) * 64 * 4  # four samples in a part, and so several in a step
 checkpoint._SECONDS_BETWEEN = 0
 try:
-    calibrate(model, data, output, epochs=2, batch_size=10, progress=interrupt)
+    calibrate(model, data, output, epochs=2, refine_steps=0, batch_size=10, progress=interrupt)
 except KeyboardInterrupt:
     print("interrupted")
 if process_group().rank == 0:

@@ -22,7 +22,7 @@ calibration = load_calibration(calibration_file)
 with np.load(data) as found:
     samples = Batch({"input": found["input"][:STEP_SAMPLES]}, None)
 network = agreed_network(onnx.load_model(model), calibration, samples, model, CPU, group)
-refiner = Refiner(network, calibration, 3, 0, group)
+refiner = Refiner(network, calibration, [samples], 3, 0, group)
 while not refiner.done:
     for start, end in ((0, 31), (31, 32)):  # of the last one only the first process has a part
         mine = np.arange(start, end)[group.rank :: group.size]

@@ -33,7 +33,7 @@ def images(tmp_path: Path) -> str:
 
 
 def test_a_fourth_of_the_samples_is_measured_and_the_rest_trains(path: Path, images: str, tmp_path: Path) -> None:
-    made = calibrate(path, images, tmp_path / "model.zapcal", epochs=2, batch_size=10, pattern="D")
+    made = calibrate(path, images, tmp_path / "model.zapcal", epochs=2, refine_steps=0, batch_size=10, pattern="D")
     assert made.model_sha256 == model_sha256(path)
     assert made.pattern.spec == "D"
     assert [(site.name, site.output, site.samples) for site in made.sites] == [
@@ -48,7 +48,7 @@ def test_a_fourth_of_the_samples_is_measured_and_the_rest_trains(path: Path, ima
 
 
 def test_the_file_is_what_is_returned(path: Path, images: str, tmp_path: Path) -> None:
-    made = calibrate(path, images, tmp_path / "model.zapcal", epochs=1)
+    made = calibrate(path, images, tmp_path / "model.zapcal", epochs=1, refine_steps=0)
     read = load_calibration(tmp_path / "model.zapcal")
     assert read.settings == made.settings
     for first, second in zip(read.sites, made.sites, strict=True):
@@ -58,7 +58,8 @@ def test_the_file_is_what_is_returned(path: Path, images: str, tmp_path: Path) -
 
 def test_the_seed_decides_everything(path: Path, images: str, tmp_path: Path) -> None:
     first, second, third = (
-        calibrate(path, images, tmp_path / "model.zapcal", epochs=1, seed=seed).sites[0] for seed in (1, 1, 2)
+        calibrate(path, images, tmp_path / "model.zapcal", epochs=1, refine_steps=0, seed=seed).sites[0]
+        for seed in (1, 1, 2)
     )
     assert np.array_equal(first.predictor.P1, second.predictor.P1)
     assert np.array_equal(first.values, second.values)
@@ -69,7 +70,7 @@ def test_training_predicts_better_than_no_training(path: Path, images: str, tmp_
     """At an equal share of skipped work less is lost after ten epochs than after one."""
     lost = []
     for epochs in (1, 10):
-        made = calibrate(path, images, tmp_path / "model.zapcal", epochs=epochs)
+        made = calibrate(path, images, tmp_path / "model.zapcal", epochs=epochs, refine_steps=0)
         curve = layer_curve(made.sites[0], made.edges)
         lost.append(float(np.interp(0.25 * curve.macs, curve.saved[0], curve.error[0])))
     assert lost[1] < 0.8 * lost[0]
@@ -86,7 +87,7 @@ def test_training_predicts_better_than_no_training(path: Path, images: str, tmp_
 def test_sites_are_chosen_by_name(
     path: Path, images: str, tmp_path: Path, options: dict[str, Any], kept: list[str]
 ) -> None:
-    made = calibrate(path, images, tmp_path / "model.zapcal", epochs=1, samples=4, **options)
+    made = calibrate(path, images, tmp_path / "model.zapcal", epochs=1, refine_steps=0, samples=4, **options)
     assert [site.name for site in made.sites] == kept
 
 
@@ -139,7 +140,7 @@ def test_a_fixed_batch(model: onnx.ModelProto, path: Path, images: str, tmp_path
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
     onnx.save_model(model, tmp_path / "fixed.onnx")
     fixed, dynamic = (
-        calibrate(file, images, tmp_path / "model.zapcal", samples=40, epochs=1)
+        calibrate(file, images, tmp_path / "model.zapcal", samples=40, epochs=1, refine_steps=0)
         for file in (tmp_path / "fixed.onnx", path)
     )
     assert fixed.settings == dynamic.settings
@@ -167,9 +168,9 @@ def test_steps_are_as_large_as_the_batch_but_32_a_pass(
     """Of 640 samples 480 train."""
     np.savez(tmp_path / "many.npz", input=np.random.default_rng(0).random((640, 3, 4, 4), np.float32))
     spec = f"npz:{tmp_path / 'many.npz'}"
-    made = calibrate(path, spec, tmp_path / "model.zapcal", epochs=1, batch_size=batch_size)
+    made = calibrate(path, spec, tmp_path / "model.zapcal", epochs=1, refine_steps=0, batch_size=batch_size)
     assert (made.settings["batch_size"], made.settings["step_samples"]) == (batch_size, step_samples)
-    few = calibrate(path, spec, tmp_path / "model.zapcal", epochs=1, batch_size=batch_size, samples=40)
+    few = calibrate(path, spec, tmp_path / "model.zapcal", epochs=1, refine_steps=0, batch_size=batch_size, samples=40)
     assert few.settings["step_samples"] == min(8, batch_size)
 
 
@@ -177,7 +178,7 @@ def test_steps_are_as_large_as_the_batch_where_the_number_of_samples_is_unknown(
     (tmp_path / "data.py").write_text(
         "import numpy as np\ndef f():\n    yield {'input': np.ones((40, 3, 4, 4), np.float32)}\n"
     )
-    made = calibrate(path, f"py:{tmp_path / 'data.py'}:f", tmp_path / "model.zapcal", epochs=1)
+    made = calibrate(path, f"py:{tmp_path / 'data.py'}:f", tmp_path / "model.zapcal", epochs=1, refine_steps=0)
     assert made.settings["step_samples"] == 128
 
 
@@ -190,6 +191,7 @@ def test_progress_counts_samples_per_pass(path: Path, images: str, tmp_path: Pat
         epochs=1,
         samples=20,
         batch_size=16,
+        refine_steps=0,
         progress=lambda step, done, total: told.append((step, done, total)),
     )
     training, measuring = "training the predictors, epoch 1/1", "measuring the curves"

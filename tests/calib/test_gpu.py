@@ -85,7 +85,7 @@ def test_the_flow_on_the_gpu(cuda: torch.device, model: onnx.ModelProto, tmp_pat
     images = np.random.default_rng(0).standard_normal((32, 3, 16, 16)).astype(np.float32)
     np.savez(tmp_path / "data.npz", input=images, labels=np.arange(32) % 4)
     data = f"npz:{tmp_path / 'data.npz'}"
-    zaponnx.calibrate(paths[0], data, paths[1], epochs=1, providers=STRICT)
+    zaponnx.calibrate(paths[0], data, paths[1], epochs=1, refine_steps=0, providers=STRICT)
     zaponnx.fit(paths[1], paths[2], block="64x1x1")
     report = zaponnx.convert(*paths, mac_saving=0.3, tune=True, data=data, providers=STRICT)
     assert report.tuning is not None

@@ -17,15 +17,18 @@ from onnx import helper
 
 import zaponnx
 from zaponnx.artifact_files import load_calibration
-from zaponnx.artifacts import Calibration
-from zaponnx.calib.calibration import calibrate
+from zaponnx.artifacts import Calibration, OperatingPoint
+from zaponnx.calib.calibration import PRESETS, calibrate
 from zaponnx.calib.data import Batch
 from zaponnx.calib.data.digits import digit_images, upsampled
 from zaponnx.calib.devices import CPU
 from zaponnx.calib.distributed import ALONE
 from zaponnx.calib.divergence import divergence
+from zaponnx.calib.fitting import exact_points
+from zaponnx.calib.hulls import hulls
 from zaponnx.calib.learning import LearningNetwork, RefiningError, agreed_network
-from zaponnx.calib.refining import STEP_SAMPLES, Refiner, training_points
+from zaponnx.calib.refining import STEP_SAMPLES, Refiner
+from zaponnx.calib.refining_points import RefiningPoints, divergences, refining_points
 from zaponnx.calib.worths import worths
 from zaponnx.errors import InvalidArgument
 from zaponnx.runtime import InferenceSession
@@ -63,6 +66,12 @@ def network(path: Path, base: Calibration, samples: Batch) -> LearningNetwork:
     return agreed_network(onnx.load_model(path), base, samples, path, CPU, ALONE)
 
 
+@pytest.fixture
+def any_gain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refined predictors are taken, whatever few steps have made of them."""
+    monkeypatch.setattr(Refiner, "gain", lambda *_: 1.0)
+
+
 def parameters(refiner: Refiner) -> np.ndarray:
     return np.concatenate([array.ravel() for each in refiner.predictors() for array in vars(each).values()])
 
@@ -95,19 +104,68 @@ def test_less_changes_at_an_equal_saving(digits: Any, tmp_path: Path) -> None:
     assert found[1][0] < 0.66 * found[0][0]
 
 
-def test_the_operating_points_are_evenly_spread(base: Calibration) -> None:
-    saved = np.array([point.mac_saved for point in training_points(base)])
-    np.testing.assert_allclose(saved / (2 / 3), np.linspace(0.45, 0.84, 6), atol=0.05)  # D leaves two thirds to skip
+def found_by_divergence(
+    monkeypatch: pytest.MonkeyPatch, at: Callable[[float], float], **arguments: Any
+) -> RefiningPoints:
+    """The points if the divergence is `at` the MACs saved."""
+
+    def measured(
+        network: LearningNetwork, points: list[OperatingPoint], samples: list[Batch]
+    ) -> tuple[np.ndarray, float]:
+        return np.array([at(point.mac_saved) for point in points]), 2.0
+
+    monkeypatch.setattr("zaponnx.calib.refining_points.divergences", measured)
+    return refining_points(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("at", "ends"),
+    [
+        (lambda saved: 0.0015 * 200 ** ((saved - 0.2) / 0.3), (0.2, 0.5)),
+        (lambda saved: 1e-6, (2 / 3, 2 / 3)),  # D leaves two thirds to skip
+        (lambda saved: 9.0, (2 / 3 / 12, 2 / 3 / 12)),
+    ],
+    ids=["within", "nothing does harm", "everything does"],
+)
+def test_the_points_are_evenly_spread_over_what_the_network_bears(
+    monkeypatch: pytest.MonkeyPatch,
+    network: LearningNetwork,
+    base: Calibration,
+    samples: Batch,
+    at: Callable[[float], float],
+    ends: tuple[float, float],
+) -> None:
+    found = found_by_divergence(monkeypatch, at, network=network, calibration=base, samples=[samples])
+    saved = [point.mac_saved for point in found.points]
+    np.testing.assert_allclose(saved, np.linspace(*ends, 6), atol=0.03)
+    assert found.divergences.tolist() == [at(each) for each in saved]
+    assert found.unit == 2.0
+
+
+def test_divergences_are_those_of_converted_models(
+    network: LearningNetwork, base: Calibration, samples: Batch, path: Path, tmp_path: Path
+) -> None:
+    """Of outputs that are no scores, in ONNX Runtime and in parts of any size."""
+    calibration = tmp_path / "base.zapcal"
+    savings = (0.2, 0.4)
+    expected = [moved(path, calibration, samples.inputs["input"], saving)[0] for saving in savings]
+    found_points = exact_points(hulls(base, "channel"), "output")
+    points = [next(point for point in found_points if point.mac_saved >= saving) for saving in savings]
+    parts = [samples.take(slice(start, start + 24)) for start in (0, 24, 48)]
+    for each in (network, replace(network, fixed_batch=7)):
+        found, unit = divergences(each, points, parts)
+        np.testing.assert_allclose(found, expected, rtol=0.02)
+        assert unit > 0
 
 
 def test_parts_of_a_step_add_up(network: LearningNetwork, base: Calibration, samples: Batch) -> None:
     """To rounding; also where the model prescribes its batch, and samples fill the last one."""
     found = []
     for part, fixed_batch in ((STEP_SAMPLES, None), (8, None), (STEP_SAMPLES, 5)):
-        for layer in network.layers:
+        for layer in network.layers.values():
             for change in layer.changes.values():
                 torch.nn.init.zeros_(change)
-        refiner = Refiner(replace(network, fixed_batch=fixed_batch), base, 2, seed=0)
+        refiner = Refiner(replace(network, fixed_batch=fixed_batch), base, [samples], 2, seed=0)
         for start in range(0, 64, part):
             refiner.add(samples.take(slice(start, start + part)), part)
         assert refiner.done
@@ -119,8 +177,9 @@ def test_parts_of_a_step_add_up(network: LearningNetwork, base: Calibration, sam
 
 
 def test_a_price_rises_where_too_little_is_saved(network: LearningNetwork, base: Calibration, samples: Batch) -> None:
-    refiner = Refiner(network, base, 4, seed=0)
-    refiner._points = [replace(point, mac_saved=point.mac_saved + 0.1) for point in refiner._points]
+    refiner = Refiner(network, base, [samples], 4, seed=0)
+    points = tuple(replace(point, mac_saved=point.mac_saved + 0.1) for point in refiner._before.points)
+    refiner._before = replace(refiner._before, points=points)
     for _ in range(4):
         refiner.add(samples.take(slice(STEP_SAMPLES)), STEP_SAMPLES)
     prices = refiner.state_dict()["prices"]
@@ -129,6 +188,7 @@ def test_a_price_rises_where_too_little_is_saved(network: LearningNetwork, base:
     assert prices.count(15.0) < len(prices)
 
 
+@pytest.mark.usefixtures("any_gain")
 def test_the_same_again_and_other_orders(path: Path, data: str, tmp_path: Path) -> None:
     made = [calibrate(path, data, tmp_path / "model.zapcal", epochs=1, refine_steps=3, seed=seed) for seed in (1, 1, 2)]
     weights = [np.concatenate([site.predictor.P2.ravel() for site in each.sites]) for each in made]
@@ -136,6 +196,7 @@ def test_the_same_again_and_other_orders(path: Path, data: str, tmp_path: Path) 
     assert not np.array_equal(weights[0], weights[2])
 
 
+@pytest.mark.usefixtures("any_gain")
 def test_the_file_has_what_is_measured_anew_and_what_outputs_are_worth(
     path: Path, data: str, base: Calibration, tmp_path: Path
 ) -> None:
@@ -164,6 +225,14 @@ def test_the_file_has_what_is_measured_anew_and_what_outputs_are_worth(
     assert told[-1] == ("measuring the curves again", 64, 64)
 
 
+@pytest.mark.usefixtures("any_gain")
+def test_the_presets_say_how_many_steps(path: Path, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRESETS, "quick", replace(PRESETS["quick"], refine_steps=2))
+    made = calibrate(path, data, tmp_path / "model.zapcal", preset="quick")
+    assert made.settings["refine_steps"] == 2
+    assert [preset.refine_steps for preset in (PRESETS["default"],)] == [256]
+
+
 def test_the_papers_training_is_not_refined(path: Path, data: str, tmp_path: Path) -> None:
     output = tmp_path / "model.zapcal"
     made = calibrate(path, data, output, epochs=1, training="paper")
@@ -175,6 +244,7 @@ def test_the_papers_training_is_not_refined(path: Path, data: str, tmp_path: Pat
         calibrate(path, data, output, epochs=1, refine_steps=-1)
 
 
+@pytest.mark.usefixtures("any_gain")
 def test_the_command_has_the_option(invoke: Callable[..., Result], path: Path, data: str, tmp_path: Path) -> None:
     arguments = ["calibrate", path, "--data", data, "-o", tmp_path / "model.zapcal", "--epochs", 1, "--refine-steps"]
     assert invoke(*arguments, 2).exit_code == 0
@@ -226,7 +296,7 @@ def test_what_cannot_be_refined_stays_as_it_is(
 def test_outputs_that_become_infinite_while_refining_are_noticed(
     network: LearningNetwork, base: Calibration, samples: Batch
 ) -> None:
-    refiner = Refiner(network, base, 1, seed=0)
+    refiner = Refiner(network, base, [samples], 1, seed=0)
     images = samples.inputs["input"][:STEP_SAMPLES].copy()
     images[3] = np.nan
     with pytest.raises(RefiningError, match="NaN or infinite"):
@@ -236,3 +306,15 @@ def test_outputs_that_become_infinite_while_refining_are_noticed(
 def test_a_pattern_that_computes_all_is_not_refined(path: Path, data: str, tmp_path: Path) -> None:
     made = calibrate(path, data, tmp_path / "model.zapcal", epochs=1, refine_steps=2, pattern="1")
     assert made.settings["not_refined"] == "the pattern leaves nothing to skip"
+
+
+def test_predictors_that_do_not_get_better_stay_as_they_are(
+    path: Path, data: str, base: Calibration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zaponnx.calib.refining._RATE", 100.0)
+    made = calibrate(path, data, tmp_path / "model.zapcal", epochs=2, refine_steps=3)
+    assert "nearer" in made.settings["not_refined"]
+    for ours, theirs in zip(made.sites, base.sites, strict=True):
+        assert np.array_equal(ours.predictor.P1, theirs.predictor.P1)
+        assert np.array_equal(ours.counts, theirs.counts)
+        assert ours.worths is None

@@ -35,7 +35,7 @@ def images(directory: Path, count: int) -> str:
 
 def test_a_directory_without_classes_calibrates_and_has_no_accuracy(path: Path, tmp_path: Path) -> None:
     data = images(tmp_path / "flat", 9)
-    made = zaponnx.calibrate(path, data, tmp_path / "model.zapcal", epochs=1)
+    made = zaponnx.calibrate(path, data, tmp_path / "model.zapcal", epochs=1, refine_steps=0)
     assert made.settings["samples"] == 9
     evaluation = zaponnx.eval([path], data)
     assert (evaluation.models[0].top1, evaluation.models[0].top5, evaluation.samples) == (None, None, 9)
@@ -52,7 +52,7 @@ def test_a_single_image_is_too_few_to_calibrate_but_can_be_evaluated(path: Path,
 
 def test_a_batch_larger_than_the_data_is_all_of_them(path: Path, tmp_path: Path) -> None:
     data = images(tmp_path / "few", 7)
-    made = zaponnx.calibrate(path, data, tmp_path / "model.zapcal", epochs=1, batch_size=1000)
+    made = zaponnx.calibrate(path, data, tmp_path / "model.zapcal", epochs=1, refine_steps=0, batch_size=1000)
     assert (made.settings["samples"], made.sites[0].samples) == (7, 1)
     assert zaponnx.eval([path], data, batch_size=1000).samples == 7
 
@@ -61,5 +61,5 @@ def test_two_runs_write_equal_files_with_any_number_of_workers(path: Path, tmp_p
     data = images(tmp_path / "images", 12)
     outputs = [tmp_path / f"{number}.zapcal" for number in range(3)]
     for output, workers in zip(outputs, (0, 0, 2), strict=True):
-        zaponnx.calibrate(path, data, output, epochs=1, batch_size=5, workers=workers)
+        zaponnx.calibrate(path, data, output, epochs=1, refine_steps=0, batch_size=5, workers=workers)
     assert outputs[0].read_bytes() == outputs[1].read_bytes() == outputs[2].read_bytes()

@@ -70,7 +70,7 @@ def test_names_must_differ(small, tmp_path: Path) -> None:
 
 def test_points_of_different_models_are_refused(small, other_model: Path, tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("o.zapcal", "o.zapfit.json", "o.zap.onnx")]
-    zaponnx.calibrate(other_model, "random", files[0], samples=16, epochs=1)
+    zaponnx.calibrate(other_model, "random", files[0], samples=16, epochs=1, refine_steps=0)
     zaponnx.fit(files[0], files[1])
     zaponnx.convert(other_model, *files, mac_saving=0.1)
     with pytest.raises(ModelError, match="converted from different ones"):

@@ -35,8 +35,9 @@ def build():
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An empty one, and a plain way to measure."""
     with pytest.MonkeyPatch.context() as patch:
-        method = Method("one threshold per layer", {"refine_steps": 1}, {"granularity": "layer"})
-        patch.setitem(METHODS, "default", method)
+        patch.setitem(
+            METHODS, "default", Method("one threshold per layer", {"refine_steps": 0}, {"granularity": "layer"})
+        )
         yield tmp_path_factory.mktemp("frontier")
 
 
@@ -76,7 +77,7 @@ def test_measures_from_less_to_more_lost_and_where_the_drop_is(found: Frontier) 
 
 
 def test_calibrations_are_named_by_their_keywords(cache: Path, found: Frontier) -> None:
-    assert [path.name for path in (cache / "tiny").glob("*.zapcal")] == ["calibrated-refine_steps-1-0.zapcal"]
+    assert [path.name for path in (cache / "tiny").glob("*.zapcal")] == ["calibrated-refine_steps-0-0.zapcal"]
 
 
 def test_what_was_measured_is_not_measured_again(

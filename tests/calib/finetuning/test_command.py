@@ -89,7 +89,7 @@ def test_a_bias_that_convert_added_stays_zero(small, skipping: Path, tmp_path: P
     onnx.save_model(model, tmp_path / "unbiased.onnx")
     paths = [tmp_path / name for name in ("m.zapcal", "m.zapfit.json", "m.zap.onnx", "t.zap.onnx")]
     calibration, fit, converted, tuned = paths
-    zaponnx.calibrate(tmp_path / "unbiased.onnx", "random", calibration, samples=16, epochs=1)
+    zaponnx.calibrate(tmp_path / "unbiased.onnx", "random", calibration, samples=16, epochs=1, refine_steps=0)
     zaponnx.fit(calibration, fit)
     zaponnx.convert(tmp_path / "unbiased.onnx", calibration, fit, converted, mac_saving=0.3)
     report = zaponnx.finetune(converted, "random", tuned, epochs=1, samples=16)

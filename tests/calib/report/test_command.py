@@ -247,7 +247,7 @@ def test_results_of_another_model_are_refused(small, results, tmp_path: Path, na
 
 def test_artifacts_of_another_model_are_refused(small, tmp_path: Path) -> None:
     calibration, fit = tmp_path / "other.zapcal", tmp_path / "other.zapfit.json"
-    zaponnx.calibrate(small.model, "random", calibration, samples=8, epochs=1, seed=1)
+    zaponnx.calibrate(small.model, "random", calibration, samples=8, epochs=1, refine_steps=0, seed=1)
     zaponnx.fit(calibration, fit)
     for given in ({"calibration": calibration}, {"fit": fit}):
         with pytest.raises(ArtifactError, match="is of another model"):

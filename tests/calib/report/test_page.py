@@ -46,7 +46,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = [directory / f"model<b>.{suffix}" for suffix in ("zapcal", "zapfit.json", "zap.onnx")]
     calibration, fit, converted = files
     onnx.save_model(model, dense)
-    zaponnx.calibrate(dense, "random", calibration, samples=8, epochs=1)
+    zaponnx.calibrate(dense, "random", calibration, samples=8, epochs=1, refine_steps=0)
     zaponnx.fit(calibration, fit)
     zaponnx.convert(dense, calibration, fit, converted, mac_saving=0.2)
     output = directory / "report.html"
