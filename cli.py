@@ -73,7 +73,7 @@ def export_command(**arguments: Any) -> Any:
     type=click.Choice(["quick", "default"]),
     default="default",
     show_default=True,
-    help="default: 5 epochs over all samples, 256 steps of refining; quick: 2 over at most 256, 64 steps.",
+    help="default: 5 epochs over all samples; quick: 2 over at most 256.",
 )
 @click.option(
     "--training",
@@ -85,8 +85,8 @@ def export_command(**arguments: Any) -> Any:
 @click.option(
     "--refine-steps",
     type=click.IntRange(min=0),
-    help="Steps that refine the predictors by the network's output; 0 for none, as with the paper's training; the "
-    "preset's if not given.",
+    help="Steps that refine the predictors by the network's output, 0 for none; if not given, 256, but at most ten "
+    "passes, and none with the paper's training.",
 )
 def calibrate_command(**arguments: Any) -> Any:
     """Train predictors and measure what thresholds cost and save."""

@@ -41,21 +41,19 @@ from zaponnx.providers import Provider
 
 _STEPS_PER_PASS = 32  # enough of them matter more than their samples, of which each has thousands of outputs ...
 _LEAST_STEP = 8  # ... but a step needs so many samples
+_REFINE_STEPS = 256
+_REFINE_PASSES = 10  # at most, as predictors that see few images over and over learn these
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Defaults for the amount of work: passes over the data, at most so many samples (None: all), steps of refining."""
+    """Defaults for the amount of work: passes over the data, and at most how many samples (None: all)."""
 
     epochs: int
     samples: int | None
-    refine_steps: int
 
 
-PRESETS = {
-    "default": Preset(epochs=5, samples=None, refine_steps=256),
-    "quick": Preset(epochs=2, samples=256, refine_steps=64),
-}
+PRESETS = {"default": Preset(epochs=5, samples=None), "quick": Preset(epochs=2, samples=256)}
 
 _log = logging.getLogger("zaponnx.calibrate")
 
@@ -99,12 +97,12 @@ def calibrate(
         include: Regular expressions; only sites whose name one of them finds are calibrated, all if there are none.
         exclude: Regular expressions; sites whose name one of them finds are not.
         seed: Of the predictors' weights and of the order of the samples within each `batch_size` of them.
-        preset: "default" (5 epochs, all samples, 256 steps of refining) or "quick" (2 epochs, at most 256 samples, 64
-            steps).
+        preset: "default" (5 epochs, all samples) or "quick" (2 epochs, at most 256 samples).
         training: "default", or "paper": the published loss and learning rate, without refining.
         refine_steps: Steps, of 32 samples, in which the trained predictors are refined by what they do to the network's
-            output; 0 leaves them as trained. The preset's if None, and 0 with the training "paper". A model that cannot
-            be imported into torch, or whose output is not finite, is not refined; a warning and the settings say why.
+            output; 0 leaves them as trained. If None, 256, but no more than ten passes; 0 with the training "paper".
+            Predictors stay as trained, and a warning and the settings say why, if the model cannot be imported into
+            torch, its output is not finite, or refining does not pay on samples that are held out.
         preprocess: Normalisation of images, see `open_data`.
         workers: Processes that decode images, see `open_data`.
         include_first: Whether the network's first conv can be a site.
@@ -123,7 +121,7 @@ def calibrate(
     if training not in TRAININGS:
         remedy = f"use one of {', '.join(TRAININGS)}"
         raise InvalidArgument("calibrate", f"unknown training '{training}'", remedy=remedy)
-    refine_steps = _refine_steps(refine_steps, preset, training)
+    _check_refine_steps(refine_steps, training)
     check_output(output, "calibrate", [model, *external_files(model, "calibrate"), *files_of_data(data)])
     tile = Pattern.parse(pattern)
     dense = load_model(model, "calibrate")
@@ -141,6 +139,8 @@ def calibrate(
         workers=workers,
     )
     step_samples = _step_samples(source.length, batch_size)
+    if refine_steps is None:
+        refine_steps = _refine_steps(source.length) if training != "paper" else 0
     settings = {
         "data": data,
         "split": source.split,
@@ -224,16 +224,12 @@ def _amount_of_work(preset: str, epochs: int | None, samples: int | None) -> tup
     return epochs, PRESETS[preset].samples if samples is None else samples
 
 
-def _refine_steps(asked: int | None, preset: str, training: str) -> int:
-    """Those that are asked for, else the preset's; none with the paper's training."""
-    if asked is None:
-        return PRESETS[preset].refine_steps if training != "paper" else 0
-    if asked < 0:
-        raise InvalidArgument("calibrate", f"refine_steps is {asked}, and must be at least 0")
-    if asked and training == "paper":
+def _check_refine_steps(steps: int | None, training: str) -> None:
+    if steps is not None and steps < 0:
+        raise InvalidArgument("calibrate", f"refine_steps is {steps}, and must be at least 0")
+    if steps and training == "paper":
         problem = "the paper's training is not refined"
         raise InvalidArgument("calibrate", problem, remedy="leave --refine-steps or --training out")
-    return asked
 
 
 def _trained_and_measured(
@@ -295,5 +291,16 @@ def _step_samples(length: int | None, batch_size: int) -> int:
     """
     if length is None:
         return batch_size
-    training = length - length // HOLD_OUT
-    return min(batch_size, max(_LEAST_STEP, training // _STEPS_PER_PASS))
+    return min(batch_size, max(_LEAST_STEP, _trained_on(length) // _STEPS_PER_PASS))
+
+
+def _refine_steps(length: int | None) -> int:
+    """Those for so many samples per pass."""
+    if length is None:
+        return _REFINE_STEPS
+    return min(_REFINE_STEPS, _REFINE_PASSES * _trained_on(length) // STEP_SAMPLES)
+
+
+def _trained_on(length: int) -> int:
+    """Those of so many samples that are not held out."""
+    return length - length // HOLD_OUT

@@ -30,7 +30,6 @@ MAX_DROP = 0.005
 """How much top-1 may be lost on the images that the budget is chosen on. They trained the predictors, too, so that on
 others about twice as much may be lost."""
 
-_REFINE_STEPS = 64  # seven passes over its few images are enough, and take seconds
 _DATA = "digits"
 _LICENSE = (
     "CC BY 4.0 for the data, UCI's handwritten digits as in scikit-learn; the weights, which zaponnx demo trained on "
@@ -115,7 +114,7 @@ def demo(
     zapfit, converted = output / "model.zapfit.json", output / "model.zap.onnx"
     tuned = output / "tuned.zap.onnx"
     exported = export(_DATA, dense, seed=seed, progress=progress)
-    calibration = calibrate(dense, _DATA, zapcal, refine_steps=_REFINE_STEPS, seed=seed, progress=progress)
+    calibration = calibrate(dense, _DATA, zapcal, seed=seed, progress=progress)
     plots = plot_curves(calibration, fit(zapcal, zapfit), output)
     epsilon, tried = _largest_epsilon(dense, zapcal, zapfit, output / "tried", progress)
     conversion = convert(dense, zapcal, zapfit, converted, epsilon=epsilon)

@@ -18,7 +18,7 @@ from onnx import helper
 import zaponnx
 from zaponnx.artifact_files import load_calibration
 from zaponnx.artifacts import Calibration, OperatingPoint
-from zaponnx.calib.calibration import PRESETS, calibrate
+from zaponnx.calib.calibration import _refine_steps, calibrate
 from zaponnx.calib.data import Batch
 from zaponnx.calib.data.digits import digit_images, upsampled
 from zaponnx.calib.devices import CPU
@@ -225,12 +225,23 @@ def test_the_file_has_what_is_measured_anew_and_what_outputs_are_worth(
     assert told[-1] == ("measuring the curves again", 64, 64)
 
 
-@pytest.mark.usefixtures("any_gain")
-def test_the_presets_say_how_many_steps(path: Path, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PRESETS, "quick", replace(PRESETS["quick"], refine_steps=2))
-    made = calibrate(path, data, tmp_path / "model.zapcal", preset="quick")
-    assert made.settings["refine_steps"] == 2
-    assert [preset.refine_steps for preset in (PRESETS["default"],)] == [256]
+@pytest.mark.parametrize(("training", "steps"), [("default", 15), ("paper", 0)])
+def test_ten_passes_are_enough(path: Path, data: str, tmp_path: Path, training: str, steps: int) -> None:
+    """Over 48 of 64 samples."""
+    told: list[str] = []
+    calibrate(
+        path,
+        data,
+        tmp_path / "model.zapcal",
+        epochs=1,
+        training=training,
+        progress=lambda step, *_: told.append(step),
+    )
+    assert told.count("refining the predictors") == steps
+
+
+def test_more_samples_are_refined_on_in_256_steps() -> None:
+    assert [_refine_steps(length) for length in (4, 1000, 1200, 10**6, None)] == [0, 234, 256, 256, 256]
 
 
 def test_the_papers_training_is_not_refined(path: Path, data: str, tmp_path: Path) -> None:
