@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import zaponnx
+from tests.conftest import Flow
 from tests.formula import formula
 from tests.operator.case import Case
 from zaponnx.cuda_half import cuda_half
@@ -116,16 +116,25 @@ def test_what_is_wrong_is_told_and_the_session_lives_on() -> None:
     assert session.run(None, {"X": np.zeros((0, 4, 9, 8), np.float32)})[0].shape == (0, 8, 9, 8)
 
 
-def test_all_of_it_runs_on_the_gpu(tmp_path: Path) -> None:
-    """With one copy there and one back, and none between the ZapConvs."""
-    options = {"enable_profiling": True, "profile_file_prefix": str(tmp_path / "profile")}
-    session = session_of(chain(LINKS, 3), **options)
-    session.run(None, LINKS.fed())
+def placed(model: onnx.ModelProto | Path, feeds: dict[str, Any], directory: Path) -> list[tuple[str, str]]:
+    """What ran in a session on the GPU: each node's operator and provider."""
+    session = session_of(model, enable_profiling=True, profile_file_prefix=str(directory / "profile"))
+    session.run(None, feeds)
     events = json.loads(Path(session.end_profiling()).read_text())
     ran = [event["args"] for event in events if event["cat"] == "Node" and event["name"].endswith("_kernel_time")]
-    providers = [(each["op_name"], each["provider"]) for each in ran]
-    assert [each for each in providers if each[0] == "ZapConv"] == [("ZapConv", CUDA)] * 3
-    assert sorted(name for name, _ in providers if name != "ZapConv") == ["MemcpyFromHost", "MemcpyToHost"]
+    return [(each["op_name"], each["provider"]) for each in ran]
+
+
+def test_all_of_it_runs_on_the_gpu(tmp_path: Path) -> None:
+    """With no copies between the ZapConvs."""
+    assert placed(chain(LINKS, 3), LINKS.fed(), tmp_path) == [("ZapConv", CUDA)] * 3
+
+
+def test_all_of_a_converted_model_runs_on_the_gpu(small: Flow, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).standard_normal((3, 3, 12, 12)).astype(np.float32)
+    found = placed(small.converted, {"input": images}, tmp_path)
+    assert [name for name, _ in found if name.startswith("ZapConv")]
+    assert {provider for _, provider in found} == {CUDA}
 
 
 @pytest.mark.parametrize("precision", ["float32", "tf32", "float16"])
@@ -211,41 +220,6 @@ def test_with_other_options_of_the_provider(options: dict[str, Any]) -> None:
     case = Case(channels=70, in_channels=20, size=(17, 15))
     actual = session_of(case.model(body=False), provider={"use_tf32": 0, **options}).run(None, case.fed())[0]
     formula(case.attributes(), case.inputs()).assert_matches(actual)
-
-
-def test_memory_that_runs_out_is_an_error(run_apart: Callable[[str], str]) -> None:
-    """Of a session limited to 64 MiB, whose first layer needs more scratch than that, and in a process of its own."""
-    assert "ended as it should" in run_apart(
-        """
-        import numpy as np
-        from tests.cuda.test_gpu_sessions import Case, session_of
-        case = Case(channels=64, in_channels=64, size=(9, 8))
-        session = session_of(case.model(body=False), provider={"gpu_mem_limit": 64 * 2**20})
-        session.run(None, case.fed())
-        try:
-            session.run(None, {"X": np.zeros((1, 64, 300, 300), np.float32)})
-        except Exception as error:
-            print("refused:", error)
-        session.run(None, case.fed())
-        print("ended as it should")
-        """
-    )
-
-
-@pytest.fixture
-def run_apart() -> Callable[[str], str]:
-    """Runs Python code in a process of its own, from the repository's root; gives what it printed."""
-    import subprocess
-    import sys
-    import textwrap
-
-    def run(code: str) -> str:
-        root = Path(__file__).parents[2]
-        command = [sys.executable, "-c", textwrap.dedent(code)]
-        result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=60)
-        return f"{result.stdout}\n{result.stderr[-3000:]}\ncode {result.returncode}"
-
-    return run
 
 
 def test_selfcheck_runs_there_too() -> None:
