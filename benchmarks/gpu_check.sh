@@ -5,6 +5,7 @@
 #     benchmarks/gpu_check.sh           runs it; writes a log per step to $OUT (build/gpu/results if not set)
 #
 # The second step needs the GPU, bash and, for all but the first parts, a Python with torch; no compiler and no network.
+# What runs in sessions needs zaponnx and onnxruntime-gpu, too, and is left out without.
 # A step that fails does not end it; it ends with a summary, and with 1 if a step failed, 77 if there is no GPU.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -72,6 +73,12 @@ run() {
       step torch 240 $python -m pytest -q -p no:cacheprovider --noconftest tests/cuda/test_kernels.py
     else
       summary+=("skipped  torch: pytest is not installed")
+    fi
+    if $python -c 'import pytest, zaponnx, onnxruntime' 2>/dev/null; then
+      step sessions 240 $python -m pytest -q -p no:cacheprovider -o filterwarnings=default \
+        tests/cuda/test_gpu_sessions.py tests/calib/test_gpu.py tests/calib/test_bound_session.py
+    else
+      summary+=("skipped  sessions: pytest, zaponnx or onnxruntime is not installed")
     fi
     step benchmark "${BENCHMARK_SECONDS:-400}" $python -m benchmarks.gpu --library "$ZAPONNX_CUDA_LIBRARY" \
       --output "$out" ${BENCHMARK_OPTIONS:-}

@@ -22,6 +22,13 @@ def test_unknown_provider(invoke, small, command: str) -> None:
     assert_fails(result, 2, "unknown provider 'abacus'")
 
 
+def test_providers_may_have_options(invoke, small, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("zaponnx.bench", lambda *arguments, **keywords: asked.append(keywords["providers"]))
+    invoke("bench", small.model, "--baseline", small.model, "--providers", "cuda:use_tf32=0:device_id=1,cpu")
+    assert asked == [[("cuda", {"use_tf32": "0", "device_id": "1"}), "cpu"]]
+
+
 def test_unknown_source(invoke, tmp_path: Path) -> None:
     output = tmp_path / "written"
     assert_fails(invoke("export", "resnet1800", "-o", output), 2, "resnet1800", output)
@@ -45,6 +52,7 @@ def test_budget_and_goal_exclude_each_other(invoke, small, tmp_path: Path) -> No
         (["bench", "MODEL", "--baseline", "MODEL", "--threads", "one"], "no list of integers"),
         (["bench", "MODEL", "--baseline", "MODEL", "--threads", ""], "no list of integers"),
         (["bench", "MODEL", "--baseline", "MODEL", "--providers", ""], "unknown provider"),
+        (["bench", "MODEL", "--baseline", "MODEL", "--providers", "cpu:fast"], "no list such as cuda:use_tf32=0,cpu"),
         (["calibrate", "MODEL", "--data", "random", "-o", "."], "no file"),
         (["export", "digits", "-o", "."], "is there already and no file"),
         (["export", "digits", "-o", "/dev/null"], "/dev/null: is there already and no file"),

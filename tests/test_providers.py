@@ -9,6 +9,7 @@ import pytest
 import zaponnx
 from zaponnx.errors import InvalidArgument, ModelError, RuntimeUnavailable
 from zaponnx.providers import gpu_of, on_cpu
+from zaponnx.runtime import register_for
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -154,3 +155,51 @@ def test_providers_added_to_the_session_options_are_kept(zap_model: Path) -> Non
 )
 def test_the_first_provider_says_where_it_runs(providers: Any, gpu: int | None, cpu: bool) -> None:
     assert (gpu_of(providers), on_cpu(providers)) == (gpu, cpu)
+
+
+@pytest.mark.parametrize(
+    ("providers", "precision"),
+    [
+        (["cuda", "cpu"], "tf32"),
+        ([("cuda", {"device_id": 1})], "tf32"),
+        ([(CUDA, {"use_tf32": True})], "tf32"),
+        ([("cuda", {"use_tf32": "0"}), "cpu"], None),
+        (["cpu"], None),
+        (None, None),
+        ([5], None),
+    ],
+)
+def test_zapconvs_are_as_precise_as_the_convolutions_beside_them(providers: Any, precision: str | None) -> None:
+    """Without an entry they are of float32."""
+    options = onnxruntime.SessionOptions()
+    register_for(options, providers)
+    assert options.get_session_config_entry("zaponnx.registered") == "1"
+    if precision:
+        assert options.get_session_config_entry("zaponnx.cuda.precision") == precision
+    else:
+        with pytest.raises(RuntimeError):
+            options.get_session_config_entry("zaponnx.cuda.precision")
+
+
+def test_a_precision_that_is_asked_for_stays() -> None:
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("zaponnx.cuda.precision", "float16")
+    register_for(options, ["cuda"])
+    assert options.get_session_config_entry("zaponnx.cuda.precision") == "float16"
+
+
+def test_all_timed_and_evaluated_sessions_are_of_that_precision(
+    small: Any, cuda_listed: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In sessions that end on the CPU, since there is no driver."""
+    asked: list[Any] = []
+    monkeypatch.setattr("zaponnx.runtime.rounds_to_tf32", lambda providers, given: asked.append(providers) or True)
+    data = {"data": "random", "providers": ["cuda"]}
+    for run in (
+        lambda: zaponnx.bench(small.converted, small.model, providers=["cuda"]),
+        lambda: zaponnx.eval([small.converted], samples=4, **data),
+        lambda: zaponnx.InferenceSession(small.converted, providers=["cuda"]),
+    ):
+        with pytest.raises(RuntimeUnavailable, match="does not start"):
+            run()
+    assert asked == [["cuda"]] * 3

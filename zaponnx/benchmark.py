@@ -17,7 +17,7 @@ from zaponnx.machine import check_threads, cpu_cores, cpu_name, versions
 from zaponnx.models import load_model, model_sha256
 from zaponnx.progress import Progress, silent
 from zaponnx.providers import Provider
-from zaponnx.runtime import open_session, ort_errors, register, session_options
+from zaponnx.runtime import open_session, ort_errors, register_for, session_options
 
 _FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 
@@ -135,7 +135,7 @@ def bench(
     for count in threads:
         step = f"timing with {count} thread{'s' * (count > 1)}"
         progress(step, 0, iterations)
-        sessions = [open_session(path, timing_options(count), providers, "bench") for path in paths]
+        sessions = [open_session(path, timing_options(count, providers), providers, "bench") for path in paths]
         inputs = _random_inputs(sessions[0], input_shapes or {}, seed)
         _check_alike(sessions, inputs, paths)
         times = interleaved_times(sessions, [inputs], iterations, warmup, partial(progress, step, total=iterations))
@@ -156,12 +156,12 @@ def bench(
     )
 
 
-def timing_options(threads: int) -> Any:
-    """Session options for sessions that are timed in turn, with zaponnx's operators."""
+def timing_options(threads: int, providers: Sequence[Provider] | None = None) -> Any:
+    """Session options for sessions on providers that are timed in turn, with zaponnx's operators."""
     options = session_options(threads=threads)
     # The idle session's threads would otherwise go on spinning for a while on the cores of the one that is timed.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    register(options)
+    register_for(options, providers)
     return options
 
 

@@ -21,7 +21,7 @@ from zaponnx.processes import own_device, process_count, process_rank, threads_p
 from zaponnx.progress import Progress, silent
 from zaponnx.provenance import data_used
 from zaponnx.providers import Provider
-from zaponnx.runtime import open_session, ort_errors, register, session_options
+from zaponnx.runtime import open_session, ort_errors, register_for, session_options
 
 if TYPE_CHECKING:
     from zaponnx.calib.data import Batch, DataSource
@@ -163,7 +163,7 @@ def eval(
         options = session_options()
         options.intra_op_num_threads = threads_per_process()
         if not portable:
-            register(options)
+            register_for(options, providers)
         with temporary_model(counting_model) as counting_path:
             session = open_session(counting_path, options, own_device(providers), "eval", where=str(path))
         tally = _run(session, source, counters, path, progress)

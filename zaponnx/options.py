@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from zaponnx.providers import Provider
+
 
 def integers(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
     try:
@@ -30,6 +32,18 @@ def names(ctx: click.Context, param: click.Parameter, value: str | None) -> list
     return None if value is None else value.split(",")
 
 
+def providers_of(ctx: click.Context, param: click.Parameter, value: str | None) -> list[Provider] | None:
+    try:
+        return None if value is None else [_provider(each) for each in value.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(f"'{value}' is no list such as cuda:use_tf32=0,cpu", ctx, param) from error
+
+
+def _provider(text: str) -> Provider:
+    name, *given = text.split(":")
+    return (name, dict(option.split("=", 1) for option in given)) if given else name
+
+
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 COUNT = click.IntRange(min=1)
 SPECS = "digits, images:DIR, npz:PATH, test-data:DIR, py:FILE.py:function or random."
@@ -50,7 +64,10 @@ seed = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all that is random."
 )
 providers = click.option(
-    "--providers", callback=names, metavar="NAME,...", help="ONNX Runtime's providers by precedence, as in cuda,cpu."
+    "--providers",
+    callback=providers_of,
+    metavar="NAME,...",
+    help="ONNX Runtime's providers by precedence, as in cuda,cpu; options as in cuda:use_tf32=0:device_id=1.",
 )
 
 
@@ -79,7 +96,10 @@ def operating_point(command: Callable[..., Any]) -> Callable[..., Any]:
         preprocess,
         click.option("--threads", type=COUNT, help="Threads to tune for; all cores if not given."),
         click.option(
-            "--providers", callback=names, metavar="NAME,...", help="ONNX Runtime's providers to tune for, as in cuda."
+            "--providers",
+            callback=providers_of,
+            metavar="NAME,...",
+            help="ONNX Runtime's providers to tune for, as in cuda, or cuda:use_tf32=0.",
         ),
     ]
     for option in reversed(chosen):

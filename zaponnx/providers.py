@@ -51,6 +51,22 @@ def checked_providers(
     return list(checked.items())
 
 
+def rounds_to_tf32(
+    providers: Sequence[Provider] | None, provider_options: Sequence[Mapping[str, Any]] | None = None
+) -> bool:
+    """Whether ORT's convolutions on CUDA round to TF32, which they do unless told otherwise; False without CUDA.
+
+    Args:
+        providers, provider_options: As in `checked_providers`, which says what is wrong with them.
+    """
+    try:
+        pairs = _pairs(providers, provider_options, "")
+    except InvalidArgument:
+        return False
+    given = [str(options.get("use_tf32", 1)) for name, options in pairs if _short(name) == "cuda"]
+    return bool(given) and given[0] not in ("0", "False", "false")
+
+
 def gpu_of(providers: Sequence[Provider] | None) -> int | None:
     """The NVIDIA GPU of the first provider, by its number; None if that one computes elsewhere."""
     for each in (providers or ())[:1]:

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from zaponnx.errors import InvalidArgument, ModelError, RuntimeUnavailable, ZapError
-from zaponnx.providers import CPU, Provider, checked_providers
+from zaponnx.providers import CPU, Provider, checked_providers, rounds_to_tf32
 
 _LIBRARY = "libzaponnx_ops.so"
 _LOAD_FAILURE = "Failed to load library"
@@ -31,6 +31,8 @@ _REMEDIES = {
 
 _PROVIDER_REMEDY = "check the driver, and that the provider's libraries are installed"
 _LOG_ERRORS_ONLY = 3
+_REGISTERED, _PRECISION = "zaponnx.registered", "zaponnx.cuda.precision"
+"""Entries of session options: whether the operators are registered, and with which precision on CUDA."""
 
 
 def library_path() -> Path:
@@ -84,6 +86,31 @@ def register(session_options: Any) -> None:
     register_library(session_options, library_path())
 
 
+def register_for(
+    session_options: Any,
+    providers: Sequence[Provider] | None,
+    provider_options: Sequence[Mapping[str, Any]] | None = None,
+) -> None:
+    """As `register`, for a session on these providers: on CUDA, ZapConvs are as precise as ORT's convolutions.
+
+    That is TF32 or float32, by the provider's option use_tf32; what the session options say themselves goes before.
+    """
+    unset = isinstance(session_options, onnxruntime("register").SessionOptions) and not any(
+        _has_entry(session_options, key) for key in (_REGISTERED, _PRECISION)
+    )
+    if unset and rounds_to_tf32(providers, provider_options):
+        session_options.add_session_config_entry(_PRECISION, "tf32")
+    register(session_options)
+
+
+def _has_entry(session_options: Any, key: str) -> bool:
+    try:
+        session_options.get_session_config_entry(key)
+    except RuntimeError:  # how ORT says no
+        return False
+    return True
+
+
 def register_library(session_options: Any, path: Path) -> None:
     """As `register`, with the library at a path."""
     try:
@@ -124,7 +151,8 @@ def InferenceSession(
 
     Args:
         path_or_bytes: The model.
-        sess_options: An onnxruntime.SessionOptions; zaponnx's operators are registered with it. ORT's defaults if None.
+        sess_options: An onnxruntime.SessionOptions; zaponnx's operators are registered with it, for CUDA as precise as
+            ORT's own unless an entry says otherwise, see docs/gpu.md. ORT's defaults if None.
         providers: Names, in full or as "cpu" or "cuda", or (name, options), by precedence. If None, those that were
             added to the session options, or the CPU. As always in ORT, the CPU runs what the others cannot.
         provider_options: The options of each provider, where `providers` has names only.
@@ -137,7 +165,7 @@ def InferenceSession(
         ModelError: ORT refuses the model.
     """
     options = onnxruntime("run").SessionOptions() if sess_options is None else sess_options
-    register(options)
+    register_for(options, providers, provider_options)
     return open_session(path_or_bytes, options, providers, "run", provider_options=provider_options, **keywords)
 
 

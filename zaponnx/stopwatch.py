@@ -126,7 +126,7 @@ class Stopwatch:
     def model(self, converted: onnx.ModelProto) -> PairedTimes:
         """The times of the whole models, without a profile."""
         with temporary_model(converted) as path:
-            options = timing_options(self._threads)
+            options = timing_options(self._threads, self._providers)
             sessions = [open_session(file, options, self._providers, "convert") for file in (self._path, path)]
             series: tuple[list[float], list[float]] = ([], [])
             while sum(map(sum, series)) < LEAST_MS:

@@ -75,8 +75,8 @@ def _sessions(options: argparse.Namespace, effort: Effort, results: Results) -> 
         results.left_out.append(f"ONNX Runtime: {reason}")
         return
     dense, converted, library = options.models
-    for batch, tf32 in product(options.batches, (False, True)):
-        results.sessions.append(sessions.session_times(dense, converted, library, batch, tf32, effort))
+    for batch, tf32, graph in product(options.batches, (False, True), (False, True)):
+        results.sessions.append(sessions.session_times(dense, converted, library, batch, tf32, graph, effort))
 
 
 def no_gpu() -> str:
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     named = os.environ.get("ZAPONNX_CUDA_LIBRARY")
     path = Path(named) if named else None
     parser.add_argument("--library", type=Path, default=path, help="the path of libzaponnx_cuda.so")
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="what to measure")
+    parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=list(NETWORKS), help="what to measure")
     parser.add_argument("--no-layers", action="store_true", help="time the networks alone")
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8, 64], help="images per run")
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS), help="in this order")

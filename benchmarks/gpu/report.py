@@ -188,10 +188,11 @@ def _sessions(sessions: Sequence[SessionTimes]) -> str:
             each.converted,
             str(each.batch),
             "TF32" if each.tf32 else "strict",
+            "graph" if each.graph else "kernels",
             f"{each.dense_times.median_ms:.3f}",
             f"{each.converted_times.median_ms:.3f}",
             f"{each.dense_times.median_ms / each.converted_times.median_ms:.2f}",
         ]
         for each in sessions
     ]
-    return table(["model", "batch", "float32", "dense ms", "converted ms", "× dense"], rows)
+    return table(["model", "batch", "float32", "launched", "dense ms", "converted ms", "× dense"], rows)

@@ -31,6 +31,7 @@ class SessionTimes:
         dense, converted: The files' names.
         batch: Images per run.
         tf32: Whether ONNX Runtime's convolutions may use TF32, which they do by default, and ZapConvs do.
+        graph: Whether runs are replays of a CUDA graph, so that no kernel is launched from the host.
         dense_times, converted_times: Their times.
     """
 
@@ -38,6 +39,7 @@ class SessionTimes:
     converted: str
     batch: int
     tf32: bool
+    graph: bool
     dense_times: Times
     converted_times: Times
 
@@ -86,8 +88,14 @@ def bound_run(
     images = np.random.default_rng(0).standard_normal(extents).astype(np.float32)
     binding = session.io_binding()
     binding.bind_ortvalue_input(node.name, onnxruntime.OrtValue.ortvalue_from_numpy(images, device, 0))
-    for output in session.get_outputs():
-        binding.bind_output(output.name, device, 0)
+    names = [output.name for output in session.get_outputs()]
+    for name in names:
+        binding.bind_output(name, device, 0)
+    session.run_with_iobinding(binding)
+    outputs = binding.get_outputs()
+    binding.clear_binding_outputs()
+    for name, value in zip(names, outputs, strict=True):
+        binding.bind_ortvalue_output(name, value)  # where a CUDA graph will go on writing
 
     def run() -> float:
         start = time.perf_counter()
@@ -101,12 +109,19 @@ def bound_run(
 
 
 def session_times(
-    dense: Path, converted: Path, library: Path, batch: int, tf32: bool, effort: Effort, provider: str = PROVIDER
+    dense: Path,
+    converted: Path,
+    library: Path,
+    batch: int,
+    tf32: bool,
+    graph: bool,
+    effort: Effort,
+    provider: str = PROVIDER,
 ) -> SessionTimes:
     """Times two models in turn."""
-    options = {"use_tf32": int(tf32)} if provider == PROVIDER else {}
+    options = {"use_tf32": int(tf32), "enable_cuda_graph": int(graph)} if provider == PROVIDER else {}
     models = {"dense": (dense, None), "converted": (converted, library)}
     precision = "tf32" if tf32 else "float32"
     runs = {name: bound_run(model, used, batch, provider, options, precision) for name, (model, used) in models.items()}
     times = interleaved(runs, effort)
-    return SessionTimes(dense.name, converted.name, batch, tf32, times["dense"], times["converted"])
+    return SessionTimes(dense.name, converted.name, batch, tf32, graph, times["dense"], times["converted"])

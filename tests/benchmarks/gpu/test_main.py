@@ -66,7 +66,7 @@ def test_models_are_timed_in_onnx_runtime(zap_model: Path, dense_model: Path, tm
     for path in (zap_model, dense_model):
         assert onnx.load_model(path).graph.input[0].name == "X"
     found = sessions.session_times(
-        dense_model, zap_model, zaponnx.library_path(), 2, False, Effort(5, 1), "CPUExecutionProvider"
+        dense_model, zap_model, zaponnx.library_path(), 2, False, False, Effort(5, 1), "CPUExecutionProvider"
     )
     assert (found.dense, found.batch, found.dense_times.rounds) == (dense_model.name, 2, 5)
     assert min(found.dense_times.median_ms, found.converted_times.median_ms) > 0
@@ -79,11 +79,12 @@ def test_zapconvs_have_the_precision_of_the_convolutions_beside_them(
 
     with pytest.raises(Exception, match=r"zaponnx\.cuda\.precision is 'double'"):
         sessions.bound_run(zap_model, zaponnx.library_path(), 1, "CPUExecutionProvider", {}, "double")
-    asked: list[str] = []
-    monkeypatch.setattr(sessions, "bound_run", lambda *arguments: asked.append(arguments[-1]) or (lambda: 1.0))
+    asked: list[tuple[dict[str, int], str]] = []
+    monkeypatch.setattr(sessions, "bound_run", lambda *arguments: asked.append(arguments[-2:]) or (lambda: 1.0))
     for tf32 in (False, True):
-        sessions.session_times(dense_model, zap_model, zaponnx.library_path(), 1, tf32, Effort(1, 1))
-    assert asked == ["float32", "float32", "tf32", "tf32"]
+        sessions.session_times(dense_model, zap_model, zaponnx.library_path(), 1, tf32, True, Effort(1, 1))
+    expected = [({"use_tf32": tf32, "enable_cuda_graph": 1}, name) for tf32, name in enumerate(("float32", "tf32"))]
+    assert asked == [each for each in expected for _ in range(2)]
 
 
 @pytest.mark.skipif(sessions.unavailable() == "", reason="this ONNX Runtime has the CUDA provider")

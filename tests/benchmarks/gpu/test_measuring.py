@@ -128,7 +128,7 @@ def test_differences_and_flips() -> None:
 
 def test_the_report_has_all_that_was_measured(bench: Bench, results: Results, tmp_path: Path) -> None:
     bench.network("net", SHAPES, POINTS[:1], 1, "float32", results)
-    results.sessions.append(SessionTimes("dense.onnx", "m.zap.onnx", 8, True, times(2.0), times(1.0)))
+    results.sessions.append(SessionTimes("dense.onnx", "m.zap.onnx", 8, True, False, times(2.0), times(1.0)))
     results.left_out.append("vgg16: no time")
     paths = write_results(results, tmp_path)
     assert [path.name for path in paths] == ["gpu-abacus-9000-sm-0.json", "gpu-abacus-9000-sm-0.md"]
@@ -136,7 +136,7 @@ def test_the_report_has_all_that_was_measured(bench: Bench, results: Results, tm
     assert len(json.loads(paths[0].read_text())["measurements"]) == 3
     text = paths[1].read_text()
     assert "| net 3×3 4→4, 9×9 | 2 | D 40.0 % |" in text
-    assert "| m.zap.onnx | 8 | TF32 | 2.000 | 1.000 | 2.00 |" in text
+    assert "| m.zap.onnx | 8 | TF32 | kernels | 2.000 | 1.000 | 2.00 |" in text
     assert "- vgg16: no time" in text
     assert "| float32 | 2.00 TFLOP/s |" in text
     assert result_name("NVIDIA H100 80GB HBM3, sm_90") == "gpu-nvidia-h100-80gb-hbm3-sm-90"
