@@ -82,7 +82,7 @@ def test_the_flow_in_processes(run, small, tmp_path: Path) -> None:
             "--epochs",
             1,
             "--refine-steps",
-            1,
+            0,
             "--include",
             "mid",
         ],

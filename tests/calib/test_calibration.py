@@ -156,6 +156,7 @@ def test_an_export_with_a_static_batch(images: str, tmp_path: Path, monkeypatch:
     )
     monkeypatch.chdir(tmp_path)
     export("static_network:make", Path("model.onnx"), input_shape=(4, 3, 12, 12), static_batch=True)
+    monkeypatch.setattr("zaponnx.calib.refining.Refiner.gain", lambda *_: 1.0)  # whatever two steps give
     made = calibrate(Path("model.onnx"), images, Path("model.zapcal"), samples=40, epochs=1, refine_steps=2)
     assert made.settings["refine_steps"] == 2
     assert [(site.channels, site.samples, site.outputs) for site in made.sites] == [(6, 10, 10 * 6 * 8 * 8)]
