@@ -50,7 +50,7 @@ struct Convolution {
 };
 
 struct Predictor {
-  const float* parameters;  // [channel][kPredictorParameters]: P1, p1, P2, p2, threshold
+  const float* parameters;  // [kPredictorParameters][channel]: P1, p1, P2, p2, threshold
 };
 constexpr int kPredictorParameters = 21;
 

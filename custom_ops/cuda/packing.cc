@@ -44,12 +44,14 @@ std::vector<unsigned char> pack_weights(const LayerPlan& plan, const LayerAttrib
 std::vector<float> pack_predictor(const LayerAttributes& attributes, const LayerWeights& weights) {
   std::vector<float> packed(attributes.channels * kPredictorParameters);
   for (int64_t m = 0; m < attributes.channels; ++m) {
-    float* parameters = &packed[m * kPredictorParameters];
-    std::copy_n(weights.P1 + m * 9, 9, parameters);
-    parameters[9] = weights.p1[m];
-    std::copy_n(weights.P2 + m * 9, 9, parameters + 10);
-    parameters[19] = weights.p2[m];
-    parameters[20] = attributes.threshold[attributes.threshold.size() == 1 ? 0 : m];
+    auto parameter = [&](int64_t index) -> float& { return packed[index * attributes.channels + m]; };
+    for (int64_t tap = 0; tap < 9; ++tap) {
+      parameter(tap) = weights.P1[m * 9 + tap];
+      parameter(10 + tap) = weights.P2[m * 9 + tap];
+    }
+    parameter(9) = weights.p1[m];
+    parameter(19) = weights.p2[m];
+    parameter(20) = attributes.threshold[attributes.threshold.size() == 1 ? 0 : m];
   }
   return packed;
 }

@@ -61,14 +61,16 @@ __device__ __forceinline__ void sum_part(const Convolution& conv, const int* pix
   const int begin = static_cast<int>(static_cast<int64_t>(conv.chunks) * part.slice / part.slices);
   const int end = static_cast<int>(static_cast<int64_t>(conv.chunks) * (part.slice + 1) / part.slices);
 
+  const uint64_t first_channel = part.block / conv.group_blocks * conv.padded_channels;
   Window windows[kPixelCopies];
 #pragma unroll
   for (int i = 0; i < kPixelCopies; ++i) {
     const int index = row + i * kRowsAtOnce;
     windows[i] = index < part.count ? window_of(conv, pixels[part.first + index]) : no_window();
+    // From now on the address; nothing is read at one that is outside.
+    windows[i].offset =
+        reinterpret_cast<uint64_t>(conv.operand) + (windows[i].offset + first_channel) * Sums::kBytes;
   }
-  const char* operand = static_cast<const char*>(conv.operand);
-  const int first_channel = part.block / conv.group_blocks * conv.padded_channels;
   const int64_t weight_row = static_cast<int64_t>(conv.chunks) * kChunkVectors;
   const uint4* weights = static_cast<const uint4*>(conv.weights) + (part.block * kBlockChannels + row) * weight_row +
                          static_cast<int64_t>(begin) * kChunkVectors + vector;
@@ -79,11 +81,11 @@ __device__ __forceinline__ void sum_part(const Convolution& conv, const int* pix
     for (int i = 0; i < kWeightCopies; ++i) {
       copy_async(&buffer[place(row + i * kRowsAtOnce, vector)], weights + i * kRowsAtOnce * weight_row, true);
     }
+    const uint64_t offset = cursor.offset(conv) * Sums::kBytes;
 #pragma unroll
     for (int i = 0; i < kPixelCopies; ++i) {
-      const bool inside = cursor.inside(conv, windows[i]);
-      const int64_t offset = inside ? cursor.offset(conv, windows[i], first_channel) * Sums::kBytes : 0;
-      copy_async(&buffer[place(kBlockChannels + row + i * kRowsAtOnce, vector)], operand + offset, inside);
+      copy_async(&buffer[place(kBlockChannels + row + i * kRowsAtOnce, vector)],
+                 reinterpret_cast<const void*>(windows[i].offset + offset), cursor.inside(conv, windows[i]));
     }
     weights += kChunkVectors;
     cursor.advance(conv, kChunkVectors * kElements);
