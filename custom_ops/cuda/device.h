@@ -6,18 +6,30 @@
 
 namespace zaponnx::cuda {
 
+// What the running kernel does not write. Where the type is known beforehand, no branch keeps loads from going out
+// together.
+template <bool kHalf>
 __device__ __forceinline__ float load(const Activation& activation, int64_t index) {
-  if (activation.half) return from_half(static_cast<const uint16_t*>(activation.data)[index]);
-  return static_cast<const float*>(activation.data)[index];
+  if (kHalf) return from_half(__ldg(static_cast<const uint16_t*>(activation.data) + index));
+  return __ldg(static_cast<const float*>(activation.data) + index);
 }
 
+template <bool kHalf>
 __device__ __forceinline__ void store(const Activation& activation, int64_t index, float value) {
   void* data = const_cast<void*>(activation.data);
-  if (activation.half) {
+  if (kHalf) {
     static_cast<uint16_t*>(data)[index] = to_half(value);
   } else {
     static_cast<float*>(data)[index] = value;
   }
+}
+
+__device__ __forceinline__ float load(const Activation& activation, int64_t index) {
+  return activation.half ? load<true>(activation, index) : load<false>(activation, index);
+}
+
+__device__ __forceinline__ void store(const Activation& activation, int64_t index, float value) {
+  activation.half ? store<true>(activation, index, value) : store<false>(activation, index, value);
 }
 
 // relu, where a NaN stays a NaN.

@@ -10,8 +10,8 @@ namespace zaponnx::cuda {
 
 std::vector<unsigned char> pack_weights(const LayerPlan& plan, const LayerAttributes& attributes,
                                         const std::array<int64_t, 4>& w_shape, const float* w) {
-  const bool half = plan.precision == ZAPONNX_CUDA_PRECISION_FLOAT16;
-  const bool tf32 = plan.precision == ZAPONNX_CUDA_PRECISION_TF32;
+  const bool half = plan.products == Products::kHalf;
+  const bool tf32 = plan.products == Products::kTf32;
   const int64_t row = plan.packed_count() / plan.blocks / kBlockChannels;
   const int64_t taps = w_shape[2] * w_shape[3];
   const int64_t group_channels = w_shape[0] / attributes.group;

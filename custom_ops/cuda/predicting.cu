@@ -3,10 +3,10 @@
 //
 // A block has a window of 8 x 8 pixels and a block of 64 channels. It brings S to shared memory, with a border of 2. A
 // warp then has 32 channels, a lane each, and two of the window's rows, along which it walks: the last three columns of
-// S and of the hidden map are in registers, and 32 decisions are a ballot. For each pixel outside the pattern, zeros are
-// written for the channels that need no computing and a 64-bit mask of the others to one of two lists: of the pixels
-// that the tiles take with all channels, and of those of which single outputs are computed. A list is filled in any
-// order, block by block; no result depends on it.
+// S and of the hidden map are in registers, and 32 decisions are a ballot. For each pixel outside the pattern, zeros
+// are written for the channels that need no computing and a 64-bit mask of the others to one of two lists: of the
+// pixels that the tiles take with all channels, and of those of which single outputs are computed. A list is filled in
+// any order, block by block; no result depends on it.
 #include "cuda/device.h"
 #include "cuda/kernels.h"
 
@@ -18,9 +18,11 @@ constexpr int kRows = 8;
 constexpr int kColumns = 8;
 constexpr int kPixels = kRows * kColumns;
 constexpr int kHalves = kBlockChannels / 32;
-constexpr int kBand = kRows * kHalves / (kThreads / 32);  // rows of a warp
+constexpr int kWarps = kThreads / 32;
+constexpr int kBand = kRows * kHalves / kWarps;  // rows of a warp
 constexpr int kKnownColumns = kColumns + 4;
 constexpr int kKnown = (kRows + 4) * kKnownColumns;
+static_assert(kKnown % (9 * kWarps) == 0, "");
 constexpr int kOutside = -1;
 
 struct Maps {
@@ -53,25 +55,94 @@ __device__ __forceinline__ int64_t y_index(const Convolution& conv, const Place&
                                       : static_cast<int64_t>(channel) * conv.out_height * conv.out_width + pixel);
 }
 
-// Calls visit(channel, at) for the block's channels and `count` pixels, neighbours in memory by neighbouring threads.
-template <int kCount, typename Visit>
-__device__ __forceinline__ void each(const Convolution& conv, const Place& place, const Visit& visit) {
+// A pixel of the window in the maps with a border.
+__device__ __forceinline__ int known_of(int pixel) {
+  return (pixel / kColumns + 2) * kKnownColumns + pixel % kColumns + 2;
+}
+
+// Brings S to `known`. In NHWC a warp has a pixel at a time, in NCHW a channel; loads go out together.
+template <bool kHalf>
+__device__ __forceinline__ void load_known(const Convolution& conv, const Place& place, Maps& maps) {
+  const int lane = threadIdx.x % 32;
+  const int warp = threadIdx.x / 32;
   if (conv.y.nhwc) {
-    const int channel = threadIdx.x % kBlockChannels;
-#pragma unroll 6
-    for (int at = threadIdx.x / kBlockChannels; at < kCount; at += kThreads / kBlockChannels) {
-      if (channel < place.channels) visit(channel, at);
+    constexpr int kAtOnce = 9;
+    for (int first = warp; first < kKnown; first += kAtOnce * kWarps) {
+      float values[kAtOnce][kHalves];
+#pragma unroll
+      for (int i = 0; i < kAtOnce; ++i) {
+        const int pixel = maps.pixels[first + i * kWarps];
+        const int64_t index = y_index(conv, place, place.channel + lane, pixel);
+#pragma unroll
+        for (int half = 0; half < kHalves; ++half) {
+          values[i][half] =
+              pixel >= 0 && half * 32 + lane < place.channels ? load<kHalf>(conv.y, index + half * 32) : 0;
+        }
+      }
+#pragma unroll
+      for (int i = 0; i < kAtOnce; ++i) {
+#pragma unroll
+        for (int half = 0; half < kHalves; ++half) maps.known[first + i * kWarps][half * 32 + lane] = values[i][half];
+      }
     }
-  } else {
-#pragma unroll 6
-    for (int i = threadIdx.x; i < kCount * kBlockChannels; i += kThreads) {
-      if (i / kCount < place.channels) visit(i / kCount, i % kCount);
+    return;
+  }
+  constexpr int kAcross = (kKnown + 31) / 32;
+  int pixels[kAcross];
+#pragma unroll
+  for (int i = 0; i < kAcross; ++i) pixels[i] = i * 32 + lane < kKnown ? maps.pixels[i * 32 + lane] : kOutside;
+#pragma unroll 2
+  for (int channel = warp; channel < kBlockChannels; channel += kWarps) {
+    float values[kAcross];
+#pragma unroll
+    for (int i = 0; i < kAcross; ++i) {
+      values[i] = pixels[i] >= 0 && channel < place.channels
+                      ? load<kHalf>(conv.y, y_index(conv, place, place.channel + channel, pixels[i]))
+                      : 0;
+    }
+#pragma unroll
+    for (int i = 0; i < kAcross; ++i) {
+      if (i * 32 + lane < kKnown) maps.known[i * 32 + lane][channel] = values[i];
     }
   }
 }
 
-__device__ __forceinline__ int known_of(int pixel) {
-  return (pixel / kColumns + 2) * kKnownColumns + pixel % kColumns + 2;
+// Writes zeros for the channels that need no computing.
+template <bool kHalf>
+__device__ __forceinline__ void write_zeros(const Convolution& conv, const Place& place, const Maps& maps) {
+  const int lane = threadIdx.x % 32;
+  const int warp = threadIdx.x / 32;
+  if (conv.y.nhwc) {
+#pragma unroll 4
+    for (int at = warp; at < kPixels; at += kWarps) {
+      const int pixel = maps.pixels[known_of(at)];
+      if (pixel >= kOutside) continue;
+      const int64_t index = y_index(conv, place, place.channel + lane, -2 - pixel);
+#pragma unroll
+      for (int half = 0; half < kHalves; ++half) {
+        if (!(maps.masks[at][half] >> lane & 1) && half * 32 + lane < place.channels) {
+          store<kHalf>(conv.y, index + half * 32, 0);
+        }
+      }
+    }
+    return;
+  }
+#pragma unroll
+  for (int first = 0; first < kPixels; first += 32) {
+    const int pixel = maps.pixels[known_of(first + lane)];
+    if (pixel >= kOutside) continue;
+#pragma unroll 4
+    for (int channel = warp; channel < place.channels; channel += kWarps) {
+      if (!(maps.masks[first + lane][channel / 32] >> channel % 32 & 1)) {
+        store<kHalf>(conv.y, y_index(conv, place, place.channel + channel, -2 - pixel), 0);
+      }
+    }
+  }
+}
+
+// All bits if the index is within the extent, else none.
+__device__ __forceinline__ unsigned bits_if(int index, int extent) {
+  return static_cast<unsigned>(index) < static_cast<unsigned>(extent) ? ~0u : 0u;
 }
 
 // The masks of a warp's rows and channels.
@@ -79,6 +150,13 @@ __device__ __forceinline__ void predict(const Convolution& conv, const Place& pl
                                         const float (&parameters)[kPredictorParameters], Maps& maps) {
   float known[kBand + 4][3] = {};
   float hidden[kBand + 2][3] = {};
+  // Of the hidden map, which outside Y is zero: the second convolution's padding. Bits, not branches: the rows' sums
+  // are independent of each other.
+  unsigned row_bits[kBand + 2];
+#pragma unroll
+  for (int row = 0; row < kBand + 2; ++row) {
+    row_bits[row] = bits_if(place.row + first_row - 1 + row, conv.out_height);
+  }
 #pragma unroll
   for (int column = 0; column < kKnownColumns; ++column) {
 #pragma unroll
@@ -88,21 +166,19 @@ __device__ __forceinline__ void predict(const Convolution& conv, const Place& pl
       known[row][2] = maps.known[(first_row + row) * kKnownColumns + column][channel];
     }
     if (column < 2) continue;
+    const unsigned column_bits = bits_if(place.column - 3 + column, conv.out_width);
 #pragma unroll
     for (int row = 0; row < kBand + 2; ++row) {
-      // Outside Y it is zero: the second convolution's padding.
-      const bool inside =
-          static_cast<unsigned>(place.row + first_row - 1 + row) < static_cast<unsigned>(conv.out_height) &&
-          static_cast<unsigned>(place.column - 3 + column) < static_cast<unsigned>(conv.out_width);
       hidden[row][0] = hidden[row][1];
       hidden[row][1] = hidden[row][2];
-      hidden[row][2] = inside ? rectified(depthwise(&known[row], parameters, parameters[9])) : 0;
+      const float value = rectified(depthwise(&known[row], parameters, parameters[9]));
+      hidden[row][2] = __uint_as_float(__float_as_uint(value) & row_bits[row] & column_bits);
     }
     if (column < 4) continue;
 #pragma unroll
     for (int row = 0; row < kBand; ++row) {
       const float value = depthwise(&hidden[row], parameters + 10, parameters[19]);
-      const unsigned mask = __ballot_sync(~0u, channel < place.channels && !(value <= parameters[20]));
+      const unsigned mask = __ballot_sync(~0u, !(value <= parameters[20]));
       if (channel % 32 == 0) maps.masks[(first_row + row) * kColumns + column - 4][channel / 32] = mask;
     }
   }
@@ -137,8 +213,9 @@ __device__ __forceinline__ void append(const RemainingWork& work, int block, int
   work.masks[entry] = mask;
 }
 
+template <bool kHalf>
 __global__ void __launch_bounds__(kThreads, 3) predict_zeros(const Convolution conv, const PatternTable pattern,
-                                                          const Predictor predictor, const RemainingWork work) {
+                                                             const Predictor predictor, const RemainingWork work) {
   __shared__ Maps maps;
   const int row_windows = (conv.out_height + kRows - 1) / kRows;
   const int column_windows = (conv.out_width + kColumns - 1) / kColumns;
@@ -163,6 +240,7 @@ __global__ void __launch_bounds__(kThreads, 3) predict_zeros(const Convolution c
                         ? __ldg(&predictor.parameters[static_cast<int64_t>(i) * all_channels + place.channel + channel])
                         : 0;
   }
+  if (channel >= place.channels) parameters[20] = HUGE_VALF;  // none is computed
   for (int at = threadIdx.x; at < kKnown; at += kThreads) {
     const int row = place.row - 2 + at / kKnownColumns;
     const int column = place.column - 2 + at % kKnownColumns;
@@ -177,19 +255,11 @@ __global__ void __launch_bounds__(kThreads, 3) predict_zeros(const Convolution c
     maps.pixels[at] = pixel;
   }
   __syncthreads();
-  each<kKnown>(conv, place, [&](int c, int at) {
-    const int pixel = maps.pixels[at];
-    maps.known[at][c] = pixel >= 0 ? load(conv.y, y_index(conv, place, place.channel + c, pixel)) : 0;
-  });
+  load_known<kHalf>(conv, place, maps);
   __syncthreads();
   predict(conv, place, warp / kHalves * kBand, channel, parameters, maps);
   __syncthreads();
-  each<kPixels>(conv, place, [&](int c, int at) {
-    const int pixel = maps.pixels[known_of(at)];
-    if (pixel < kOutside && !(maps.masks[at][c / 32] >> c % 32 & 1)) {
-      store(conv.y, y_index(conv, place, place.channel + c, -2 - pixel), 0);
-    }
-  });
+  write_zeros<kHalf>(conv, place, maps);
   uint64_t mask = 0;
   int pixel = 0;
   if (threadIdx.x < kPixels && maps.pixels[known_of(threadIdx.x)] < kOutside) {
@@ -201,16 +271,17 @@ __global__ void __launch_bounds__(kThreads, 3) predict_zeros(const Convolution c
 
 }  // namespace
 
-cudaError_t load_prediction_kernel() {
+cudaError_t load_prediction_kernel(int half) {
   cudaFuncAttributes attributes;
-  return cudaFuncGetAttributes(&attributes, predict_zeros);
+  return cudaFuncGetAttributes(&attributes, half ? predict_zeros<true> : predict_zeros<false>);
 }
 
 cudaError_t launch_prediction(const Convolution& conv, const PatternTable& pattern, const Predictor& predictor,
                               const RemainingWork& work, cudaStream_t stream) {
   const int64_t windows = static_cast<int64_t>(conv.batch) * ((conv.out_height + kRows - 1) / kRows) *
                           ((conv.out_width + kColumns - 1) / kColumns);
-  return launch(predict_zeros, windows * conv.blocks, kThreads, stream, conv, pattern, predictor, work);
+  return launch(conv.y.half ? predict_zeros<true> : predict_zeros<false>, windows * conv.blocks, kThreads, stream, conv,
+                pattern, predictor, work);
 }
 
 }  // namespace zaponnx::cuda
