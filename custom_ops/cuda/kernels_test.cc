@@ -150,6 +150,7 @@ TEST(large_tiles_and_slices) {
     for (int architecture : {86, 90}) {
       Emulating emulating({Order::kForward, multiprocessors, 2, {architecture}});
       for (int precision : {0, 1, 2}) {
+        if (architecture == 86 && precision != 0) continue;  // the same kernels as for 90
         Case c = make_case(1, 70, 19, 16, 66, 3, kCheckerboard);
         c.randomize(rng);
         round_factors(c);

@@ -22,14 +22,15 @@ constexpr int kWarps = kThreads / 32;
 constexpr int kBand = kRows * kHalves / kWarps;  // rows of a warp
 constexpr int kKnownColumns = kColumns + 4;
 constexpr int kKnown = (kRows + 4) * kKnownColumns;
-static_assert(kKnown % (9 * kWarps) == 0, "");
+constexpr int kAtOnce = kKnown / kWarps / 2;  // pixels that a warp loads together in NHWC
+static_assert(2 * kAtOnce * kWarps == kKnown, "all pixels are loaded");
 constexpr int kOutside = -1;
 
 struct Maps {
   float known[kKnown][kBlockChannels + 1];  // odd, so that neighbouring pixels fall into different banks
   int pixels[kKnown];  // in the pattern: the pixel's place in its image; in Y only: -2 minus it; else kOutside
   unsigned masks[kPixels][kHalves];
-  int entries[2][kThreads / 32];  // for tiles, for elements: of each warp
+  int entries[2][kWarps];  // for tiles, for elements: of each warp
   int first[2];
 };
 
@@ -66,7 +67,6 @@ __device__ __forceinline__ void load_known(const Convolution& conv, const Place&
   const int lane = threadIdx.x % 32;
   const int warp = threadIdx.x / 32;
   if (conv.y.nhwc) {
-    constexpr int kAtOnce = 9;
     for (int first = warp; first < kKnown; first += kAtOnce * kWarps) {
       float values[kAtOnce][kHalves];
 #pragma unroll

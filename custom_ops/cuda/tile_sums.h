@@ -96,10 +96,10 @@ struct TensorSums {
   }
 
   __device__ __forceinline__ void add(const uint4* weights, const uint4* windows) {
-    if (kProducts == Products::kSplit) {
-      add_split(weights, windows);
-      return;
-    }
+    kSplits ? add_split(weights, windows) : add_rounded(weights, windows);
+  }
+
+  __device__ __forceinline__ void add_rounded(const uint4* weights, const uint4* windows) {
 #pragma unroll
     for (int step = 0; step < kSteps; ++step) {
       uint32_t left[kHeight][4];

@@ -3,9 +3,9 @@
 // A thread block has 128 threads and computes 64 channels x 128 (or 64, or 32) pixels, as tile_sums.h says. K is walked
 // in chunks of 64 bytes per row, through kStages buffers that cp.async fills ahead; a pixel's 16 bytes are neighbouring
 // channels of one tap, so that pixels of any list are gathered in whole vectors and there is no im2col.
-// The lists' lengths are known on the device only, so the grid is as large as the longest lists or the GPU allow, and its
-// blocks share out the tiles. Where there are fewer tiles than blocks, K is cut into slices; the block that finishes a tile last adds the
-// slices in their order (not that of their arrival: the bits do not depend on it).
+// The lists' lengths are known on the device only, so the grid is as large as the longest lists or the GPU allow, and
+// its blocks share out the tiles. Where there are fewer tiles than blocks, K is cut into slices; the block that
+// finishes a tile last adds the slices in their order (not that of their arrival: the bits do not depend on it).
 #include "cuda/device.h"
 #include "cuda/kernels.h"
 #include "cuda/tile_sums.h"

@@ -148,11 +148,6 @@ inline int atomicAdd(int* address, int value) {
   *address += value;
   return before;
 }
-inline unsigned atomicOr(unsigned* address, unsigned value) {
-  const unsigned before = *address;
-  *address |= value;
-  return before;
-}
 template <typename T>
 T __ldg(const T* address) {
   return *address;
