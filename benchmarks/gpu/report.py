@@ -127,11 +127,11 @@ def markdown(results: Results) -> str:
         f"`{machine.command}`, {machine.date}.",
         "Medians, in milliseconds, of runs in turn in one process, by CUDA events around CUDA graphs. cuDNN: the dense "
         "layer with its ReLU in channels_last, by the faster of one call and separate calls, each with the fastest "
-        "algorithm found; float32 is strict, without TF32. Made-up weights and patchy activations; every layer saves "
-        "the share that the point asks of its network. Of ceiling: the multiply-adds that are dense / that ZapConv "
-        "cannot skip, by the time and by the largest matrix product's. By tiles: the share of pixels x channel blocks "
-        "outside the pattern that ZapConv computes whole. Networks: all convolutions, one after the other, those that "
-        "are not predicted by cuDNN.",
+        "algorithm found; float32 is strict: cuDNN's without TF32, ZapConv's with both parts of every factor. Made-up "
+        "weights and patchy activations; every layer saves the share that the point asks of its network. Of ceiling: "
+        "the multiply-adds that are dense / that ZapConv cannot skip, by the time and by the largest matrix product's. "
+        "By tiles: the share of pixels x channel blocks outside the pattern that ZapConv computes whole. Networks: all "
+        "convolutions, one after the other, those that are not predicted by cuDNN.",
         _section("Ceilings", _ceilings(machine.ceilings)),
         *(_section(f"Networks, {precision}", _rows(of, machine)) for precision, of in _by_precision(networks)),
         *(_section(f"Layers, {precision}", _rows(of, machine)) for precision, of in _by_precision(layers)),

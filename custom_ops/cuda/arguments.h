@@ -9,11 +9,20 @@ namespace zaponnx::cuda {
 
 constexpr int kBlockChannels = ZAPONNX_CUDA_CHANNEL_BLOCK;
 constexpr int kLargeTile = 128;  // pixels of a tile
+constexpr int kMediumTile = 64;
 constexpr int kSmallTile = 32;
 constexpr int kVectorBytes = 16;  // of one load
 constexpr int kChunkVectors = 4;  // of a row in one step of the main loop
 constexpr int kMaxSlices = 16;    // that a sum of products is cut into
 constexpr int kLeastSliceChunks = 8;
+
+// How the tiles multiply.
+enum class Products {
+  kPlain,  // float32, on FP32 units
+  kSplit,  // float32, each factor as the sum of two TF32, on tensor cores
+  kTf32,
+  kHalf
+};
 
 // X, Z or Y.
 struct Activation {
@@ -50,7 +59,7 @@ struct Convolution {
 };
 
 struct Predictor {
-  const float* parameters;  // [channel][kPredictorParameters]: P1, p1, P2, p2, threshold
+  const float* parameters;  // [kPredictorParameters][channel]: P1, p1, P2, p2, threshold
 };
 constexpr int kPredictorParameters = 21;
 

@@ -6,18 +6,30 @@
 
 namespace zaponnx::cuda {
 
+// What the running kernel does not write. Where the type is known beforehand, no branch keeps loads from going out
+// together.
+template <bool kHalf>
 __device__ __forceinline__ float load(const Activation& activation, int64_t index) {
-  if (activation.half) return from_half(static_cast<const uint16_t*>(activation.data)[index]);
-  return static_cast<const float*>(activation.data)[index];
+  if (kHalf) return from_half(__ldg(static_cast<const uint16_t*>(activation.data) + index));
+  return __ldg(static_cast<const float*>(activation.data) + index);
 }
 
+template <bool kHalf>
 __device__ __forceinline__ void store(const Activation& activation, int64_t index, float value) {
   void* data = const_cast<void*>(activation.data);
-  if (activation.half) {
+  if (kHalf) {
     static_cast<uint16_t*>(data)[index] = to_half(value);
   } else {
     static_cast<float*>(data)[index] = value;
   }
+}
+
+__device__ __forceinline__ float load(const Activation& activation, int64_t index) {
+  return activation.half ? load<true>(activation, index) : load<false>(activation, index);
+}
+
+__device__ __forceinline__ void store(const Activation& activation, int64_t index, float value) {
+  activation.half ? store<true>(activation, index, value) : store<false>(activation, index, value);
 }
 
 // relu, where a NaN stays a NaN.
@@ -29,9 +41,10 @@ __device__ __forceinline__ float clipped(float value, float bound) {
   return value > bound ? bound : value;
 }
 
-// Where an output pixel's window begins in X; `position` is its first pixel, counted over the batch, maybe outside.
+// Where an output pixel's window begins in X, maybe outside; `offset` is that of the operand's element there, modulo
+// 2^64.
 struct Window {
-  unsigned position;
+  uint64_t offset;
   int row, column;
 };
 
@@ -42,8 +55,8 @@ __device__ __forceinline__ Window window_of(const Convolution& conv, int pixel) 
   const int column = pixel % conv.out_width;
   const int in_row = row * conv.stride_rows - conv.pad_top;
   const int in_column = column * conv.stride_columns - conv.pad_left;
-  const unsigned position = (static_cast<unsigned>(image) * conv.in_height + in_row) * conv.in_width + in_column;
-  return {position, in_row, in_column};
+  const int64_t position = (static_cast<int64_t>(image) * conv.in_height + in_row) * conv.in_width + in_column;
+  return {static_cast<uint64_t>(position) * (conv.group * conv.padded_channels), in_row, in_column};
 }
 
 // A window of which nothing is inside.
@@ -80,10 +93,10 @@ struct TapCursor {
            static_cast<unsigned>(window.column + column) < static_cast<unsigned>(conv.in_width);
   }
 
-  // Of the operand's element; `first_channel` is that of the group.
-  __device__ __forceinline__ int64_t offset(const Convolution& conv, const Window& window, int first_channel) const {
-    const unsigned position = window.position + static_cast<unsigned>(row) * conv.in_width + column;
-    return static_cast<int64_t>(position) * (conv.group * conv.padded_channels) + first_channel + channel;
+  // Of the operand's element, from the window's first of the group.
+  __device__ __forceinline__ uint64_t offset(const Convolution& conv) const {
+    const int64_t position = static_cast<int64_t>(row) * conv.in_width + column;
+    return static_cast<uint64_t>(position) * (conv.group * conv.padded_channels) + channel;
   }
 };
 

@@ -50,7 +50,8 @@ __device__ __forceinline__ void compute(const Convolution& conv, int block, int 
   TapCursor cursor(conv, lane * Vector::kElements);
   for (int vector = lane; vector < conv.vectors; vector += 32) {
     if (cursor.inside(conv, window)) {
-      const int64_t offset = cursor.offset(conv, window, first_channel) * (kVectorBytes / Vector::kElements);
+      const uint64_t offset =
+          (window.offset + first_channel + cursor.offset(conv)) * (kVectorBytes / Vector::kElements);
       const uint4 x = __ldg(reinterpret_cast<const uint4*>(operand + offset));
 #pragma unroll
       for (int i = 0; i < kAtOnce; ++i) {

@@ -7,9 +7,9 @@
 
 namespace zaponnx::cuda {
 
-// tiles.cu. `precision` is one of ZAPONNX_CUDA_PRECISION_...; `blocks_at_once` is how many a multiprocessor holds.
-cudaError_t load_tiles_kernel(int precision, int tile_pixels, int* blocks_at_once);
-cudaError_t launch_tiles(int precision, int tile_pixels, int64_t blocks, const Convolution& conv,
+// tiles.cu. `blocks_at_once` is how many a multiprocessor holds.
+cudaError_t load_tiles_kernel(Products products, int tile_pixels, int* blocks_at_once);
+cudaError_t launch_tiles(Products products, int tile_pixels, int64_t blocks, const Convolution& conv,
                          const PixelLists& lists, const Slices& slices, cudaStream_t stream);
 
 // listing.cu: writes the list of the pattern's pixels and its length, and zeroes counters.
@@ -29,7 +29,7 @@ cudaError_t load_staging_kernel();
 cudaError_t launch_staging(const Staging& staging, cudaStream_t stream);
 
 // predicting.cu: from Y at the pattern, what else is to be computed; writes zeros for what is not.
-cudaError_t load_prediction_kernel();
+cudaError_t load_prediction_kernel(int half);
 cudaError_t launch_prediction(const Convolution& conv, const PatternTable& pattern, const Predictor& predictor,
                               const RemainingWork& work, cudaStream_t stream);
 

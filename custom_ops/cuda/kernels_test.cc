@@ -75,7 +75,7 @@ Choices choices(int precision, int element_channels = ZAPONNX_CUDA_ELEMENT_CHANN
   return c;
 }
 
-TEST(every_shape_in_strict_float32) {
+void check_every_shape_in_float32() {
   std::mt19937 rng(1);
   int index = 0;
   for (Case& c : shapes()) {
@@ -89,6 +89,8 @@ TEST(every_shape_in_strict_float32) {
     ++index;
   }
 }
+
+TEST(every_shape_in_float32) { check_every_shape_in_float32(); }
 
 TEST(every_shape_on_tensor_cores) {
   std::mt19937 rng(2);
@@ -143,14 +145,18 @@ using cuda::emulation::Order;
 
 TEST(large_tiles_and_slices) {
   std::mt19937 rng(5);
-  // By the number of multiprocessors: large tiles without slices, small ones in many slices.
-  for (int multiprocessors : {1, 60}) {
-    Emulating emulating({Order::kForward, multiprocessors});
-    for (int precision : {0, 1, 2}) {
-      Case c = make_case(1, 70, 19, 16, 66, 3, kCheckerboard);
-      c.randomize(rng);
-      round_factors(c);
-      check_kernel(cuda_kernel(choices(precision, 20)), c, Serial(), text(multiprocessors, " ", precision));
+  // By the number of multiprocessors: large tiles without slices, medium and small ones in slices.
+  for (int multiprocessors : {1, 8, 60}) {
+    for (int architecture : {86, 90}) {
+      Emulating emulating({Order::kForward, multiprocessors, 2, {architecture}});
+      for (int precision : {0, 1, 2}) {
+        if (architecture == 86 && precision != 0) continue;  // the same kernels as for 90
+        Case c = make_case(1, 70, 19, 16, 66, 3, kCheckerboard);
+        c.randomize(rng);
+        round_factors(c);
+        check_kernel(cuda_kernel(choices(precision, 20)), c, Serial(),
+                     text(multiprocessors, " ", architecture, " ", precision));
+      }
     }
   }
 }
@@ -183,6 +189,26 @@ TEST(a_batch_does_not_change_an_image) {
   last.x_shape[0] = 1;
   last.x.assign(c.x.end() - c.x.size() / 3, c.x.end());
   CHECK(std::vector<float>(y.end() - y.size() / 3, y.end()) == run_kernel(cuda_kernel(kStrict), last, Serial()));
+}
+
+TEST(every_shape_on_fp32_units) {
+  Emulating emulating({Order::kForward, 4, 2, {86}});
+  check_every_shape_in_float32();
+}
+
+// Products of float32, exact but for what the cut low parts lack: see the header.
+TEST(split_factors_multiply_to_float32) {
+  Case c = make_case(1, 1, 1, 64, 8, 1, kCheckerboard);
+  std::mt19937 rng(18);
+  c.randomize(rng);
+  std::fill(c.B.begin(), c.B.end(), 0.0f);
+  const std::vector<float> y = run_kernel(cuda_kernel(kStrict), c, Serial());
+  for (int m = 0; m < 8; ++m) {
+    for (int i = 0; i < 64; i += 2) {
+      const double product = double{c.x[i]} * c.W[m];
+      CHECK(std::fabs(y[m * 64 + i] - std::max(0.0, product)) <= std::ldexp(std::fabs(product), -21), product);
+    }
+  }
 }
 
 TEST(without_tf32_products_are_strict) {

@@ -10,7 +10,7 @@ namespace zaponnx::cuda {
 namespace {
 
 // Loads the layer's kernels onto the device, so that no run does, and asks how much of it they take.
-Device load_kernels(const LayerPlan& plan, bool staging_is_half) {
+Device load_kernels(const LayerPlan& plan, bool activations_are_half) {
   Device device;
   int index = 0;
   check("asking for the current device", cudaGetDevice(&index));
@@ -20,22 +20,25 @@ Device load_kernels(const LayerPlan& plan, bool staging_is_half) {
     check("loading the kernels", load_reference_kernels());
     return device;
   }
-  check("loading the kernels", load_tiles_kernel(plan.precision, kLargeTile, &device.large_tiles_at_once));
-  check("loading the kernels", load_tiles_kernel(plan.precision, kSmallTile, &device.small_tiles_at_once));
+  check("loading the kernels", load_tiles_kernel(plan.products, kLargeTile, &device.large_tiles_at_once));
+  check("loading the kernels", load_tiles_kernel(plan.products, kMediumTile, &device.medium_tiles_at_once));
+  check("loading the kernels", load_tiles_kernel(plan.products, kSmallTile, &device.small_tiles_at_once));
   check("loading the kernels", load_list_kernel());
   check("loading the kernels", load_staging_kernel());
-  check("loading the kernels", load_prediction_kernel());
-  check("loading the kernels", load_elements_kernel(staging_is_half));
+  check("loading the kernels", load_prediction_kernel(activations_are_half));
+  check("loading the kernels", load_elements_kernel(plan.operand_bytes() == 2));
   return device;
 }
 
-bool device_has_tf32() {
+Architecture device_architecture() {
   int index = 0;
-  int major = 0;
+  Architecture found{};
   check("asking for the current device", cudaGetDevice(&index));
   check("asking for the device's architecture",
-        cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index));
-  return major >= 8;
+        cudaDeviceGetAttribute(&found.major, cudaDevAttrComputeCapabilityMajor, index));
+  check("asking for the device's architecture",
+        cudaDeviceGetAttribute(&found.minor, cudaDevAttrComputeCapabilityMinor, index));
+  return found;
 }
 
 }  // namespace
@@ -51,7 +54,7 @@ Layer::Layer(const LayerAttributes& attributes, const LayerWeights& weights, con
     : attributes_(attributes),
       w_shape_(weights.shape),
       choices_(choices),
-      plan_(plan_layer(attributes, weights.shape, choices, device_has_tf32())),
+      plan_(plan_layer(attributes, weights.shape, choices, device_architecture())),
       before_(count_before(attributes.pattern)) {
   const int64_t count = w_shape_[0] * w_shape_[1] * w_shape_[2] * w_shape_[3];
   std::vector<unsigned char> bytes;
@@ -75,7 +78,7 @@ Layer::Layer(const LayerAttributes& attributes, const LayerWeights& weights, con
   offsets_.predictor = append(predictor.data(), predictor.size() * sizeof(float));
   offsets_.tile = append(attributes_.pattern.tile.data(), attributes_.pattern.tile.size());
   offsets_.before = append(before_.data(), before_.size() * sizeof(int));
-  device_ = load_kernels(plan_, plan_.operand_bytes() == 2);
+  device_ = load_kernels(plan_, choices.element == ZAPONNX_CUDA_ELEMENT_FLOAT16);
   memory_.fill(bytes);
 }
 
@@ -159,7 +162,7 @@ void Layer::run_tiles(const Geometry& g, const DeviceActivations& activations, v
   if (plan.pattern_pixels > 0) {
     const PixelLists lists{ints(plan.pattern_list), nullptr, pattern_count, 0, 0};
     check("computing the pattern",
-          launch_tiles(plan_.precision, plan.pattern.tile_pixels, plan.pattern.blocks, conv, lists, slices, stream));
+          launch_tiles(plan_.products, plan.pattern.tile_pixels, plan.pattern.blocks, conv, lists, slices, stream));
   }
   if (plan.other_pixels == 0) return;
   const RemainingWork work{ints(plan.other_list), reinterpret_cast<uint64_t*>(at(plan.other_masks)),
@@ -170,7 +173,7 @@ void Layer::run_tiles(const Geometry& g, const DeviceActivations& activations, v
   if (plan_.element_channels < kBlockChannels) {
     const PixelLists lists{work.pixels, work.masks, tile_counts, plan.other_pixels, 1};
     check("computing tiles",
-          launch_tiles(plan_.precision, plan.others.tile_pixels, plan.others.blocks, conv, lists, slices, stream));
+          launch_tiles(plan_.products, plan.others.tile_pixels, plan.others.blocks, conv, lists, slices, stream));
   }
   if (plan_.element_channels > 0) {
     check("computing elements", launch_elements(plan_.operand_bytes() == 2, plan.element_blocks, conv, work, stream));

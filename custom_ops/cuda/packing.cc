@@ -10,8 +10,8 @@ namespace zaponnx::cuda {
 
 std::vector<unsigned char> pack_weights(const LayerPlan& plan, const LayerAttributes& attributes,
                                         const std::array<int64_t, 4>& w_shape, const float* w) {
-  const bool half = plan.precision == ZAPONNX_CUDA_PRECISION_FLOAT16;
-  const bool tf32 = plan.precision == ZAPONNX_CUDA_PRECISION_TF32;
+  const bool half = plan.products == Products::kHalf;
+  const bool tf32 = plan.products == Products::kTf32;
   const int64_t row = plan.packed_count() / plan.blocks / kBlockChannels;
   const int64_t taps = w_shape[2] * w_shape[3];
   const int64_t group_channels = w_shape[0] / attributes.group;
@@ -44,12 +44,14 @@ std::vector<unsigned char> pack_weights(const LayerPlan& plan, const LayerAttrib
 std::vector<float> pack_predictor(const LayerAttributes& attributes, const LayerWeights& weights) {
   std::vector<float> packed(attributes.channels * kPredictorParameters);
   for (int64_t m = 0; m < attributes.channels; ++m) {
-    float* parameters = &packed[m * kPredictorParameters];
-    std::copy_n(weights.P1 + m * 9, 9, parameters);
-    parameters[9] = weights.p1[m];
-    std::copy_n(weights.P2 + m * 9, 9, parameters + 10);
-    parameters[19] = weights.p2[m];
-    parameters[20] = attributes.threshold[attributes.threshold.size() == 1 ? 0 : m];
+    auto parameter = [&](int64_t index) -> float& { return packed[index * attributes.channels + m]; };
+    for (int64_t tap = 0; tap < 9; ++tap) {
+      parameter(tap) = weights.P1[m * 9 + tap];
+      parameter(10 + tap) = weights.P2[m * 9 + tap];
+    }
+    parameter(9) = weights.p1[m];
+    parameter(19) = weights.p2[m];
+    parameter(20) = attributes.threshold[attributes.threshold.size() == 1 ? 0 : m];
   }
   return packed;
 }

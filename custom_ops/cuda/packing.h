@@ -13,7 +13,7 @@ namespace zaponnx::cuda {
 std::vector<unsigned char> pack_weights(const LayerPlan& plan, const LayerAttributes& attributes,
                                         const std::array<int64_t, 4>& w_shape, const float* w);
 
-// [channel][kPredictorParameters]
+// [kPredictorParameters][channel]
 std::vector<float> pack_predictor(const LayerAttributes& attributes, const LayerWeights& weights);
 
 // PatternTable's `before`.

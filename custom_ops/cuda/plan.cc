@@ -41,28 +41,45 @@ std::string beyond_tiles(const LayerAttributes& attributes, const std::array<int
   return "";
 }
 
-// By reasoning, not by measurement: a tile takes a pixel's 64 channels at most of the peak of its units, the elements
-// are bound by the caches' bandwidth at about a fifth of the FP32 units' peak.
-int default_element_channels(int precision) {
-  if (precision == ZAPONNX_CUDA_PRECISION_FLOAT32) return 8;
-  return precision == ZAPONNX_CUDA_PRECISION_TF32 ? 2 : 1;
+// As measured on an H200: see docs/gpu.md.
+int default_element_channels(Products products) {
+  return products == Products::kPlain || products == Products::kSplit ? 4 : 0;
 }
 
-// Large tiles if they give each multiprocessor one; then as many blocks as the GPU holds or as can have work.
+Products products_of(int precision, const Architecture& architecture) {
+  if (precision == ZAPONNX_CUDA_PRECISION_FLOAT16) return Products::kHalf;
+  if (precision == ZAPONNX_CUDA_PRECISION_TF32 && architecture.has_tf32()) return Products::kTf32;
+  return architecture.has_fast_tf32() ? Products::kSplit : Products::kPlain;
+}
+
+// The largest tiles that keep the GPU busy, as measured on an H200: large ones where all blocks that it holds have as
+// many; medium ones, in up to kMaxMediumSlices slices, where there are enough for three blocks on every other
+// multiprocessor; else small ones, in as many slices as give each multiprocessor a block or two. There are no more
+// blocks than tiles and slices: those without work would leave the others on fewer multiprocessors.
 TileLaunch launch_of(const LayerPlan& layer, int64_t pixels, const Device& device) {
-  const bool large = divide_up(pixels, kLargeTile) * layer.blocks >= device.multiprocessors;
-  const int tile_pixels = large ? kLargeTile : kSmallTile;
-  const int64_t slices = std::clamp(layer.chunks / kLeastSliceChunks, 1, kMaxSlices);
-  const int64_t work = divide_up(pixels, tile_pixels) * layer.blocks * slices;
-  const int64_t room =
-      int64_t{device.multiprocessors} * (large ? device.large_tiles_at_once : device.small_tiles_at_once);
-  return {tile_pixels, std::min(work, room)};
+  constexpr int64_t kMaxMediumSlices = 8;
+  const int64_t multiprocessors = device.multiprocessors;
+  const int64_t most = std::clamp(layer.chunks / kLeastSliceChunks, 1, kMaxSlices);
+  const auto tiles_of = [&](int tile_pixels) {
+    return std::max<int64_t>(1, divide_up(pixels, tile_pixels) * layer.blocks);
+  };
+  const int64_t large = tiles_of(kLargeTile);
+  const int64_t room = multiprocessors * device.large_tiles_at_once;
+  if (10 * large >= 9 * round_up(large, room)) return {kLargeTile, std::min(large, room)};
+  const int64_t medium = tiles_of(kMediumTile);
+  int64_t slices = std::clamp<int64_t>(3 * multiprocessors / medium, 1, std::min(most, kMaxMediumSlices));
+  if (2 * medium * slices >= 3 * multiprocessors) {
+    return {kMediumTile, std::min(medium * slices, multiprocessors * device.medium_tiles_at_once)};
+  }
+  const int64_t small = tiles_of(kSmallTile);
+  slices = std::clamp<int64_t>(multiprocessors * 3 / 2 / small, 1, most);
+  return {kSmallTile, std::min(small * slices, multiprocessors * device.small_tiles_at_once)};
 }
 
 }  // namespace
 
 LayerPlan plan_layer(const LayerAttributes& attributes, const std::array<int64_t, 4>& w_shape, const Choices& choices,
-                     bool has_tf32) {
+                     const Architecture& architecture) {
   check_choice("element", choices.element, 0, ZAPONNX_CUDA_ELEMENT_FLOAT16);
   check_choice("precision", choices.precision, 0, ZAPONNX_CUDA_PRECISION_FLOAT16);
   check_choice("method", choices.method, 0, ZAPONNX_CUDA_METHOD_TILES);
@@ -71,11 +88,10 @@ LayerPlan plan_layer(const LayerAttributes& attributes, const std::array<int64_t
     refuse("elements are float16, but precision is not; it must be, too.");
   }
   LayerPlan plan{};
-  plan.precision = choices.precision;
-  if (plan.precision == ZAPONNX_CUDA_PRECISION_TF32 && !has_tf32) plan.precision = ZAPONNX_CUDA_PRECISION_FLOAT32;
+  plan.products = products_of(choices.precision, architecture);
   plan.element_channels = choices.element_channels;
   if (plan.element_channels == ZAPONNX_CUDA_ELEMENT_CHANNELS_DEFAULT) {
-    plan.element_channels = default_element_channels(plan.precision);
+    plan.element_channels = default_element_channels(plan.products);
   }
   const std::string beyond = beyond_tiles(attributes, w_shape);
   const int64_t group_channels = w_shape[0] / attributes.group;
@@ -118,7 +134,7 @@ RunPlan plan_run(const LayerPlan& layer, const LayerAttributes& attributes, cons
   plan.staged = !same_type || attributes.layout != Layout::kNhwc || layer.padded_channels != g.group_in_channels;
   plan.pattern = launch_of(layer, plan.pattern_pixels, device);
   plan.others = launch_of(layer, plan.other_pixels, device);
-  constexpr int64_t kElementWarps = 64;  // that a multiprocessor holds
+  constexpr int64_t kElementWarps = 32;  // that a multiprocessor holds
   constexpr int64_t kBlockWarps = 4;
   plan.element_blocks = std::min(device.multiprocessors * kElementWarps / kBlockWarps,
                                  divide_up(plan.other_pixels * layer.blocks, kBlockWarps));

@@ -16,21 +16,31 @@ struct Choices {
   int element, precision, method, element_channels;
 };
 
-// Of the GPU.
+// Of the GPU: its compute capability.
+struct Architecture {
+  int major, minor;
+
+  bool has_tf32() const { return major >= 8; }
+  // Whether tensor cores multiply TF32 much faster than FP32 units float32: in data centers' GPUs.
+  bool has_fast_tf32() const { return minor == 0 && (major == 8 || major == 9 || major == 10); }
+};
+
+// Of the GPU, for a layer's products.
 struct Device {
   int multiprocessors = 1;
   int large_tiles_at_once = 1;  // thread blocks that a multiprocessor holds
+  int medium_tiles_at_once = 1;
   int small_tiles_at_once = 1;
 };
 
 // What is fixed when a layer is made.
 struct LayerPlan {
   bool tiles;                                                  // else the reference kernels
-  int precision;                                               // of the tiles: TF32 only where the GPU has it
+  Products products;                                           // of the tiles
   int element_channels;                                        // 0 to kBlockChannels
   int padded_channels, vectors, chunks, group_blocks, blocks;  // as in Convolution; zero if not `tiles`
 
-  int operand_bytes() const { return precision == ZAPONNX_CUDA_PRECISION_FLOAT16 ? 2 : 4; }
+  int operand_bytes() const { return products == Products::kHalf ? 2 : 4; }
   // Elements of the packed weights.
   int64_t packed_count() const {
     return int64_t{blocks} * kBlockChannels * chunks * (kChunkVectors * kVectorBytes / operand_bytes());
@@ -40,7 +50,7 @@ struct LayerPlan {
 // Throws std::invalid_argument if the choices are not ones, contradict each other or ask for tiles that the layer does
 // not suit.
 LayerPlan plan_layer(const LayerAttributes& attributes, const std::array<int64_t, 4>& w_shape, const Choices& choices,
-                     bool has_tf32);
+                     const Architecture& architecture);
 
 // How a list of pixels is cut for the GPU.
 struct TileLaunch {

@@ -28,6 +28,9 @@ struct Table {
 constexpr Choices kAuto{0, ZAPONNX_CUDA_PRECISION_TF32, ZAPONNX_CUDA_METHOD_AUTO,
                         ZAPONNX_CUDA_ELEMENT_CHANNELS_DEFAULT};
 
+constexpr Architecture k75{7, 5};
+constexpr Architecture k90{9, 0};
+
 TEST(ranks_count_the_patterns_pixels) {
   std::mt19937 rng(1);
   auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(rng); };
@@ -49,32 +52,42 @@ TEST(ranks_count_the_patterns_pixels) {
 }
 
 TEST(layers_of_few_channels_take_the_reference) {
-  CHECK(!plan_layer(attributes_of(7), {7, 16, 3, 3}, kAuto, true).tiles);
-  CHECK(plan_layer(attributes_of(8), {8, 16, 3, 3}, kAuto, true).tiles);
-  CHECK(!plan_layer(attributes_of(64, 64), {64, 1, 3, 3}, kAuto, true).tiles);
+  CHECK(!plan_layer(attributes_of(7), {7, 16, 3, 3}, kAuto, k90).tiles);
+  CHECK(plan_layer(attributes_of(8), {8, 16, 3, 3}, kAuto, k90).tiles);
+  CHECK(!plan_layer(attributes_of(64, 64), {64, 1, 3, 3}, kAuto, k90).tiles);
   Choices tiles = kAuto;
   tiles.method = ZAPONNX_CUDA_METHOD_TILES;
-  CHECK(plan_layer(attributes_of(7), {7, 16, 3, 3}, tiles, true).tiles);
+  CHECK(plan_layer(attributes_of(7), {7, 16, 3, 3}, tiles, k90).tiles);
   LayerAttributes far = attributes_of(64);
   far.dilations = {1 << 30, 1};
-  CHECK(!plan_layer(far, {64, 16, 3, 3}, kAuto, true).tiles);
-  const std::string error = error_of([&] { plan_layer(far, {64, 16, 3, 3}, tiles, true); });
+  CHECK(!plan_layer(far, {64, 16, 3, 3}, kAuto, k90).tiles);
+  const std::string error = error_of([&] { plan_layer(far, {64, 16, 3, 3}, tiles, k90); });
   CHECK(error.find("beyond 2^24") != std::string::npos && error.find("use AUTO") != std::string::npos, error);
 }
 
 TEST(k_is_padded_to_vectors_and_chunks) {
-  const LayerPlan plan = plan_layer(attributes_of(130, 2), {130, 5, 3, 3}, kAuto, true);
+  const LayerPlan plan = plan_layer(attributes_of(130, 2), {130, 5, 3, 3}, kAuto, k90);
   CHECK(plan.padded_channels == 8 && plan.vectors == 18 && plan.chunks == 5);
   CHECK(plan.group_blocks == 2 && plan.blocks == 4);
   CHECK(plan.packed_count() == 4 * 64 * 5 * 16);
   Choices half = kAuto;
   half.precision = ZAPONNX_CUDA_PRECISION_FLOAT16;
-  CHECK(plan_layer(attributes_of(64), {64, 9, 3, 3}, half, true).padded_channels == 16);
+  CHECK(plan_layer(attributes_of(64), {64, 9, 3, 3}, half, k90).padded_channels == 16);
 }
 
-TEST(tf32_is_strict_where_the_gpu_has_none) {
-  CHECK(plan_layer(attributes_of(8), {8, 8, 1, 1}, kAuto, true).precision == ZAPONNX_CUDA_PRECISION_TF32);
-  CHECK(plan_layer(attributes_of(8), {8, 8, 1, 1}, kAuto, false).precision == ZAPONNX_CUDA_PRECISION_FLOAT32);
+TEST(products_are_what_the_gpu_is_fast_at) {
+  Choices strict = kAuto;
+  strict.precision = ZAPONNX_CUDA_PRECISION_FLOAT32;
+  const auto products = [](const Choices& choices, const Architecture& architecture) {
+    return plan_layer(attributes_of(8), {8, 8, 1, 1}, choices, architecture).products;
+  };
+  for (const Architecture& fast : {Architecture{8, 0}, k90, Architecture{10, 0}}) {
+    CHECK(products(strict, fast) == Products::kSplit && products(kAuto, fast) == Products::kTf32);
+  }
+  for (const Architecture& slow : {Architecture{8, 6}, Architecture{8, 9}, Architecture{12, 0}}) {
+    CHECK(products(strict, slow) == Products::kPlain && products(kAuto, slow) == Products::kTf32);
+  }
+  CHECK(products(strict, k75) == Products::kPlain && products(kAuto, k75) == Products::kPlain);
 }
 
 TEST(choices_are_checked) {
@@ -82,24 +95,24 @@ TEST(choices_are_checked) {
     for (int value : {-2, 65}) {
       Choices wrong = kAuto;
       wrong.*field = value;
-      const std::string error = error_of([&] { plan_layer(attributes_of(8), {8, 8, 1, 1}, wrong, true); });
+      const std::string error = error_of([&] { plan_layer(attributes_of(8), {8, 8, 1, 1}, wrong, k90); });
       CHECK(error.find("is " + std::to_string(value) + "; it must be from") != std::string::npos, error);
     }
   }
   Choices mixed = kAuto;
   mixed.element = ZAPONNX_CUDA_ELEMENT_FLOAT16;
-  CHECK(!error_of([&] { plan_layer(attributes_of(8), {8, 8, 1, 1}, mixed, true); }).empty());
+  CHECK(!error_of([&] { plan_layer(attributes_of(8), {8, 8, 1, 1}, mixed, k90); }).empty());
 }
 
 RunPlan run_of(LayerAttributes attributes, std::array<int64_t, 4> w_shape, std::vector<int64_t> x_shape,
                const Device& device, const Choices& choices = kAuto) {
-  const LayerPlan layer = plan_layer(attributes, w_shape, choices, true);
+  const LayerPlan layer = plan_layer(attributes, w_shape, choices, k90);
   const Table table{attributes.pattern};
   return plan_run(layer, attributes, make_geometry(attributes, w_shape, x_shape), table.get(), choices.element, device);
 }
 
 TEST(arrays_lie_apart_in_the_workspace) {
-  const Device device{132, 3, 5};
+  const Device device{132, 3, 4, 5};
   const RunPlan plan = run_of(attributes_of(130), {130, 64, 3, 3}, {2, 64, 15, 13}, device);
   CHECK(plan.pattern_pixels == 2 * 98 && plan.other_pixels == 2 * 97);
   const std::vector<std::pair<size_t, size_t>> arrays{
@@ -118,13 +131,21 @@ TEST(arrays_lie_apart_in_the_workspace) {
   CHECK(plan.counter_count >= 1 + 2 * 3 + std::max(plan.pattern.blocks, plan.others.blocks));
 }
 
-TEST(tiles_are_large_where_they_fill_the_gpu) {
-  const Device device{132, 3, 5};
-  const RunPlan large = run_of(attributes_of(64), {64, 64, 3, 3}, {1, 64, 224, 224}, device);
-  CHECK(large.pattern.tile_pixels == kLargeTile && large.pattern.blocks == 3 * 132);
-  const RunPlan small = run_of(attributes_of(512), {512, 512, 3, 3}, {1, 512, 14, 14}, device);
-  // 98 pixels in 4 tiles, of 8 channel blocks, in 16 slices.
-  CHECK(small.pattern.tile_pixels == kSmallTile && small.pattern.blocks == 4 * 8 * 16);
+TEST(tiles_are_the_largest_that_keep_the_gpu_busy) {
+  const Device device{132, 2, 3, 5};
+  const auto launch = [&](int64_t channels, std::vector<int64_t> x_shape) {
+    return run_of(attributes_of(channels), {channels, channels, 3, 3}, std::move(x_shape), device).pattern;
+  };
+  // 784 large tiles for 264 blocks, three times.
+  const TileLaunch large = launch(64, {64, 64, 56, 56});
+  CHECK(large.tile_pixels == kLargeTile && large.blocks == 2 * 132);
+  // 392 large tiles would be one and a half times as many.
+  const TileLaunch medium = launch(128, {64, 128, 28, 28});
+  CHECK(medium.tile_pixels == kMediumTile && medium.blocks == 3 * 132);
+  const TileLaunch sliced = launch(128, {8, 128, 28, 28});  // 98 medium tiles, in four slices
+  CHECK(sliced.tile_pixels == kMediumTile && sliced.blocks == 4 * 98);
+  const TileLaunch small = launch(512, {1, 512, 7, 7});  // one tile of 8 channel blocks, in 16 slices
+  CHECK(small.tile_pixels == kSmallTile && small.blocks == 8 * 16);
 }
 
 TEST(staging_is_left_out_where_it_changes_nothing) {
@@ -162,7 +183,7 @@ TEST(weights_are_packed_by_block_tap_and_channel) {
   LayerAttributes attributes = attributes_of(6, 2);
   Choices choices{0, ZAPONNX_CUDA_PRECISION_FLOAT32, ZAPONNX_CUDA_METHOD_TILES, 0};
   const std::array<int64_t, 4> w_shape{6, 3, 2, 1};
-  const LayerPlan plan = plan_layer(attributes, w_shape, choices, true);
+  const LayerPlan plan = plan_layer(attributes, w_shape, choices, k90);
   std::vector<float> w(6 * 3 * 2);
   for (size_t i = 0; i < w.size(); ++i) w[i] = static_cast<float>(i + 1);
   const auto bytes = pack_weights(plan, attributes, w_shape, w.data());
@@ -178,7 +199,7 @@ TEST(weights_are_packed_by_block_tap_and_channel) {
 TEST(weights_that_the_precision_cannot_hold_are_refused) {
   Choices half{0, ZAPONNX_CUDA_PRECISION_FLOAT16, ZAPONNX_CUDA_METHOD_TILES, 0};
   const std::array<int64_t, 4> w_shape{1, 1, 1, 1};
-  const LayerPlan plan = plan_layer(attributes_of(1), w_shape, half, true);
+  const LayerPlan plan = plan_layer(attributes_of(1), w_shape, half, k90);
   const float large = 1e5f;
   CHECK(error_of([&] { pack_weights(plan, attributes_of(1), w_shape, &large); }).find("ask for float32") !=
         std::string::npos);

@@ -48,26 +48,31 @@ __device__ float output(const Reference& layer, const Output& at) {
   return clipped(sum, layer.bound);
 }
 
+__device__ __forceinline__ float parameter(const Reference& layer, const Output& at, int index) {
+  return layer.predictor.parameters[index * layer.out_channels + at.channel];
+}
+
 // The predictor's hidden map at a pixel of Y.
-__device__ float hidden(const Reference& layer, const Output& at, const float* parameters) {
-  float sum = parameters[9];
+__device__ float hidden(const Reference& layer, const Output& at) {
+  float sum = parameter(layer, at, 9);
   for (int i = 0; i < 9; ++i) {
     const Output from{at.image, at.channel, at.row + i / 3 - 1, at.column + i % 3 - 1};
     if (from.row < 0 || from.row >= layer.out_height || from.column < 0 || from.column >= layer.out_width) continue;
-    if (in_pattern(layer.pattern, from.row, from.column)) sum += load(layer.y, y_index(layer, from)) * parameters[i];
+    if (in_pattern(layer.pattern, from.row, from.column)) {
+      sum += load(layer.y, y_index(layer, from)) * parameter(layer, at, i);
+    }
   }
   return rectified(sum);
 }
 
 __device__ bool predicted_zero(const Reference& layer, const Output& at) {
-  const float* parameters = layer.predictor.parameters + at.channel * kPredictorParameters;
-  float sum = parameters[19];
+  float sum = parameter(layer, at, 19);
   for (int i = 0; i < 9; ++i) {
     const Output from{at.image, at.channel, at.row + i / 3 - 1, at.column + i % 3 - 1};
     if (from.row < 0 || from.row >= layer.out_height || from.column < 0 || from.column >= layer.out_width) continue;
-    sum += hidden(layer, from, parameters) * parameters[10 + i];
+    sum += hidden(layer, from) * parameter(layer, at, 10 + i);
   }
-  return sum <= parameters[20];
+  return sum <= parameter(layer, at, 20);
 }
 
 // First the pattern's outputs, then all others, which depend on Y at the pattern alone.

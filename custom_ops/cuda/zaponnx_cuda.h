@@ -47,9 +47,11 @@ enum { ZAPONNX_CUDA_ELEMENT_FLOAT32 = 0, ZAPONNX_CUDA_ELEMENT_FLOAT16 = 1 };
 
 /* How products are formed; sums are float32 in all. Float16 elements ask for FLOAT16. */
 enum {
-  ZAPONNX_CUDA_PRECISION_FLOAT32 = 0, /* strict: FP32 units */
+  ZAPONNX_CUDA_PRECISION_FLOAT32 =
+      0, /* by the FP32 units, or, where tensor cores are much faster (compute capabilities 8.0, 9.0, 10.0), by these:
+            factors as sums of two TF32, products right to about 2^-21, each output that is not finite done again */
   ZAPONNX_CUDA_PRECISION_TF32 =
-      1, /* tensor cores; factors are rounded to TF32; strict where the GPU has none (sm_75) */
+      1, /* tensor cores; factors are rounded to TF32; float32 where the GPU has none (sm_75) */
   ZAPONNX_CUDA_PRECISION_FLOAT16 = 2 /* tensor cores; factors are rounded to float16, beyond 65504 to infinity */
 };
 

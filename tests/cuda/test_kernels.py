@@ -77,7 +77,7 @@ def test_random_shapes_and_densities(seed: int) -> None:
             residual=pick(0, 1) == 1,
             seed=seed,
         ),
-        draw.choice(PRECISIONS),
+        draw.choice(list(PRECISIONS)),
         nhwc=pick(0, 1) == 1,
         elements=pick(-1, 64),
     )

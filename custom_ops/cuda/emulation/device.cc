@@ -11,9 +11,9 @@ struct Multiplication {
   uint32_t a[4], b[2];
 };
 
-// Of an operand's 32-bit word: `kDepth` values for each k that a lane holds.
+// Of an operand's 32-bit word: of two halfs the one at `index`, or what tensor cores read of a float.
 float value_of(uint32_t word, int index, bool half) {
-  return half ? float_of_half(static_cast<uint16_t>(word >> 16 * index)) : bits_float(word);
+  return half ? float_of_half(static_cast<uint16_t>(word >> 16 * index)) : bits_float(word & 0xffffe000);
 }
 
 // sums[16 x 8] += a[16 x K] b[K x 8] with K = 16 halfs or 8 floats. Lane l holds, with g = l / 4 and t = l % 4, the
@@ -98,8 +98,10 @@ cudaError_t cudaGetDeviceCount(int* count) {
   return settings().failure;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
-  *value =
-      attribute == cudaDevAttrMultiProcessorCount ? settings().multiprocessors : settings().architectures[device] / 10;
+  const int architecture = settings().architectures[device];
+  *value = attribute == cudaDevAttrMultiProcessorCount      ? settings().multiprocessors
+           : attribute == cudaDevAttrComputeCapabilityMajor ? architecture / 10
+                                                            : architecture % 10;
   return settings().failure;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {

@@ -44,7 +44,11 @@ enum cudaError_t {
   cudaErrorSystemDriverMismatch = 803
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost };
-enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount, cudaDevAttrComputeCapabilityMajor };
+enum cudaDeviceAttr {
+  cudaDevAttrMultiProcessorCount,
+  cudaDevAttrComputeCapabilityMajor,
+  cudaDevAttrComputeCapabilityMinor
+};
 struct cudaFuncAttributes {};
 struct cudaDeviceProp {
   char name[32] = "emulation";
@@ -97,6 +101,15 @@ void run(int64_t blocks, int threads, const std::function<void()>& kernel);
 
 inline void __syncthreads() { ::zaponnx::cuda::emulation::wait_for_block(); }
 inline void __threadfence() {}
+inline int __syncthreads_or(int vote) {
+  static int any;
+  __syncthreads();
+  any = 0;
+  __syncthreads();
+  any |= vote;
+  __syncthreads();
+  return any;
+}
 
 inline unsigned __ballot_sync(unsigned, bool vote) {
   struct Vote {
@@ -135,11 +148,6 @@ inline int atomicAdd(int* address, int value) {
   *address += value;
   return before;
 }
-inline unsigned atomicOr(unsigned* address, unsigned value) {
-  const unsigned before = *address;
-  *address |= value;
-  return before;
-}
 template <typename T>
 T __ldg(const T* address) {
   return *address;
@@ -156,6 +164,11 @@ inline float __uint_as_float(unsigned bits) {
   float value;
   std::memcpy(&value, &bits, sizeof value);
   return value;
+}
+inline unsigned __float_as_uint(float value) {
+  unsigned bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return bits;
 }
 inline int min(int a, int b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a > b ? a : b; }
