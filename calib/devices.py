@@ -12,15 +12,6 @@ from zaponnx.providers import Provider, gpu_of
 CPU = torch.device("cpu")
 
 
-def depthwise_format(device: torch.device) -> torch.memory_format:
-    """The layout in which torch's depthwise convolutions, as the predictors', are fastest on a device.
-
-    On the CPU they are twice as fast with the channels last, gradients as well. On a GPU these would be cuDNN's, which
-    has a kernel to prepare for each shape, and the others are torch's own.
-    """
-    return torch.channels_last if device.type == "cpu" else torch.contiguous_format
-
-
 def torch_device(providers: Sequence[Provider] | None) -> torch.device:
     """The NVIDIA GPU of the first provider, if it has one and torch does, too; else the CPU."""
     gpu = gpu_of(own_device(providers))

@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from zaponnx.artifacts import Calibration, OperatingPoint, Predictor
 from zaponnx.calib.data import Batch
 from zaponnx.calib.data.inputs import fixed_batch_size, model_inputs
-from zaponnx.calib.devices import depthwise_format
 from zaponnx.calib.distributed import ProcessGroup
 from zaponnx.calib.finetuning.equality import Inputs, check_equal
 from zaponnx.calib.finetuning.torch_model import TorchModel, import_model
@@ -216,5 +215,6 @@ def _learning_network(
             parent, _, child = name.rpartition(".")
             learning = layers[int(module.threshold)] = LearningZapConv.of(module)
             setattr(network.module.get_submodule(parent), child, learning)
-    network.module.to(device, memory_format=depthwise_format(device))  # type: ignore[call-overload] # torch's stubs lack it
+    # Depthwise convolutions are twice as fast with the channels last.
+    network.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
     return LearningNetwork(network, {output: layers[place] for output, place in places.items()}, fixed_batch)

@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from zaponnx.artifacts import Predictor
 from zaponnx.calib.batch_norm import SharedBatchNorm2d
-from zaponnx.calib.devices import depthwise_format
 from zaponnx.calib.distributed import ALONE, ProcessGroup
 from zaponnx.patterns import Pattern
 
@@ -84,6 +83,6 @@ def predict(predictor: Predictor, output: Tensor, mask: Tensor) -> Tensor:
     channels = output.shape[1]
     weights = (predictor.P1, predictor.p1, predictor.P2, predictor.p2)
     weight1, bias1, weight2, bias2 = (torch.from_numpy(each).to(output.device) for each in weights)
-    kept = (output * mask).contiguous(memory_format=depthwise_format(output.device))
+    kept = (output * mask).contiguous(memory_format=torch.channels_last)
     hidden = functional.relu(functional.conv2d(kept, weight1, bias1, padding=1, groups=channels))
     return functional.conv2d(hidden, weight2, bias2, padding=1, groups=channels)

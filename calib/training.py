@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from zaponnx.artifacts import Predictor
-from zaponnx.calib.devices import CPU, depthwise_format
+from zaponnx.calib.devices import CPU
 from zaponnx.calib.distributed import ALONE, ProcessGroup
 from zaponnx.calib.losses import TRAININGS, Training
 from zaponnx.calib.predictors import PredictorModule, pattern_mask
@@ -72,8 +72,8 @@ class PredictorTrainer:
                 is nothing to learn from a site whose whole map is in the pattern, nor from a single output per channel.
             count: All processes' samples, no more than the step has room for.
         """
-        layout = depthwise_format(self._device)
-        outputs = [output.to(self._device, memory_format=layout) for output in outputs]
+        # Depthwise convolutions and their gradients are twice as fast with the channels last.
+        outputs = [output.to(self._device, memory_format=torch.channels_last) for output in outputs]
         sums = [torch.stack([_total(output), _total(output.sign())]) for output in outputs]
         self._positive += self._group.sum(torch.stack(sums))
         means = (self._positive[:, 0] / self._positive[:, 1].clamp_min(1)).float().clamp_min(_LEAST_MEAN)

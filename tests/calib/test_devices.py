@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from zaponnx.calib.devices import depthwise_format, torch_device
+from zaponnx.calib.devices import torch_device
 from zaponnx.providers import Provider
 
 
@@ -28,8 +28,3 @@ def test_torch_takes_the_first_providers_gpu(
     assert torch_device(providers) == torch.device(expected)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert torch_device(providers) == torch.device("cpu")
-
-
-def test_depthwise_convolutions_are_not_left_to_cudnn() -> None:
-    assert depthwise_format(torch.device("cpu")) == torch.channels_last
-    assert depthwise_format(torch.device("cuda", 1)) == torch.contiguous_format
