@@ -100,6 +100,12 @@ NETWORKS = {
     network.name: network
     for network in (
         Network("digits", "the digits network, 8 sites, 32×32", _export_digits, moved_digits, {}),
-        Network("shapes", "ResNet-18 on twelve shapes, 16 sites, 64×64", _export_shapes, drawn_shapes, {"epochs": 1}),
+        Network(
+            "shapes",
+            "ResNet-18 on twelve shapes, 16 sites, 64×64",
+            _export_shapes,
+            drawn_shapes,
+            {"epochs": 1, "loss": "distill"},
+        ),
     )
 }
