@@ -29,7 +29,7 @@ from zaponnx.progress import Progress, silent
 from zaponnx.providers import Provider, gpu_of
 from zaponnx.stripping import back_to_dense
 
-DEFAULTS = Descent(epochs=5, lr=1e-3, weight_decay=1e-4, momentum=0.9)
+DEFAULTS = Descent(epochs=5, lr=1e-3, weight_decay=1e-4, momentum=0.9, falling=True)
 """How to train if nothing is said."""
 
 _BATCH_SIZE = 64
@@ -73,10 +73,10 @@ def finetune(
         data: A data SPEC, see `zaponnx.calib.data`; best the data that the network was trained on. Samples come in
             another random order in every epoch, of data other than images within stretches of 512 MiB.
         output: The file to write.
-        preset: The published learning rate, weight decay and batch size, and one epoch: "paper:resnet18-D", see
-            `zaponnx.calib.paper.points`.
+        preset: The published learning rate, which stays, weight decay and batch size, and one epoch:
+            "paper:resnet18-D", see `zaponnx.calib.paper.points`.
         epochs: Passes over the data; 0 re-estimates statistics only. 5 if neither this nor a preset is given.
-        lr: Learning rate; likewise 0.001.
+        lr: Learning rate, which falls to 0 as half a cosine; likewise 0.001.
         weight_decay: Likewise 0.0001.
         momentum: Of the descent.
         batch_size: Samples per step, unless the model prescribes its batch; likewise 64.
@@ -131,7 +131,7 @@ def finetune(
     minimized = labels_loss(proto) if loss == "labels" else distillation_loss(proto, _dense(module))
     passes = Passes(source, descent.epochs, seed, progress)
     reestimated = reestimate_statistics(module, passes.statistics) if reestimate else 0
-    losses = train(module, minimized, descent, passes.epoch)
+    losses = train(module, minimized, descent, passes.epoch, source.length)
     put_weights(proto, module.weights)
     settings = {"data": data, "split": source.split, "samples": passes.samples, "batch_size": source.batch_size}
     settings |= {"loss": loss, **asdict(descent), "reestimated": reestimated, "seed": seed}
@@ -164,6 +164,7 @@ def _descent(
         lr=base.lr if lr is None else lr,
         weight_decay=base.weight_decay if weight_decay is None else weight_decay,
         momentum=momentum,
+        falling=base.falling,
     )
 
 

@@ -20,7 +20,7 @@ class FinetuneReport:
         samples: Samples per epoch; 0 without epochs.
         batch_size: Samples per step.
         loss: "labels" or "distill".
-        descent: Epochs, learning rate, weight decay and momentum.
+        descent: Epochs, learning rate, whether it falls, weight decay and momentum.
         losses: The mean loss of every epoch, while it was trained.
         reestimated: How many layers had their statistics re-estimated.
         weights: How many initializers were trained.

@@ -24,6 +24,7 @@ class Descent:
         lr: Learning rate.
         weight_decay: L2 penalty.
         momentum: From 0 to below 1.
+        falling: Whether the learning rate falls to 0 as half a cosine, or stays.
 
     Raises:
         InvalidArgument: One of them is out of range.
@@ -33,6 +34,7 @@ class Descent:
     lr: float
     weight_decay: float
     momentum: float
+    falling: bool = False
 
     def __post_init__(self) -> None:
         legal = {
@@ -46,7 +48,13 @@ class Descent:
                 raise InvalidArgument("finetune", f"{name} is {getattr(self, name)}", remedy=f"use a number {interval}")
 
 
-def train(model: TorchModel, loss: Loss, descent: Descent, epoch: Callable[[int], Iterable[Batch]]) -> list[float]:
+def train(
+    model: TorchModel,
+    loss: Loss,
+    descent: Descent,
+    epoch: Callable[[int], Iterable[Batch]],
+    length: int | None = None,
+) -> list[float]:
     """Trains a model's weights.
 
     Statistics of batch norms stay as they are.
@@ -56,6 +64,7 @@ def train(model: TorchModel, loss: Loss, descent: Descent, epoch: Callable[[int]
         loss: What to minimise.
         descent: How.
         epoch: Starts the pass of a number, from 0.
+        length: Samples of a pass; None where only a pass can tell: a learning rate that falls does so between passes.
 
     Returns:
         The mean loss of every epoch, while it was trained.
@@ -71,6 +80,9 @@ def train(model: TorchModel, loss: Loss, descent: Descent, epoch: Callable[[int]
     for number in range(descent.epochs):
         total, samples = 0.0, 0
         for batch in epoch(number):
+            if descent.falling:
+                done = (number + samples / (length or math.inf)) / descent.epochs
+                optimizer.param_groups[0]["lr"] = descent.lr * (0.5 + 0.5 * math.cos(math.pi * done))
             value = loss(model(batch.inputs), batch)
             mean = value.item()
             if not math.isfinite(mean):

@@ -63,6 +63,29 @@ def test_it_comes_closer_to_the_dense_network(skipping: Path, tmp_path: Path) ->
     assert losses[0] > losses[1] > 2 * losses[2]
 
 
+@pytest.mark.parametrize(
+    ("options", "rates"),
+    [
+        ({"epochs": 2, "lr": 0.004}, 0.004 * (0.5 + 0.5 * np.cos(np.pi * np.arange(8) / 8))),
+        ({"preset": "paper:resnet18-D", "lr": 0.004, "batch_size": 16}, [0.004] * 4),
+    ],
+    ids=["falls", "stays as published"],
+)
+def test_the_learning_rate(
+    skipping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], rates: list[float]
+) -> None:
+    used: list[float] = []
+
+    class Descent(torch.optim.SGD):
+        def step(self, *arguments: Any) -> None:
+            used.append(self.param_groups[0]["lr"])
+            super().step(*arguments)
+
+    monkeypatch.setattr(torch.optim, "SGD", Descent)
+    zaponnx.finetune(skipping, "random", tmp_path / "t.zap.onnx", samples=64, **{"batch_size": 16, **options})
+    np.testing.assert_allclose(used, rates)
+
+
 def test_labels_are_followed_where_there_are_some(skipping: Path, labelled, tmp_path: Path) -> None:
     data, output = labelled(20), tmp_path / "t.zap.onnx"
     assert zaponnx.finetune(skipping, data, output, epochs=1).loss == "labels"
