@@ -67,8 +67,8 @@ def refining_points(
         np.log(_DIVERGENCES), np.log(np.maximum.accumulate(distances)), [point.mac_saved for point in tried]
     )
     # By rounding, other processes could choose others.
-    ends = np.frombuffer(group.from_first(ends.tobytes()))
-    points = nearest(found, np.linspace(*ends, _POINTS))
+    first, last = np.frombuffer(group.from_first(ends.tobytes()))
+    points = nearest(found, np.linspace(first, last, _POINTS))
     measured, unit = divergences(network, points, samples)
     shared = np.frombuffer(group.from_first(np.array([*measured, unit]).tobytes()))
     return RefiningPoints(tuple(points), shared[:-1], float(shared[-1]))
