@@ -52,7 +52,10 @@ def test_budget_and_goal_exclude_each_other(invoke, small, tmp_path: Path) -> No
         (["bench", "MODEL", "--baseline", "MODEL", "--threads", "one"], "no list of integers"),
         (["bench", "MODEL", "--baseline", "MODEL", "--threads", ""], "no list of integers"),
         (["bench", "MODEL", "--baseline", "MODEL", "--providers", ""], "unknown provider"),
-        (["bench", "MODEL", "--baseline", "MODEL", "--providers", "cpu:fast"], "no list such as cuda:use_tf32=0,cpu"),
+        *(
+            (["bench", "MODEL", "--baseline", "MODEL", "--providers", given], "no list such as cuda:use_tf32=0,cpu")
+            for given in ("cpu:fast", "cuda:=1", "cuda:use_tf32=", "cuda:use_tf32=0:use_tf32=1")
+        ),
         (["calibrate", "MODEL", "--data", "random", "-o", "."], "no file"),
         (["export", "digits", "-o", "."], "is there already and no file"),
         (["export", "digits", "-o", "/dev/null"], "/dev/null: is there already and no file"),

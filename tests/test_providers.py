@@ -82,6 +82,11 @@ def test_what_onnxruntime_would_pass_over_is_refused(
     assert capsys.readouterr().out == ""
 
 
+def test_a_gpu_has_a_number() -> None:
+    with pytest.raises(InvalidArgument, match="device_id is 'x'; give the GPU's number"):
+        gpu_of([("cuda", {"device_id": "x"})])
+
+
 def test_provider_of_another_onnxruntime(zap_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
     with pytest.raises(RuntimeUnavailable, match=rf"{CUDA} is not available; .* has {CPU}; .*zaponnx\[gpu\]"):

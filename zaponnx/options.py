@@ -41,7 +41,10 @@ def providers_of(ctx: click.Context, param: click.Parameter, value: str | None) 
 
 def _provider(text: str) -> Provider:
     name, *given = text.split(":")
-    return (name, dict(option.split("=", 1) for option in given)) if given else name
+    options = dict(option.split("=", 1) for option in given)
+    if len(options) < len(given) or not all(key and value for key, value in options.items()):
+        raise ValueError(text)
+    return (name, options) if given else name
 
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -72,7 +72,10 @@ def gpu_of(providers: Sequence[Provider] | None) -> int | None:
     for each in (providers or ())[:1]:
         name, options = (each, {}) if isinstance(each, str) else each
         if name.lower().startswith(("cuda", "tensorrt")):
-            return int(options.get("device_id", 0))
+            number = str(options.get("device_id", 0))
+            if not number.isdecimal():
+                raise InvalidArgument("providers", f"device_id is '{number}'", remedy="give the GPU's number, from 0")
+            return int(number)
     return None
 
 

@@ -21,7 +21,7 @@ struct Architecture {
   int major, minor;
 
   bool has_tf32() const { return major >= 8; }
-  // Whether tensor cores multiply TF32 much faster than FP32 units float32: in data centers' GPUs.
+  // Whether tensor cores multiply TF32 much faster than FP32 units float32, by the data sheets.
   bool has_fast_tf32() const { return minor == 0 && (major == 8 || major == 9 || major == 10); }
 };
 
