@@ -73,7 +73,7 @@ def export_command(**arguments: Any) -> Any:
     type=click.Choice(["quick", "default"]),
     default="default",
     show_default=True,
-    help="default: 5 epochs over all samples; quick: 2 over at most 256.",
+    help="default: 5 epochs over all samples; quick: 2 over at most 256, and so few steps of refining.",
 )
 @click.option(
     "--training",

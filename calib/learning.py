@@ -11,7 +11,7 @@ output, also by way of later layers' values. What it reads, S, has no gradient.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -205,8 +205,11 @@ def _learning_network(
     network = import_model(model, str(where))
     network.predict(active=False)
     with torch.inference_mode():
-        if not network(compared.inputs).isfinite().all():
-            raise RefiningError("the model's output has NaN or infinite values")
+        output = network(compared.inputs)
+    if not output.is_floating_point():
+        raise RefiningError("the model's output is of integers or truth values, and has no gradient")
+    if not output.isfinite().all():
+        raise RefiningError("the model's output has NaN or infinite values")
     check_equal(model, network, compared.inputs, str(where))
     network.module.requires_grad_(False)
     layers: dict[int, LearningZapConv] = {}
@@ -217,4 +220,13 @@ def _learning_network(
             setattr(network.module.get_submodule(parent), child, learning)
     # Depthwise convolutions are twice as fast with the channels last.
     network.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
+    _try_gradient(network, list(layers.values()), compared.inputs)
     return LearningNetwork(network, {output: layers[place] for output, place in places.items()}, fixed_batch)
+
+
+def _try_gradient(network: TorchModel, layers: Sequence[LearningZapConv], inputs: Inputs) -> None:
+    """Raises torch's error if it has none for a node of the network."""
+    network.predict(active=True)
+    total = network(inputs).sum() + torch.stack([layer.share.sum() for layer in layers]).sum()
+    changes = [change for layer in layers for change in layer.changes.values()]
+    torch.autograd.grad(total, changes, materialize_grads=True)

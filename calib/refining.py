@@ -75,7 +75,7 @@ class Refiner:
         self._seed = seed
         self._group = group
         self._progress = progress
-        self._before = refining_points(network, calibration, held_out, group)
+        self._before = refining_points(network, calibration, held_out, group, progress)
         macs = math.fsum(site.macs for site in calibration.sites)
         self._shares = [site.macs / macs for site in calibration.sites]
         self._parameters = [change for layer in network.layers.values() for change in layer.changes.values()]
@@ -168,7 +168,7 @@ class Refiner:
         return predictors
 
     def gain(self, refined: Calibration) -> float:
-        """How much nearer the held-out samples' outputs have come, at the points' savings: the mean log of the ratio.
+        """How much nearer the held-out samples' outputs have come, nearest to the points' savings: the mean log ratio.
 
         Args:
             refined: A calibration of the refined predictors.
@@ -178,7 +178,7 @@ class Refiner:
         """
         savings = [point.mac_saved for point in self._before.points]
         points = nearest(exact_points(hulls(refined, "channel"), "output"), savings)
-        after, _ = divergences(self._network, points, self._held_out)
+        after, _ = divergences(self._network, points, self._held_out, self._group)
         return float(np.mean(np.log(self._before.divergences / after)))
 
     def state_dict(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ points are chosen by what they do to the network's output, with all layers skipp
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from zaponnx.calib.divergence import divergence
 from zaponnx.calib.fitting import exact_points
 from zaponnx.calib.hulls import hulls
 from zaponnx.calib.learning import LearningNetwork, RefiningError
+from zaponnx.progress import Progress, silent
 
 _POINTS = 6
 _DIVERGENCES = 0.0015, 0.3  # a classifier loses a percentage point of its accuracy at about 0.025
@@ -44,7 +45,11 @@ class RefiningPoints:
 
 
 def refining_points(
-    network: LearningNetwork, calibration: Calibration, samples: Sequence[Batch], group: ProcessGroup = ALONE
+    network: LearningNetwork,
+    calibration: Calibration,
+    samples: Sequence[Batch],
+    group: ProcessGroup = ALONE,
+    progress: Progress = silent,
 ) -> RefiningPoints:
     """Six points with evenly spaced savings, from a divergence of about 0.0015 to one of about 0.3.
 
@@ -53,6 +58,7 @@ def refining_points(
         calibration: That they are of.
         samples: What to measure on: others than are learned from.
         group: The processes, which must agree; they have the same samples.
+        progress: Told about batches of samples done, of which there are two rounds.
 
     Raises:
         RefiningError: The pattern leaves nothing to skip, or an output is not finite.
@@ -62,16 +68,16 @@ def refining_points(
     if not most > 0:
         raise RefiningError("the pattern leaves nothing to skip")
     tried = nearest(found, np.linspace(0, most, _TRIED + 1)[1:])
-    distances, _ = divergences(network, tried, samples)
+    step = "choosing where to refine"
+    distances, _ = divergences(network, tried, samples, group, lambda done: progress(step, done, 2 * len(samples)))
     ends = np.interp(
         np.log(_DIVERGENCES), np.log(np.maximum.accumulate(distances)), [point.mac_saved for point in tried]
     )
-    # By rounding, other processes could choose others.
-    first, last = np.frombuffer(group.from_first(ends.tobytes()))
-    points = nearest(found, np.linspace(first, last, _POINTS))
-    measured, unit = divergences(network, points, samples)
-    shared = np.frombuffer(group.from_first(np.array([*measured, unit]).tobytes()))
-    return RefiningPoints(tuple(points), shared[:-1], float(shared[-1]))
+    points = nearest(found, np.linspace(ends[0], ends[1], _POINTS))
+    measured, unit = divergences(
+        network, points, samples, group, lambda done: progress(step, len(samples) + done, 2 * len(samples))
+    )
+    return RefiningPoints(tuple(points), measured, unit)
 
 
 def nearest(points: Sequence[OperatingPoint], savings: Sequence[float] | Doubles) -> list[OperatingPoint]:
@@ -81,7 +87,11 @@ def nearest(points: Sequence[OperatingPoint], savings: Sequence[float] | Doubles
 
 @torch.no_grad()
 def divergences(
-    network: LearningNetwork, points: Sequence[OperatingPoint], samples: Sequence[Batch]
+    network: LearningNetwork,
+    points: Sequence[OperatingPoint],
+    samples: Sequence[Batch],
+    group: ProcessGroup = ALONE,
+    done: Callable[[int], None] = lambda batches: None,
 ) -> tuple[Doubles, float]:
     """How far a network's outputs are from the dense one's at operating points, and the denominator for a sample.
 
@@ -89,19 +99,24 @@ def divergences(
         network: The network, with the predictors as refined so far.
         points: Of a calibration of the network.
         samples: What to measure on.
+        group: The processes, of which all get what the first one measures: others may round otherwise.
+        done: Told about batches done.
 
     Raises:
         RefiningError: An output is not finite.
     """
     distances = np.zeros(len(points))
     scale = 0.0
-    for batch in samples:
+    for number, batch in enumerate(samples, start=1):
         for inputs, count in network.runs(batch):
             reference = network.dense(inputs)[:count]
             for place, point in enumerate(points):
                 distance, denominator = divergence(reference, network.skipping(inputs, point)[:count])
                 distances[place] += float(distance)
             scale += float(denominator)
+        done(number)
+    *shared, scale = np.frombuffer(group.from_first(np.array([*distances, scale]).tobytes())).tolist()
+    distances = np.array(shared)
     if not (np.isfinite(distances).all() and math.isfinite(scale)):
         raise RefiningError("the network's output has NaN or infinite values")
     scale = scale or 1.0  # an output of zeros

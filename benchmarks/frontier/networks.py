@@ -105,7 +105,7 @@ NETWORKS = {
             "ResNet-18 on twelve shapes, 16 sites, 64×64",
             _export_shapes,
             drawn_shapes,
-            {"epochs": 1, "loss": "distill"},
+            {"epochs": 1, "loss": "distill"},  # so few labels do harm
         ),
     )
 }

@@ -76,7 +76,8 @@ def finetune(
         preset: The published learning rate, which stays, weight decay and batch size, and one epoch:
             "paper:resnet18-D", see `zaponnx.calib.paper.points`.
         epochs: Passes over the data; 0 re-estimates statistics only. 5 if neither this nor a preset is given.
-        lr: Learning rate, which falls to 0 as half a cosine; likewise 0.001.
+        lr: Learning rate, which falls to 0 as half a cosine, with data of unknown length between epochs only; likewise
+            0.001.
         weight_decay: Likewise 0.0001.
         momentum: Of the descent.
         batch_size: Samples per step, unless the model prescribes its batch; likewise 64.

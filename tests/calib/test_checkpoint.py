@@ -112,15 +112,19 @@ def test_twice_interrupted(arguments: dict[str, Any]) -> None:
     assert_same(calibrate(**arguments), whole)
 
 
-@pytest.mark.parametrize("after", [15 + 5, 15 + 5 + 2 + 1, 15 + 5 + 2 + 3, 15 + 5 + 2 + 5 + 2])
-def test_refining_goes_on(arguments: dict[str, Any], caplog: pytest.LogCaptureFixture, after: int) -> None:
+@pytest.mark.parametrize("after", [15 + 5, 15 + 5 + 2 + 8 + 1, 15 + 5 + 2 + 8 + 3, 15 + 5 + 2 + 8 + 5 + 2])
+def test_refining_goes_on(
+    arguments: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
     """Before it, in a pass, in the next pass, and in the pass that measures again.
 
-    Three passes that train and one that measures, of five blocks; two sites' weights; five steps, two of 32 samples and
-    fewer to a pass.
+    Three passes that train and one that measures, of five blocks; two sites' weights; where to refine, in two
+    rounds of four batches; five steps, two of 32 samples and fewer to a pass.
     """
+    monkeypatch.setattr("zaponnx.calib.refining.Refiner.gain", lambda *_: 1.0)
     arguments |= {"refine_steps": 5}
     whole = calibrate(**arguments)
+    assert whole.settings["refine_steps"] == 5
     content = arguments["output"].read_bytes()
     arguments["output"].unlink()
     interrupted(arguments, after)

@@ -109,9 +109,7 @@ def found_by_divergence(
 ) -> RefiningPoints:
     """The points if the divergence is `at` the MACs saved."""
 
-    def measured(
-        network: LearningNetwork, points: list[OperatingPoint], samples: list[Batch]
-    ) -> tuple[np.ndarray, float]:
+    def measured(_: object, points: list[OperatingPoint], *others: object) -> tuple[np.ndarray, float]:
         return np.array([at(point.mac_saved) for point in points]), 2.0
 
     monkeypatch.setattr("zaponnx.calib.refining_points.divergences", measured)
@@ -240,8 +238,22 @@ def test_ten_passes_are_enough(path: Path, data: str, tmp_path: Path, training: 
     assert told.count("refining the predictors") == steps
 
 
+def test_ten_passes_over_a_script(path: Path, tmp_path: Path) -> None:
+    """Whose samples, 18 of 24 to train on, are known after a pass only."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import numpy as np\n\n\ndef batches():\n"
+        "    yield {'input': np.random.default_rng(0).random((24, 3, 12, 12), np.float32)}\n"
+    )
+    told: list[str] = []
+    calibrate(
+        path, f"py:{script}:batches", tmp_path / "m.zapcal", epochs=1, progress=lambda step, *_: told.append(step)
+    )
+    assert told.count("refining the predictors") == 10 * 18 // STEP_SAMPLES
+
+
 def test_more_samples_are_refined_on_in_256_steps() -> None:
-    assert [_refine_steps(length) for length in (4, 1000, 1200, 10**6, None)] == [0, 234, 256, 256, 256]
+    assert [_refine_steps(length) for length in (4, 1000, 1200, 10**6)] == [0, 234, 256, 256]
 
 
 def test_the_papers_training_is_not_refined(path: Path, data: str, tmp_path: Path) -> None:
@@ -269,6 +281,13 @@ def unimportable(model: onnx.ModelProto) -> None:
     model.graph.output.append(helper.make_tensor_value_info("determinant", 1, ["N", 3]))
 
 
+def whole_numbers(model: onnx.ModelProto) -> None:
+    """With an output that has no gradient."""
+    model.graph.node.append(helper.make_node("Cast", ["output"], ["whole"], to=onnx.TensorProto.INT64))
+    model.graph.output[0].name = "whole"
+    model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+
+
 def infinite(model: onnx.ModelProto) -> None:
     """With the logarithm of 0 for an output."""
     model.graph.node.extend(
@@ -282,6 +301,7 @@ def infinite(model: onnx.ModelProto) -> None:
     [
         (unimportable, r"node 'odd' \(Det\).*: cannot be imported into torch"),
         (infinite, "^the model's output has NaN or infinite values"),
+        (whole_numbers, "of integers or truth values"),
     ],
 )
 def test_what_cannot_be_refined_stays_as_it_is(
@@ -317,6 +337,12 @@ def test_outputs_that_become_infinite_while_refining_are_noticed(
 def test_a_pattern_that_computes_all_is_not_refined(path: Path, data: str, tmp_path: Path) -> None:
     made = calibrate(path, data, tmp_path / "model.zapcal", epochs=1, refine_steps=2, pattern="1")
     assert made.settings["not_refined"] == "the pattern leaves nothing to skip"
+
+
+def test_nothing_is_gained_by_the_predictors_that_there_were(
+    network: LearningNetwork, base: Calibration, samples: Batch
+) -> None:
+    assert Refiner(network, base, [samples], 1, seed=0).gain(base) == pytest.approx(0)
 
 
 def test_predictors_that_do_not_get_better_stay_as_they_are(
