@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import tarfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -191,10 +192,20 @@ def test_a_flipped_bit_anywhere(archive: Path, everything) -> None:
     for position in range(10, len(content), len(content) // 50):
         spoiled = bytearray(content)
         spoiled[position] ^= 0x10
+        if inflated(spoiled) == inflated(content):
+            continue  # one of the bits that fill Deflate's last byte
         archive.write_bytes(bytes(spoiled))
         with pytest.raises(ArtifactError):
             zaponnx.unpack(archive, archive.parent / "out")
         assert not (archive.parent / "out").exists()
+
+
+def inflated(content: bytes | bytearray) -> bytes | None:
+    """What a gzip file holds, None if it is damaged."""
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error):
+        return None
 
 
 @pytest.mark.parametrize(
