@@ -74,14 +74,7 @@ def test_the_formula(name: str, nhwc: bool, run: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("fed_weights", [("W",), INPUTS[1:]])
 def test_weights_need_not_be_constant(fed_weights: tuple[str, ...], run: Callable[..., Any]) -> None:
     case = Case(channels=8)
-    model = case.model(body=False)
-    constant = [tensor for tensor in model.graph.initializer if tensor.name not in fed_weights]
-    for tensor in model.graph.initializer:
-        if tensor.name in fed_weights:
-            model.graph.input.append(helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, tensor.dims))
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(constant)
-    inputs = {name: array for name, array in case.inputs().items() if name in ("X", *fed_weights)}
+    model, inputs = case.with_fed_weights(fed_weights)
     formula(case.attributes(), case.inputs()).assert_matches(run(model, inputs))
 
 

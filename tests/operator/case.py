@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,6 +91,17 @@ class Case:
         """X and Z in the operator's layout."""
         arrays = {name: array for name, array in self.inputs().items() if name in ("X", "Z")}
         return {name: array.transpose(0, 2, 3, 1) for name, array in arrays.items()} if self.nhwc else arrays
+
+    def with_fed_weights(self, names: Sequence[str]) -> tuple[onnx.ModelProto, dict[str, Array]]:
+        """The operator without a body, whose inputs of these names are no constants but fed; and what to feed."""
+        model = self.model(body=False)
+        constant = [tensor for tensor in model.graph.initializer if tensor.name not in names]
+        for tensor in model.graph.initializer:
+            if tensor.name in names:
+                model.graph.input.append(helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, tensor.dims))
+        del model.graph.initializer[:]
+        model.graph.initializer.extend(constant)
+        return model, {name: array for name, array in self.inputs().items() if name in ("X", *names)}
 
     def model(self, *, body: bool = True) -> onnx.ModelProto:
         """The operator alone; X (and Z) of dynamic batch and size are inputs, the rest are initializers."""

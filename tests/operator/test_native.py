@@ -133,14 +133,7 @@ def test_weights_need_not_be_constant(
     fed_weights: tuple[str, ...], isa: str, make_case: Callable[..., Any], expect: Callable[..., Any]
 ) -> None:
     case = make_case()
-    model = case.model(body=False)
-    constant = [tensor for tensor in model.graph.initializer if tensor.name not in fed_weights]
-    for tensor in model.graph.initializer:
-        if tensor.name in fed_weights:
-            model.graph.input.append(helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, tensor.dims))
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(constant)
-    inputs = {name: array for name, array in case.inputs().items() if name in ("X", *fed_weights)}
+    model, inputs = case.with_fed_weights(fed_weights)
     expect(case).assert_matches(run(model, inputs))
 
 
