@@ -7,6 +7,7 @@ process would get, to the rounding of sums in another order. Collectives are cal
 from __future__ import annotations
 
 import atexit
+import importlib
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -80,6 +81,9 @@ def process_group() -> ProcessGroup:
     if process_count() == 1:
         return ALONE
     if not distributed.is_initialized():
+        # Imported after the group, as torch's optimisers do, it keeps the group's threads alive beyond its destruction.
+        # One that then lets go of a tensor while the interpreter ends aborts the process.
+        importlib.import_module("torch._dynamo")
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         store = PrefixStore("zaponnx/group", _store())
         distributed.init_process_group(backend, store=store, rank=process_rank(), world_size=process_count())

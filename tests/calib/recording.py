@@ -42,7 +42,5 @@ try:
     calibrate(model, data, output, epochs=2, refine_steps=0, batch_size=10, progress=interrupt)
 except KeyboardInterrupt:
     print("interrupted")
-group = process_group()
-if group.rank == 0:
+if process_group().rank == 0:
     np.savez(gradients_file, *steps)
-group.sum(torch.zeros(1))  # none ends while another one is at work
