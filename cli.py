@@ -180,7 +180,7 @@ def convert_command(**arguments: Any) -> Any:
 @options.output
 @click.option("--preset", metavar="NAME", help="A published operating point's settings, as paper:resnet18-D.")
 @click.option("--epochs", type=click.IntRange(min=0), help="Passes over the data; 5 if not given, or the preset's 1.")
-@click.option("--lr", type=float, help="Learning rate, falling to 0; 0.001 if not given, or the preset's, which stays.")
+@click.option("--lr", type=float, help="Learning rate; 0.001 if not given, or the preset's.")
 @click.option("--weight-decay", type=float, help="0.0001 if not given, or the preset's.")
 @click.option("--momentum", type=float, default=0.9, show_default=True, help="Of the descent.")
 @click.option("--batch-size", type=options.COUNT, help="Samples per step; 64 if not given, or the preset's.")

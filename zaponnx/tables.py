@@ -189,8 +189,8 @@ def finetune(report: FinetuneReport) -> str:
     lines.append(
         f"{report.weights} initializers trained for {descent.epochs} epochs of {report.samples} samples of "
         f"{report.data}{split}, {report.batch_size} a step, learning rate {descent.lr:g}"
-        f"{' falling to 0' if descent.falling else ''}, momentum {descent.momentum:g}, "
-        f"weight decay {descent.weight_decay:g}"
+        f", momentum {descent.momentum:g}, weight decay {descent.weight_decay:g}"
+        f"{', averaged over the steps' if descent.averaged else ''}"
     )
     lines.append(f"torch and ONNX Runtime differ by {report.difference:.1e} of the largest output")
     lines.append(f"{report.output}: see with zaponnx eval, on other data, what became of the accuracy")

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -29,7 +30,7 @@ from zaponnx.progress import Progress, silent
 from zaponnx.providers import Provider, gpu_of
 from zaponnx.stripping import back_to_dense
 
-DEFAULTS = Descent(epochs=5, lr=1e-3, weight_decay=1e-4, momentum=0.9, falling=True)
+DEFAULTS = Descent(epochs=5, lr=1e-3, weight_decay=1e-4, momentum=0.9, averaged=True)
 """How to train if nothing is said."""
 
 _BATCH_SIZE = 64
@@ -73,11 +74,10 @@ def finetune(
         data: A data SPEC, see `zaponnx.calib.data`; best the data that the network was trained on. Samples come in
             another random order in every epoch, of data other than images within stretches of 512 MiB.
         output: The file to write.
-        preset: The published learning rate, which stays, weight decay and batch size, and one epoch:
+        preset: The published learning rate, weight decay and batch size, and one epoch, without averaging:
             "paper:resnet18-D", see `zaponnx.calib.paper.points`.
         epochs: Passes over the data; 0 re-estimates statistics only. 5 if neither this nor a preset is given.
-        lr: Learning rate, which falls to 0 as half a cosine, with data of unknown length between epochs only; likewise
-            0.001.
+        lr: Learning rate; likewise 0.001.
         weight_decay: Likewise 0.0001.
         momentum: Of the descent.
         batch_size: Samples per step, unless the model prescribes its batch; likewise 64.
@@ -132,7 +132,7 @@ def finetune(
     minimized = labels_loss(proto) if loss == "labels" else distillation_loss(proto, _dense(module))
     passes = Passes(source, descent.epochs, seed, progress)
     reestimated = reestimate_statistics(module, passes.statistics) if reestimate else 0
-    losses = train(module, minimized, descent, passes.epoch, source.length)
+    losses = train(module, minimized, descent, passes.epoch)
     put_weights(proto, module.weights)
     settings = {"data": data, "split": source.split, "samples": passes.samples, "batch_size": source.batch_size}
     settings |= {"loss": loss, **asdict(descent), "reestimated": reestimated, "seed": seed}
@@ -159,14 +159,9 @@ def _descent(
     point: PaperPoint | None, epochs: int | None, lr: float | None, weight_decay: float | None, momentum: float
 ) -> Descent:
     """What is asked for, and of a published point or the defaults what is not."""
-    base = DEFAULTS if point is None else Descent(1, point.lr, point.weight_decay, momentum)
-    return Descent(
-        epochs=base.epochs if epochs is None else epochs,
-        lr=base.lr if lr is None else lr,
-        weight_decay=base.weight_decay if weight_decay is None else weight_decay,
-        momentum=momentum,
-        falling=base.falling,
-    )
+    base = DEFAULTS if point is None else Descent(1, point.lr, point.weight_decay, momentum, averaged=False)
+    asked: dict[str, Any] = {"epochs": epochs, "lr": lr, "weight_decay": weight_decay, "momentum": momentum}
+    return replace(base, **{name: value for name, value in asked.items() if value is not None})
 
 
 def _trainable(model: onnx.ModelProto, where: str) -> TorchModel:

@@ -14,6 +14,7 @@ from zaponnx.calib.finetuning.torch_model import TorchModel
 from zaponnx.calib.finetuning.weights import STATISTICS
 from zaponnx.errors import DataError, InvalidArgument
 
+_EMPHASIS = 3  # on later steps, where weights are averaged
 
 @dataclass(frozen=True)
 class Descent:
@@ -24,7 +25,9 @@ class Descent:
         lr: Learning rate.
         weight_decay: L2 penalty.
         momentum: From 0 to below 1.
-        falling: Whether the learning rate falls to 0 as half a cosine, or stays.
+        averaged: Whether the result is the mean of the weights after all steps, or what the last step leaves. The mean
+            weighs later steps more: by about their number to the power of three (polynomial-decay averaging, Shamir and
+            Zhang, 2013). A step's noise has a small part in it, at any learning rate that does not diverge.
 
     Raises:
         InvalidArgument: One of them is out of range.
@@ -34,7 +37,7 @@ class Descent:
     lr: float
     weight_decay: float
     momentum: float
-    falling: bool = False
+    averaged: bool
 
     def __post_init__(self) -> None:
         legal = {
@@ -53,7 +56,6 @@ def train(
     loss: Loss,
     descent: Descent,
     epoch: Callable[[int], Iterable[Batch]],
-    length: int | None = None,
 ) -> list[float]:
     """Trains a model's weights.
 
@@ -64,7 +66,6 @@ def train(
         loss: What to minimise.
         descent: How.
         epoch: Starts the pass of a number, from 0.
-        length: Samples of a pass; None where only a pass can tell: a learning rate that falls does so between passes.
 
     Returns:
         The mean loss of every epoch, while it was trained.
@@ -76,13 +77,12 @@ def train(
     for parameter in parameters:
         parameter.requires_grad_(True)
     optimizer = torch.optim.SGD(parameters, lr=descent.lr, momentum=descent.momentum, weight_decay=descent.weight_decay)
+    averages = [parameter.detach().clone() for parameter in parameters]
+    steps = 0
     means = []
     for number in range(descent.epochs):
         total, samples = 0.0, 0
         for batch in epoch(number):
-            if descent.falling:
-                done = (number + samples / (length or math.inf)) / descent.epochs
-                optimizer.param_groups[0]["lr"] = descent.lr * (0.5 + 0.5 * math.cos(math.pi * done))
             value = loss(model(batch.inputs), batch)
             mean = value.item()
             if not math.isfinite(mean):
@@ -91,9 +91,13 @@ def train(
             optimizer.zero_grad()
             torch.autograd.backward(value)
             optimizer.step()
+            steps += 1
+            share = (_EMPHASIS + 1) / (_EMPHASIS + steps) if descent.averaged else 1
+            for average, parameter in zip(averages, parameters, strict=True):
+                average.lerp_(parameter.detach(), share)
             total += mean * batch.size
             samples += batch.size
         means.append(total / samples)
-    for parameter in parameters:
-        parameter.requires_grad_(False)
+    for average, parameter in zip(averages, parameters, strict=True):
+        parameter.requires_grad_(False).copy_(average)
     return means

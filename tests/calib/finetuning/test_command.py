@@ -64,26 +64,31 @@ def test_it_comes_closer_to_the_dense_network(skipping: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("options", "rates"),
-    [
-        ({"epochs": 2, "lr": 0.004}, 0.004 * (0.5 + 0.5 * np.cos(np.pi * np.arange(8) / 8))),
-        ({"preset": "paper:resnet18-D", "lr": 0.004, "batch_size": 16}, [0.004] * 4),
-    ],
-    ids=["falls", "stays as published"],
+    ("options", "averaged"),
+    [({"epochs": 2}, True), ({"preset": "paper:resnet18-D"}, False)],
+    ids=["by default", "not as published"],
 )
-def test_the_learning_rate(
-    skipping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], rates: list[float]
+def test_weights_are_averaged_over_the_steps(
+    skipping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], averaged: bool
 ) -> None:
-    used: list[float] = []
+    """Weighed by t (t + 1) (t + 2) after step t."""
+    after_step: list[list[np.ndarray]] = []
 
-    class Descent(torch.optim.SGD):
+    class Recorded(torch.optim.SGD):
         def step(self, *arguments: Any) -> None:
-            used.append(self.param_groups[0]["lr"])
             super().step(*arguments)
+            after_step.append([parameter.detach().numpy().copy() for parameter in self.param_groups[0]["params"]])
 
-    monkeypatch.setattr(torch.optim, "SGD", Descent)
-    zaponnx.finetune(skipping, "random", tmp_path / "t.zap.onnx", samples=64, **{"batch_size": 16, **options})
-    np.testing.assert_allclose(used, rates)
+    monkeypatch.setattr(torch.optim, "SGD", Recorded)
+    output = tmp_path / "t.zap.onnx"
+    zaponnx.finetune(skipping, "random", output, samples=64, batch_size=16, lr=0.01, **options)
+    steps = np.arange(1, len(after_step) + 1)
+    assert len(steps) == 4 * options.get("epochs", 1)
+    weights = steps * (steps + 1) * (steps + 2) if averaged else steps == len(steps)
+    expected = [np.average(arrays, axis=0, weights=weights) for arrays in zip(*after_step, strict=True)]
+    found = initializers(output)
+    for name, array in zip(("W0", "W1", "B1", "W2"), expected, strict=True):
+        np.testing.assert_allclose(found[name], array, rtol=1e-4, atol=1e-6)
 
 
 def test_labels_are_followed_where_there_are_some(skipping: Path, labelled, tmp_path: Path) -> None:
