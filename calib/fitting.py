@@ -148,6 +148,8 @@ def fit(
     if block != SINGLE and any(site.blocks is None for site in measured.sites):
         remedy = "calibrate again, or use the block '1x1x1'"
         raise ArtifactError("fit", "it has not measured blocks", where=str(calibration), remedy=remedy)
+    if granularity == "layer" and any(site.worths is not None for site in measured.sites):
+        _log.warning("the predictors are refined for thresholds per channel; for a layer's, calibrate --refine-steps 0")
     result = _fitted(measured, calibration, method, granularity, objective, block, progress)
     if model:
         check_model(Path(model), result, calibration)

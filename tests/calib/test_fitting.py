@@ -130,6 +130,29 @@ def test_as_many_thresholds_as_channels(fits: dict[str, Fit]) -> None:
     assert sizes == {"output": {3}, "channel": {3}, "layer": {1}, "sigmoid": {1}}
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({}, False), ({"granularity": "layer"}, True), ({"method": "sigmoid"}, True)],
+    ids=["channels", "layers", "sigmoids"],
+)
+def test_thresholds_per_layer_of_refined_predictors_are_warned_of(
+    calibration: tuple[Calibration, Path],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    options: dict[str, str],
+    said: bool,
+) -> None:
+    made, unrefined = calibration
+    refined = tmp_path / "refined.zapcal"
+    worths = np.cumsum(np.ones_like(made.sites[0].values), axis=1)
+    save_calibration(replace(made, sites=tuple(replace(site, worths=worths) for site in made.sites)), refined)
+    fit(unrefined, tmp_path / "unrefined.zapfit.json", **options)
+    assert not caplog.messages
+    fit(refined, tmp_path / "refined.zapfit.json", **options)
+    assert [message for message in caplog.messages if "calibrate --refine-steps 0" in message] == caplog.messages
+    assert bool(caplog.messages) == said
+
+
 def test_what_is_written_is_what_is_returned(calibration: tuple[Calibration, Path], tmp_path: Path) -> None:
     result = fit(calibration[1], tmp_path / "fit.json", method="sigmoid")
     assert load_fit(tmp_path / "fit.json") == result
