@@ -25,7 +25,7 @@ from zaponnx.progress import Progress, silent
 _PHASE = "frontier"
 _REACH = 4  # pixels that a digit is moved by, at most
 _COPIES = {"train": 1, "calibration": 4, "test": 8}  # of every digit
-_COUNTS = {"train": 2400, "calibration": 1200, "test": 2400}  # of shapes
+_COUNTS = {"train": 4800, "calibration": 1200, "test": 2400}  # of shapes
 
 Images = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 """Images, float32 (N, 3, H, W), and labels, int64 (N,)."""
