@@ -196,7 +196,10 @@ def convert_command(**arguments: Any) -> Any:
 @options.providers
 @options.seed
 def finetune_command(**arguments: Any) -> Any:
-    """Train a converted model's weights with its predictors on."""
+    """Train a converted model's weights with its predictors on.
+
+    The result is the weights' mean over the steps, but for a preset's.
+    """
     return zaponnx.finetune(**arguments)
 
 

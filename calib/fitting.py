@@ -149,7 +149,8 @@ def fit(
         remedy = "calibrate again, or use the block '1x1x1'"
         raise ArtifactError("fit", "it has not measured blocks", where=str(calibration), remedy=remedy)
     if granularity == "layer" and any(site.worths is not None for site in measured.sites):
-        _log.warning("the predictors are refined for thresholds per channel; for a layer's, calibrate --refine-steps 0")
+        problem = "the predictors are refined for a threshold per channel, and save less with one per layer"
+        _log.warning("%s: for that, calibrate with --refine-steps 0", problem)
     result = _fitted(measured, calibration, method, granularity, objective, block, progress)
     if model:
         check_model(Path(model), result, calibration)

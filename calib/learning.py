@@ -177,7 +177,7 @@ def agreed_network(
     try:
         network = _learning_network(dense, calibration, samples, where, device)
     except ZapError as error:
-        problem = f"{error.where}: {error.problem}"
+        problem = str(error).removeprefix(f"{error.phase}: ")
     except RefiningError as error:
         problem = str(error)
     except Exception as error:  # of any kind: what torch stumbles over where it runs what was imported

@@ -186,12 +186,13 @@ def finetune(report: FinetuneReport) -> str:
     lines = [f"epoch {number}: {report.loss} loss {loss:.5f}" for number, loss in enumerate(report.losses, start=1)]
     split = f" ({report.split})" if report.split else ""
     lines.append(f"statistics of {report.reestimated} layers re-estimated")
-    lines.append(
-        f"{report.weights} initializers trained for {descent.epochs} epochs of {report.samples} samples of "
-        f"{report.data}{split}, {report.batch_size} a step, learning rate {descent.lr:g}"
-        f", momentum {descent.momentum:g}, weight decay {descent.weight_decay:g}"
-        f"{', averaged over the steps' if descent.averaged else ''}"
-    )
+    if descent.epochs:
+        lines.append(
+            f"{report.weights} initializers trained for {descent.epochs} epochs of {report.samples} samples of "
+            f"{report.data}{split}, {report.batch_size} a step, learning rate {descent.lr:g}, momentum "
+            f"{descent.momentum:g}, weight decay {descent.weight_decay:g}"
+            f"{', averaged over the steps' if descent.averaged else ''}"
+        )
     lines.append(f"torch and ONNX Runtime differ by {report.difference:.1e} of the largest output")
     lines.append(f"{report.output}: see with zaponnx eval, on other data, what became of the accuracy")
     return "\n".join(lines)

@@ -66,8 +66,8 @@ def finetune(
     result, and `retune` goes by the curves of the calibration, which was made with the old weights.
 
     First the statistics that normalise the network are re-estimated (see `zaponnx.calib.finetuning.statistics`), then
-    the weights of convolutions, dense layers and batch norms are trained by stochastic gradient descent. Torch and ONNX
-    Runtime are compared before and after.
+    the weights of convolutions, dense layers and batch norms are trained by stochastic gradient descent, and their mean
+    over its steps is the result. Torch and ONNX Runtime are compared before and after.
 
     Args:
         model: What `convert` or `retune` wrote.
@@ -130,6 +130,11 @@ def finetune(
     before = check_equal(proto, module, compared, str(model))
     loss = loss or ("distill" if first.labels is None else "labels")
     minimized = labels_loss(proto) if loss == "labels" else distillation_loss(proto, _dense(module))
+    if descent.epochs:
+        with torch.inference_mode():
+            minimized(
+                module(first.inputs), first
+            )  # which refuses what is no classifier, and labels that are none of its
     passes = Passes(source, descent.epochs, seed, progress)
     reestimated = reestimate_statistics(module, passes.statistics) if reestimate else 0
     losses = train(module, minimized, descent, passes.epoch)

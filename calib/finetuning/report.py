@@ -20,8 +20,8 @@ class FinetuneReport:
         samples: Samples per epoch; 0 without epochs.
         batch_size: Samples per step.
         loss: "labels" or "distill".
-        descent: Epochs, learning rate, whether it falls, weight decay and momentum.
-        losses: The mean loss of every epoch, while it was trained.
+        descent: Epochs, learning rate, weight decay, momentum, and whether weights are averaged.
+        losses: The mean loss of every epoch, while it was trained, so none is that of averaged weights.
         reestimated: How many layers had their statistics re-estimated.
         weights: How many initializers were trained.
         difference: The largest difference between torch's and ONNX Runtime's outputs, before and after, with everything

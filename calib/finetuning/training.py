@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from zaponnx.calib.data import Batch
 from zaponnx.calib.finetuning.losses import Loss
@@ -14,7 +15,37 @@ from zaponnx.calib.finetuning.torch_model import TorchModel
 from zaponnx.calib.finetuning.weights import STATISTICS
 from zaponnx.errors import DataError, InvalidArgument
 
-_EMPHASIS = 3  # on later steps, where weights are averaged
+_EMPHASIS = 3  # on later steps, in a mean
+
+
+class MeanWeights:
+    """The mean of parameters over the steps of a training, in which later ones weigh more.
+
+    By about their number to the power of three: polynomial-decay averaging (Shamir and Zhang, 2013). It is float64, as
+    what a step of a long training adds to it is less than float32 resolves.
+
+    Args:
+        parameters: What is trained.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        self._parameters = parameters
+        self._means = [parameter.detach().to(torch.float64, copy=True) for parameter in parameters]
+        self._steps = 0
+
+    def add(self) -> None:
+        """Counts the parameters after another step in."""
+        self._steps += 1
+        share = (_EMPHASIS + 1) / (_EMPHASIS + self._steps)
+        for mean, parameter in zip(self._means, self._parameters, strict=True):
+            mean.lerp_(parameter.detach().double(), share)
+
+    @torch.no_grad()
+    def put(self) -> None:
+        """Sets the parameters to their means."""
+        for mean, parameter in zip(self._means, self._parameters, strict=True):
+            parameter.copy_(mean)
+
 
 @dataclass(frozen=True)
 class Descent:
@@ -25,9 +56,8 @@ class Descent:
         lr: Learning rate.
         weight_decay: L2 penalty.
         momentum: From 0 to below 1.
-        averaged: Whether the result is the mean of the weights after all steps, or what the last step leaves. The mean
-            weighs later steps more: by about their number to the power of three (polynomial-decay averaging, Shamir and
-            Zhang, 2013). A step's noise has a small part in it, at any learning rate that does not diverge.
+        averaged: Whether the result is the mean of the weights over all steps, see `MeanWeights`, or what the last step
+            leaves.
 
     Raises:
         InvalidArgument: One of them is out of range.
@@ -68,7 +98,7 @@ def train(
         epoch: Starts the pass of a number, from 0.
 
     Returns:
-        The mean loss of every epoch, while it was trained.
+        The mean loss of every epoch, while it was trained, so none is that of averaged weights.
 
     Raises:
         DataError: The loss became infinite or not a number.
@@ -77,8 +107,7 @@ def train(
     for parameter in parameters:
         parameter.requires_grad_(True)
     optimizer = torch.optim.SGD(parameters, lr=descent.lr, momentum=descent.momentum, weight_decay=descent.weight_decay)
-    averages = [parameter.detach().clone() for parameter in parameters]
-    steps = 0
+    mean_weights = MeanWeights(parameters)
     means = []
     for number in range(descent.epochs):
         total, samples = 0.0, 0
@@ -91,13 +120,13 @@ def train(
             optimizer.zero_grad()
             torch.autograd.backward(value)
             optimizer.step()
-            steps += 1
-            share = (_EMPHASIS + 1) / (_EMPHASIS + steps) if descent.averaged else 1
-            for average, parameter in zip(averages, parameters, strict=True):
-                average.lerp_(parameter.detach(), share)
+            if descent.averaged:
+                mean_weights.add()
             total += mean * batch.size
             samples += batch.size
         means.append(total / samples)
-    for average, parameter in zip(averages, parameters, strict=True):
-        parameter.requires_grad_(False).copy_(average)
+    if descent.averaged:
+        mean_weights.put()
+    for parameter in parameters:
+        parameter.requires_grad_(False)
     return means

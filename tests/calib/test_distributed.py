@@ -19,6 +19,7 @@ from zaponnx.artifact_files import load_calibration
 from zaponnx.artifacts import Calibration
 
 RECORDING = Path(__file__).with_name("recording.py")
+ENDING = Path(__file__).with_name("ending.py")
 REFINING = Path(__file__).with_name("refining_steps.py")
 
 
@@ -102,6 +103,12 @@ def test_two_processes_refine_as_one(path: Path, data: str, tmp_path: Path) -> N
     before = [array.ravel() for site in load_calibration(calibration).sites for array in vars(site.predictor).values()]
     assert np.abs(refined[0] - np.concatenate(before)).max() > 1e-3
     np.testing.assert_allclose(refined[1], refined[0], atol=1e-5)
+
+
+def test_the_groups_threads_end_before_python_does() -> None:
+    """Also where an optimiser is made after it, whose imports hold the group: threads that go on may abort."""
+    ended = run_processes(2, ENDING)
+    assert [(process.code, process.stdout) for process in ended] == [(0, "True\nFalse\n")] * 2, ended[-1].stderr
 
 
 def test_under_torchrun_one_process_writes_and_prints(path: Path, data: str, tmp_path: Path) -> None:

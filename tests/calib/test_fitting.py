@@ -149,7 +149,7 @@ def test_thresholds_per_layer_of_refined_predictors_are_warned_of(
     fit(unrefined, tmp_path / "unrefined.zapfit.json", **options)
     assert not caplog.messages
     fit(refined, tmp_path / "refined.zapfit.json", **options)
-    assert [message for message in caplog.messages if "calibrate --refine-steps 0" in message] == caplog.messages
+    assert [message for message in caplog.messages if "calibrate with --refine-steps 0" in message] == caplog.messages
     assert bool(caplog.messages) == said
 
 

@@ -226,10 +226,13 @@ def test_models_that_have_no_predictor(small, skipping: Path, tmp_path: Path) ->
 
 def test_data_that_do_not_suit(skipping: Path, labelled, tmp_path: Path) -> None:
     output = tmp_path / "t.zap.onnx"
+    told: list[object] = []  # nothing: the first samples tell it
+    options = {"progress": lambda *step: told.append(step)}
     with pytest.raises(DataError, match="the data have no labels; give data with labels, or use --loss distill"):
-        zaponnx.finetune(skipping, "random", output, loss="labels", samples=8)
+        zaponnx.finetune(skipping, "random", output, loss="labels", samples=8, **options)
     with pytest.raises(DataError, match="label 7 is none of 5 classes"):
-        zaponnx.finetune(skipping, labelled(4, labels=np.array([0, 1, 7, 2])), output)
+        zaponnx.finetune(skipping, labelled(4, labels=np.array([0, 1, 7, 2])), output, **options)
+    assert not told
     with pytest.raises(DataError, match=r"no statistics can be estimated from single samples.*--no-reestimate"):
         zaponnx.finetune(skipping, labelled(1), output)
     assert zaponnx.finetune(skipping, labelled(1), output, reestimate=False).samples == 1
