@@ -31,11 +31,12 @@ def rows(text: str) -> list[list[str]]:
 def test_savings_are_set_beside_the_plain_methods_of_the_same_seed(found: Environment) -> None:
     frontiers = [frontier("plain-B", 0, 0.2), frontier("plain-B", 1, 0.1)]
     frontiers += [frontier("default", 0, 0.3), frontier("default", 1, 0.2), frontier("default", 0, 0.4, finetuned=True)]
-    frontiers += [frontier("plain-D", 1, 0.05)]
-    plain, _, default, finetuned = rows(markdown(frontiers, TITLES, found))
-    assert plain[1:] == ["no", "2", "15.0 % ± 7.1 (10.0 to 20.0)", "1.00 ± 0.00 (1.00 to 1.00)"]
-    assert default[1:] == ["no", "2", "25.0 % ± 7.1 (20.0 to 30.0)", "1.75 ± 0.35 (1.50 to 2.00)"]
-    assert finetuned[1:] == ["yes", "1", "40.0 %", ""]
+    frontiers += [frontier("plain-D", 1, 0.05), frontier("plain-D", 0, 0.25, finetuned=True)]
+    plain, _, default, tuned_plain, finetuned = rows(markdown(frontiers, TITLES, found))
+    assert plain[1:] == ["no", "2", "15.0 % ± 7.1 (10.0 to 20.0)", "1.00 ± 0.00 (1.00 to 1.00)", ""]
+    assert default[1:] == ["no", "2", "25.0 % ± 7.1 (20.0 to 30.0)", "1.75 ± 0.35 (1.50 to 2.00)", ""]
+    assert tuned_plain[1:] == ["yes", "1", "25.0 %", "1.25", "1.00"]
+    assert finetuned[1:] == ["yes", "1", "40.0 %", "2.00", "1.60"]
 
 
 def test_networks_that_were_not_measured_are_not_reported(found: Environment) -> None:
