@@ -52,7 +52,8 @@ def markdown(frontiers: Sequence[Frontier], titles: Mapping[str, str], found: En
         "most that the method's thresholds save if that loses less: the mean "
         "over the seeds, the standard deviation, and the smallest and the largest. × plain: by what the paper's method "
         "saves with the same seed, not fine-tuned, and with that of its patterns that saves more; likewise. × plain, "
-        "fine-tuned: where that is fine-tuned, too, with those patterns for which it was. A seed is that of the predictors, and of the images for calibration and test.",
+        "fine-tuned: where that is fine-tuned, too, with those patterns for which it was. A seed is that of the "
+        "predictors, and of the images for calibration and test.",
         f"{', '.join(f'{name} {version}' for name, version in found.versions.items())}.",
         f"`{found.command}`, {found.date}, commit {found.commit}.",
         f"![Top-1 against MACs saved]({NAME}.png)",
