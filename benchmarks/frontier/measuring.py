@@ -108,9 +108,12 @@ class Measuring:
         Args:
             method: Its name.
             finetuned: Whether to fine-tune the weights at every point.
-            begin: About the goal at which DROP is lost.
+            begin: About the goal at which DROP is lost, if nothing has been measured that tells.
         """
         goals = self._goals(method)
+        known = self._known(method, finetuned)
+        if known.points and min(known.lost) <= DROP < max(known.lost):
+            begin = known.goal
         start = int(np.argmin(np.abs(np.array(goals) - begin)))
         for goal in goals[start:]:
             result = self._with_point(method, goal, finetuned)
@@ -136,14 +139,22 @@ class Measuring:
 
     def _with_point(self, method: str, goal: float, finetuned: bool) -> Frontier:
         """What has been measured of a frontier, with this point."""
-        record = self._file(f"{method}{'-finetuned' * finetuned}", ".points.json")
-        points = [Point(**entry) for entry in json.loads(record.read_text(encoding="utf-8"))] if record.exists() else []
+        points = list(self._known(method, finetuned).points)
         if goal not in [point.goal for point in points]:
             self._say(f"{method}, {goal:.0%} to be saved{', fine-tuned' * finetuned}")
             points.append(self._point(method, goal, finetuned))
             points.sort(key=lambda point: point.goal)
-            _write(record, [asdict(point) for point in points])
+            _write(self._record(method, finetuned), [asdict(point) for point in points])
+        return self._known(method, finetuned)
+
+    def _known(self, method: str, finetuned: bool) -> Frontier:
+        """What has been measured of a frontier."""
+        record = self._record(method, finetuned)
+        points = [Point(**entry) for entry in json.loads(record.read_text(encoding="utf-8"))] if record.exists() else []
         return Frontier(self._network.name, method, self._seed, finetuned, self._dense(), tuple(points))
+
+    def _record(self, method: str, finetuned: bool) -> Path:
+        return self._file(f"{method}{'-finetuned' * finetuned}", ".points.json")
 
     def _point(self, method: str, goal: float, finetuned: bool) -> Point:
         calibration, fit = self._fitted(method)

@@ -41,6 +41,3 @@ METHODS = {
     "isolated": Method("default without refining, pattern D", {"refine_steps": 0}),
     DEFAULT: Method("default, pattern D"),
 }
-
-FINETUNED = (*PLAIN, DEFAULT)
-"""Those that are measured with fine-tuning, too."""
