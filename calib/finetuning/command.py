@@ -131,10 +131,8 @@ def finetune(
     loss = loss or ("distill" if first.labels is None else "labels")
     minimized = labels_loss(proto) if loss == "labels" else distillation_loss(proto, _dense(module))
     if descent.epochs:
-        with torch.inference_mode():
-            minimized(
-                module(first.inputs), first
-            )  # which refuses what is no classifier, and labels that are none of its
+        with torch.inference_mode():  # what is no classifier, and labels that are none of its, are refused at once
+            minimized(module(first.inputs), first)
     passes = Passes(source, descent.epochs, seed, progress)
     reestimated = reestimate_statistics(module, passes.statistics) if reestimate else 0
     losses = train(module, minimized, descent, passes.epoch)
