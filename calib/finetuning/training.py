@@ -107,7 +107,7 @@ def train(
     for parameter in parameters:
         parameter.requires_grad_(True)
     optimizer = torch.optim.SGD(parameters, lr=descent.lr, momentum=descent.momentum, weight_decay=descent.weight_decay)
-    mean_weights = MeanWeights(parameters)
+    mean_weights = MeanWeights(parameters) if descent.averaged else None
     means = []
     for number in range(descent.epochs):
         total, samples = 0.0, 0
@@ -120,12 +120,12 @@ def train(
             optimizer.zero_grad()
             torch.autograd.backward(value)
             optimizer.step()
-            if descent.averaged:
+            if mean_weights:
                 mean_weights.add()
             total += mean * batch.size
             samples += batch.size
         means.append(total / samples)
-    if descent.averaged:
+    if mean_weights:
         mean_weights.put()
     for parameter in parameters:
         parameter.requires_grad_(False)
