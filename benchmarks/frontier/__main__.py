@@ -10,10 +10,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import get_args
 
 from benchmarks.environment import environment
 from benchmarks.frontier.measuring import START, Frontier, Measuring
-from benchmarks.frontier.methods import DEFAULT, METHODS, PLAIN
+from benchmarks.frontier.methods import DEFAULT, METHODS, PLAIN, Finetuning
 from benchmarks.frontier.networks import NETWORKS
 from benchmarks.frontier.report import write_report
 from zaponnx.progress import Progress
@@ -44,21 +45,25 @@ def main(arguments: Sequence[str]) -> None:
 def _frontiers(
     network: str, methods: Sequence[str], seeds: int, finetuned_seeds: int, cache: Path, progress: Progress
 ) -> Iterator[Frontier]:
-    """A network's, without fine-tuning and, of the default and the paper's better pattern, with it."""
-    begin: dict[tuple[str, bool], float] = {}  # the goals at which the last seed lost as much as may be
+    """A network's, without fine-tuning and, of the default and the paper's better pattern, with it.
+
+    The paper's is fine-tuned in both ways.
+    """
+    begin: dict[tuple[str, Finetuning | None], float] = {}  # the goals at which the last seed lost as much as may be
     for seed in range(seeds):
         measuring = Measuring(NETWORKS[network], seed, cache, progress)
         untuned: dict[str, Frontier] = {}
         for method in methods:
-            untuned[method] = measuring.frontier(method, begin=begin.get((method, False), START))
-            begin[method, False] = untuned[method].goal
+            untuned[method] = measuring.frontier(method, begin=begin.get((method, None), START))
+            begin[method, None] = untuned[method].goal
             yield untuned[method]
         plain = sorted(set(untuned).intersection(PLAIN), key=lambda method: untuned[method].saving)
-        for method in (*plain[-1:], DEFAULT) if seed < finetuned_seeds else ():
+        ways: list[tuple[str, Finetuning]] = [(method, way) for method in plain[-1:] for way in get_args(Finetuning)]
+        for method, way in (*ways, (DEFAULT, "default")) if seed < finetuned_seeds else ():
             if method in untuned:
-                start = begin.get((method, True), untuned[method].goal)
-                tuned = measuring.frontier(method, finetuned=True, begin=start)
-                begin[method, True] = tuned.goal
+                start = begin.get((method, way), untuned[method].goal)
+                tuned = measuring.frontier(method, finetuning=way, begin=start)
+                begin[method, way] = tuned.goal
                 yield tuned
 
 

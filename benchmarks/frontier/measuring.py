@@ -16,7 +16,7 @@ import numpy as np
 
 import zaponnx
 from benchmarks.frontier.crossing import saving_at
-from benchmarks.frontier.methods import METHODS
+from benchmarks.frontier.methods import METHODS, Finetuning
 from benchmarks.frontier.networks import Network
 from zaponnx.artifact_files import load_calibration, load_fit
 from zaponnx.evaluation import ModelEvaluation
@@ -56,7 +56,7 @@ class Frontier:
     Attributes:
         network, method: Their names.
         seed: Of the predictors, and of the images for calibration and test.
-        finetuned: Whether the weights were fine-tuned at every point.
+        finetuning: How the weights were fine-tuned at every point, None if they were not.
         dense: Top-1 of the dense model.
         points: By ascending goal.
     """
@@ -64,7 +64,7 @@ class Frontier:
     network: str
     method: str
     seed: int
-    finetuned: bool
+    finetuning: Finetuning | None
     dense: float
     points: tuple[Point, ...]
 
@@ -102,30 +102,30 @@ class Measuring:
         self._progress = progress
         self._model = network.model(cache, progress)
 
-    def frontier(self, method: str, *, finetuned: bool = False, begin: float = START) -> Frontier:
+    def frontier(self, method: str, *, finetuning: Finetuning | None = None, begin: float = START) -> Frontier:
         """That of a method, from less to more than DROP lost, and closest where DROP is.
 
         Args:
             method: Its name.
-            finetuned: Whether to fine-tune the weights at every point.
+            finetuning: How to fine-tune the weights at every point, None for not at all.
             begin: About the goal at which DROP is lost, if nothing has been measured that tells.
         """
         goals = self._goals(method)
-        known = self._known(method, finetuned)
+        known = self._known(method, finetuning)
         if known.points and min(known.lost) <= DROP < max(known.lost):
             begin = known.goal
         start = int(np.argmin(np.abs(np.array(goals) - begin)))
         for goal in goals[start:]:
-            result = self._with_point(method, goal, finetuned)
+            result = self._with_point(method, goal, finetuning)
             if max(result.lost) > DROP:
                 break
         for goal in reversed(goals[:start]):
             if min(result.lost) <= DROP:
                 break
-            result = self._with_point(method, goal, finetuned)
+            result = self._with_point(method, goal, finetuning)
         refined = sum(point.goal not in goals for point in result.points)
         for _ in range(refined, _REFINED if max(result.lost) > DROP else 0):
-            result = self._with_point(method, round(result.goal, 4), finetuned)
+            result = self._with_point(method, round(result.goal, 4), finetuning)
         return result
 
     def _goals(self, method: str) -> list[float]:
@@ -137,34 +137,35 @@ class Measuring:
         most = max(point.mac_saved for point in chosen)
         return [*(goal for goal in _GOALS if goal < most), *([most] if most < _GOALS[-1] else [])]
 
-    def _with_point(self, method: str, goal: float, finetuned: bool) -> Frontier:
+    def _with_point(self, method: str, goal: float, finetuning: Finetuning | None) -> Frontier:
         """What has been measured of a frontier, with this point."""
-        points = list(self._known(method, finetuned).points)
+        points = list(self._known(method, finetuning).points)
         if goal not in [point.goal for point in points]:
-            self._say(f"{method}, {goal:.0%} to be saved{', fine-tuned' * finetuned}")
-            points.append(self._point(method, goal, finetuned))
+            self._say(f"{method}, {goal:.0%} to be saved, fine-tuning: {finetuning}")
+            points.append(self._point(method, goal, finetuning))
             points.sort(key=lambda point: point.goal)
-            _write(self._record(method, finetuned), [asdict(point) for point in points])
-        return self._known(method, finetuned)
+            _write(self._record(method, finetuning), [asdict(point) for point in points])
+        return self._known(method, finetuning)
 
-    def _known(self, method: str, finetuned: bool) -> Frontier:
+    def _known(self, method: str, finetuning: Finetuning | None) -> Frontier:
         """What has been measured of a frontier."""
-        record = self._record(method, finetuned)
+        record = self._record(method, finetuning)
         points = [Point(**entry) for entry in json.loads(record.read_text(encoding="utf-8"))] if record.exists() else []
-        return Frontier(self._network.name, method, self._seed, finetuned, self._dense(), tuple(points))
+        return Frontier(self._network.name, method, self._seed, finetuning, self._dense(), tuple(points))
 
-    def _record(self, method: str, finetuned: bool) -> Path:
-        return self._file(f"{method}{'-finetuned' * finetuned}", ".points.json")
+    def _record(self, method: str, finetuning: Finetuning | None) -> Path:
+        return self._file(f"{method}{'' if finetuning is None else f'-finetuned-{finetuning}'}", ".points.json")
 
-    def _point(self, method: str, goal: float, finetuned: bool) -> Point:
+    def _point(self, method: str, goal: float, finetuning: Finetuning | None) -> Point:
         calibration, fit = self._fitted(method)
         with tempfile.TemporaryDirectory() as directory:
             model = Path(directory) / "model.zap.onnx"
             zaponnx.convert(self._model, calibration, fit, model, mac_saving=goal)
-            if finetuned:
+            if finetuning is not None:
                 converted, model = model, model.with_name("tuned.zap.onnx")
                 data = self._network.data("train", self._seed, self._cache)
-                zaponnx.finetune(converted, data, model, seed=self._seed, **self._network.finetuning)
+                settings = METHODS[method].published if finetuning == "published" else self._network.finetuning
+                zaponnx.finetune(converted, data, model, seed=self._seed, **settings)
             found = self._evaluated(model)
         assert found.top1 is not None
         sites = load_calibration(calibration, _PHASE).sites

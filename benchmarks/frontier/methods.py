@@ -1,10 +1,13 @@
-"""What is compared: the plain method of the paper, the default, and steps between them."""
+"""What is compared: the plain method of the paper, the default, steps between them, and ways to fine-tune."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+Finetuning = Literal["published", "default"]
+"""How weights are fine-tuned at every point: as the paper does, or as `zaponnx finetune` does."""
 
 
 @dataclass(frozen=True)
@@ -15,15 +18,18 @@ class Method:
         title: What it is, for people.
         calibration: Keywords of `zaponnx.calibrate`.
         fit: Keywords of `zaponnx.fit`.
+        published: Keywords of `zaponnx.finetune` for what was published with it.
     """
 
     title: str
     calibration: Mapping[str, Any] = field(default_factory=dict)
     fit: Mapping[str, Any] = field(default_factory=dict)
+    published: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _paper(title: str, pattern: str, **fit: Any) -> Method:
-    return Method(f"{title}, pattern {pattern}", {"training": "paper", "pattern": pattern}, fit)
+    calibration = {"training": "paper", "pattern": pattern}
+    return Method(f"{title}, pattern {pattern}", calibration, fit, {"preset": f"paper:resnet18-{pattern}"})
 
 
 PLAIN = ("plain-B", "plain-D")

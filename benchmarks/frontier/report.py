@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.environment import Environment
 from benchmarks.frontier.measuring import DROP, Frontier
-from benchmarks.frontier.methods import METHODS, PLAIN
+from benchmarks.frontier.methods import METHODS, PLAIN, Finetuning
 from zaponnx.files import atomic_path
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 NAME = "frontier"
 _PHASE = "frontier"
+_FINETUNINGS: dict[Finetuning | None, str] = {None: "no", "published": "as published", "default": "by default"}
+_LINES: dict[Finetuning | None, str] = {None: "-", "published": ":", "default": "--"}
 
 
 def write_report(
@@ -52,8 +54,8 @@ def markdown(frontiers: Sequence[Frontier], titles: Mapping[str, str], found: En
         "most that the method's thresholds save if that loses less: the mean "
         "over the seeds, the standard deviation, and the smallest and the largest. × plain: by what the paper's method "
         "saves with the same seed, not fine-tuned, and with that of its patterns that saves more; likewise. × plain, "
-        "fine-tuned: where that is fine-tuned, too, with those patterns for which it was. A seed is that of the "
-        "predictors, and of the images for calibration and test.",
+        "tuned: where that is fine-tuned, too, with those patterns for which it was. A seed is that of the predictors, "
+        "and of the images for calibration and test.",
         f"{', '.join(f'{name} {version}' for name, version in found.versions.items())}.",
         f"`{found.command}`, {found.date}, commit {found.commit}.",
         f"![Top-1 against MACs saved]({NAME}.png)",
@@ -71,40 +73,42 @@ def markdown(frontiers: Sequence[Frontier], titles: Mapping[str, str], found: En
 
 
 def _table(frontiers: Sequence[Frontier]) -> str:
-    """A row per method, without and with fine-tuning."""
+    """A row per method and way to fine-tune."""
     rows = [
-        "| method | fine-tuned | seeds | saved | × plain | × plain, fine-tuned |",
-        "| --- | --- | --: | --: | --: | --: |",
+        "| method | fine-tuned | seeds | saved | × plain | × plain, tuned as published | × plain, tuned by default |",
+        "| --- | --- | --: | --: | --: | --: | --: |",
     ]
-    for finetuned in (False, True):
+    for finetuning, title in _FINETUNINGS.items():
         for name, method in METHODS.items():
-            savings = _by_seed(frontiers, name, finetuned)
+            savings = _by_seed(frontiers, name, finetuning)
             if savings:
                 cells = [
                     method.title,
-                    "yes" if finetuned else "no",
+                    title,
                     str(len(savings)),
                     _spread([100 * saving for saving in savings.values()], " %", 1),
-                    _spread(_ratios(savings, frontiers, finetuned=False), "", 2),
-                    _spread(_ratios(savings, frontiers, finetuned=True) if finetuned else [], "", 2),
+                    *(
+                        _spread(_ratios(savings, frontiers, other) if finetuning or not other else [], "", 2)
+                        for other in _FINETUNINGS
+                    ),
                 ]
                 rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 
-def _ratios(savings: Mapping[int, float], frontiers: Sequence[Frontier], *, finetuned: bool) -> list[float]:
+def _ratios(savings: Mapping[int, float], frontiers: Sequence[Frontier], finetuning: Finetuning | None) -> list[float]:
     """Savings by those of the paper's better pattern, for the seeds for which it was measured."""
-    found = [_by_seed(frontiers, name, finetuned) for name in PLAIN]
+    found = [_by_seed(frontiers, name, finetuning) for name in PLAIN]
     plain = {seed: max(each.get(seed, 0) for each in found) for each in found for seed in each}
     return [saving / plain[seed] for seed, saving in savings.items() if plain.get(seed)]
 
 
-def _by_seed(frontiers: Sequence[Frontier], method: str, finetuned: bool) -> dict[int, float]:
+def _by_seed(frontiers: Sequence[Frontier], method: str, finetuning: Finetuning | None) -> dict[int, float]:
     """Seed → saving."""
     return {
         frontier.seed: frontier.saving
         for frontier in frontiers
-        if frontier.method == method and frontier.finetuned == finetuned
+        if frontier.method == method and frontier.finetuning == finetuning
     }
 
 
@@ -118,7 +122,7 @@ def _spread(values: Sequence[float], unit: str, digits: int) -> str:
 
 
 def _plot(frontiers: Sequence[Frontier], titles: Mapping[str, str], path: Path) -> None:
-    """Axes per network; a line per seed, a colour per method, dashed with fine-tuning."""
+    """Axes per network; a line per seed, a colour per method, dotted and dashed with fine-tuning."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -135,12 +139,14 @@ def _draw(axes: Axes, frontiers: Sequence[Frontier], title: str) -> None:
     colors = {name: f"C{index}" for index, name in enumerate(METHODS)}
     labelled: set[str] = set()
     for frontier in frontiers:
-        label = METHODS[frontier.method].title + ", fine-tuned" * frontier.finetuned
+        label = METHODS[frontier.method].title
+        if frontier.finetuning:
+            label += f", fine-tuned {_FINETUNINGS[frontier.finetuning]}"
         axes.plot(
             [100 * point.saved for point in frontier.points],
             [-100 * lost for lost in frontier.lost],
             color=colors[frontier.method],
-            linestyle="--" if frontier.finetuned else "-",
+            linestyle=_LINES[frontier.finetuning],
             linewidth=1,
             marker=".",
             markersize=3,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,10 +12,11 @@ import pytest
 import zaponnx
 from benchmarks.frontier import measuring
 from benchmarks.frontier.measuring import DROP, Frontier, Measuring, Point
-from benchmarks.frontier.methods import METHODS, Method
+from benchmarks.frontier.methods import METHODS, PLAIN, Method
 from benchmarks.frontier.networks import Images, Network
 from benchmarks.images import synthetic_images
 from zaponnx.artifacts import OperatingPoint
+from zaponnx.calib.paper.points import paper_point
 from zaponnx.progress import Progress
 from zaponnx.runtime import InferenceSession
 
@@ -98,17 +100,17 @@ def test_goes_on_where_it_was_interrupted(tiny: Network, cache: Path, found: Fro
 
 
 def test_fine_tuning_is_measured_apart(tiny: Network, cache: Path, found: Frontier) -> None:
-    tuned = Measuring(tiny, 0, cache).frontier("default", finetuned=True, begin=found.goal)
-    assert tuned.finetuned
+    tuned = Measuring(tiny, 0, cache).frontier("default", finetuning="default", begin=found.goal)
+    assert tuned.finetuning == "default"
     assert min(tuned.lost) <= DROP or tuned.points[0].goal <= 0.05
     assert max(tuned.lost) > DROP or tuned.points[-1].goal > 0.45
-    assert [path.name for path in cache.rglob("*finetuned*")] == ["default-finetuned-0.points.json"]
+    assert [path.name for path in cache.rglob("*finetuned*")] == ["default-finetuned-default-0.points.json"]
     assert Measuring(tiny, 0, cache).frontier("default") == found
 
 
 def test_what_to_ask_for_is_read_off_the_points() -> None:
     points = tuple(Point(goal, goal - 0.05, 1 - 0.1 * goal) for goal in (0.05, 0.1, 0.15))
-    found = Frontier("net", "plain", 0, False, 1.0, points)
+    found = Frontier("net", "plain", 0, None, 1.0, points)
     assert found.saving == pytest.approx(0.05)
     assert found.goal == pytest.approx(0.1)
 
@@ -121,3 +123,27 @@ def test_goals_end_where_the_methods_thresholds_do(tiny: Network, cache: Path, m
     monkeypatch.setattr(measuring, "load_fit", lambda path, phase: fit)
     monkeypatch.setattr(measuring, "DROP", 1)
     assert [point.goal for point in Measuring(tiny, 0, cache).frontier("bounded", begin=0).points] == [0.05, 0.1, 0.12]
+
+
+def test_fine_tunes_as_the_network_or_the_methods_publication_has_it(
+    tiny: Network, cache: Path, found: Frontier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = []
+
+    def finetune(model: Path, data: str, output: Path, **keywords: object) -> None:
+        settings.append(keywords)
+        output.write_bytes(model.read_bytes())
+
+    monkeypatch.setattr(zaponnx, "finetune", finetune)
+    monkeypatch.setitem(METHODS, "default", replace(METHODS["default"], published={"preset": "paper:resnet18-B"}))
+    measured = Measuring(tiny, 0, cache)
+    measured._point("default", 0.1, None)
+    measured._point("default", 0.1, "default")
+    measured._point("default", 0.1, "published")
+    assert settings == [{"seed": 0, "epochs": 1}, {"seed": 0, "preset": "paper:resnet18-B"}]
+
+
+@pytest.mark.parametrize("method", PLAIN)
+def test_what_was_published_is_a_preset(method: str) -> None:
+    point = paper_point(METHODS[method].published["preset"])
+    assert point.pattern == METHODS[method].calibration["pattern"]

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.environment import Environment
 from benchmarks.frontier.measuring import Frontier, Point
+from benchmarks.frontier.methods import Finetuning
 from benchmarks.frontier.report import markdown, write_report
 
 TITLES = {"net": "a network", "unmeasured": "another one"}
@@ -17,10 +18,10 @@ def found() -> Environment:
     return Environment("Abacus", 10, ["beads"], "wood", {"python": "3"}, {}, "python -m x", "2020-08-23", "abc")
 
 
-def frontier(method: str, seed: int, saving: float, finetuned: bool = False) -> Frontier:
+def frontier(method: str, seed: int, saving: float, finetuning: Finetuning | None = None) -> Frontier:
     """A straight one, which loses 0.01 where so much is saved."""
     points = tuple(Point(share, share, 0.9 - 0.01 * share / saving) for share in (0.1, 0.3, 0.5))
-    return Frontier("net", method, seed, finetuned, 0.9, points)
+    return Frontier("net", method, seed, finetuning, 0.9, points)
 
 
 def rows(text: str) -> list[list[str]]:
@@ -30,13 +31,15 @@ def rows(text: str) -> list[list[str]]:
 
 def test_savings_are_set_beside_the_plain_methods_of_the_same_seed(found: Environment) -> None:
     frontiers = [frontier("plain-B", 0, 0.2), frontier("plain-B", 1, 0.1)]
-    frontiers += [frontier("default", 0, 0.3), frontier("default", 1, 0.2), frontier("default", 0, 0.4, finetuned=True)]
-    frontiers += [frontier("plain-D", 1, 0.05), frontier("plain-D", 0, 0.25, finetuned=True)]
-    plain, _, default, tuned_plain, finetuned = rows(markdown(frontiers, TITLES, found))
-    assert plain[1:] == ["no", "2", "15.0 % ± 7.1 (10.0 to 20.0)", "1.00 ± 0.00 (1.00 to 1.00)", ""]
-    assert default[1:] == ["no", "2", "25.0 % ± 7.1 (20.0 to 30.0)", "1.75 ± 0.35 (1.50 to 2.00)", ""]
-    assert tuned_plain[1:] == ["yes", "1", "25.0 %", "1.25", "1.00"]
-    assert finetuned[1:] == ["yes", "1", "40.0 %", "2.00", "1.60"]
+    frontiers += [frontier("default", 0, 0.3), frontier("default", 1, 0.2), frontier("default", 0, 0.4, "default")]
+    frontiers += [frontier("plain-D", 1, 0.05), frontier("plain-D", 0, 0.25, "default")]
+    frontiers += [frontier("plain-B", 0, 0.16, "published")]
+    plain, _, default, published, tuned_plain, tuned = rows(markdown(frontiers, TITLES, found))
+    assert plain[1:] == ["no", "2", "15.0 % ± 7.1 (10.0 to 20.0)", "1.00 ± 0.00 (1.00 to 1.00)", "", ""]
+    assert default[1:] == ["no", "2", "25.0 % ± 7.1 (20.0 to 30.0)", "1.75 ± 0.35 (1.50 to 2.00)", "", ""]
+    assert published[1:] == ["as published", "1", "16.0 %", "0.80", "1.00", "0.64"]
+    assert tuned_plain[1:] == ["by default", "1", "25.0 %", "1.25", "1.56", "1.00"]
+    assert tuned[1:] == ["by default", "1", "40.0 %", "2.00", "2.50", "1.60"]
 
 
 def test_networks_that_were_not_measured_are_not_reported(found: Environment) -> None:
