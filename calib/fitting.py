@@ -148,9 +148,8 @@ def fit(
     if block != SINGLE and any(site.blocks is None for site in measured.sites):
         remedy = "calibrate again, or use the block '1x1x1'"
         raise ArtifactError("fit", "it has not measured blocks", where=str(calibration), remedy=remedy)
-    if granularity == "layer" and any(site.worths is not None for site in measured.sites):
-        problem = "the predictors are refined for a threshold per channel, and save less with one per layer"
-        _log.warning("%s: for that, calibrate with --refine-steps 0", problem)
+    if granularity == "layer":
+        warn_if_refined(measured, _log)
     result = _fitted(measured, calibration, method, granularity, objective, block, progress)
     if model:
         check_model(Path(model), result, calibration)
@@ -160,6 +159,13 @@ def fit(
             _log.warning(result.note)
         save_fit(result, output)
     return result
+
+
+def warn_if_refined(calibration: Calibration, log: logging.Logger) -> None:
+    """Warns that thresholds per layer do not suit predictors that are refined."""
+    if any(site.worths is not None for site in calibration.sites):
+        problem = "the predictors are refined for a threshold per channel, and save less with one per layer"
+        log.warning("%s: for that, calibrate with --refine-steps 0", problem)
 
 
 def _fitted(

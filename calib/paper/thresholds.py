@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ import numpy as np
 from zaponnx.artifact_files import load_calibration, save_fit
 from zaponnx.artifacts import Fit
 from zaponnx.calib.curves import layer_curve
-from zaponnx.calib.fitting import measured_point
+from zaponnx.calib.fitting import measured_point, warn_if_refined
 from zaponnx.calib.paper.pickled import UnsafePickle, read_plain_pickle
 from zaponnx.chosen_point import UsedData
 from zaponnx.errors import DataError
 from zaponnx.files import check_output, sha256
 
 Thresholds = dict[float, tuple[float, ...]]
+
+_log = logging.getLogger("zaponnx.adopt")
 
 
 def adopt(calibration: Path | str, thresholds: Path | str, output: Path | str) -> Fit:
@@ -39,6 +42,7 @@ def adopt(calibration: Path | str, thresholds: Path | str, output: Path | str) -
     calibration, thresholds, output = Path(calibration), Path(thresholds), Path(output)
     check_output(output, "adopt", [calibration, thresholds])
     measured = load_calibration(calibration, "adopt")
+    warn_if_refined(measured, _log)
     curves = [layer_curve(site, measured.edges) for site in measured.sites]
     points = []
     for epsilon, values in sorted(read_thresholds(thresholds).items()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 import zaponnx
 from zaponnx import tables
-from zaponnx.artifact_files import load_calibration, load_fit
+from zaponnx.artifact_files import load_calibration, load_fit, save_calibration
 from zaponnx.errors import DataError, InvalidArgument
 
 Pickled = Callable[[Any], Path]
@@ -49,6 +50,17 @@ def test_thresholds_become_operating_points(small, pickled: Pickled, tmp_path: P
     converted = zaponnx.convert(small.model, small.calibration, output, tmp_path / "m.zap.onnx", epsilon=2)
     assert converted.mac_saved == made.points[-1].mac_saved
     assert tables.fit(made).splitlines()[2].split()[0] == "0.1"
+
+
+@pytest.mark.parametrize("refined", [False, True])
+def test_a_threshold_per_layer_of_refined_predictors_is_warned_of(
+    small, pickled: Pickled, tmp_path: Path, caplog: pytest.LogCaptureFixture, refined: bool
+) -> None:
+    made, calibration = load_calibration(small.calibration), tmp_path / "m.zapcal"
+    worths = np.cumsum(np.ones_like(made.sites[0].values), axis=1) if refined else None
+    save_calibration(replace(made, sites=tuple(replace(site, worths=worths) for site in made.sites)), calibration)
+    zaponnx.adopt(calibration, pickled({0.1: [0.5]}), tmp_path / "m.zapfit.json")
+    assert ["calibrate with --refine-steps 0" in message for message in caplog.messages] == [True] * refined
 
 
 @pytest.mark.parametrize(
