@@ -188,9 +188,9 @@ def finetune(report: FinetuneReport) -> str:
     lines.append(f"statistics of {report.reestimated} layers re-estimated")
     if descent.epochs:
         lines.append(
-            f"{report.weights} initializers trained for {descent.epochs} epochs of {report.samples} samples of "
-            f"{report.data}{split}, {report.batch_size} a step, learning rate {descent.lr:g}, momentum "
-            f"{descent.momentum:g}, weight decay {descent.weight_decay:g}"
+            f"{report.weights} initializers trained for {descent.epochs} epoch{'s' * (descent.epochs > 1)} of "
+            f"{report.samples} samples of {report.data}{split}, {report.batch_size} a step, learning rate "
+            f"{descent.lr:g}, momentum {descent.momentum:g}, weight decay {descent.weight_decay:g}"
             f"{', averaged over the steps' if descent.averaged else ''}"
         )
     lines.append(f"torch and ONNX Runtime differ by {report.difference:.1e} of the largest output")
