@@ -35,11 +35,11 @@ def test_savings_are_set_beside_the_plain_methods_of_the_same_seed(found: Enviro
     frontiers += [frontier("plain-D", 1, 0.05), frontier("plain-D", 0, 0.25, "default")]
     frontiers += [frontier("plain-B", 0, 0.16, "published")]
     plain, _, default, published, tuned_plain, tuned = rows(markdown(frontiers, TITLES, found))
-    assert plain[1:] == ["no", "2", "15.0 % ± 7.1 (10.0 to 20.0)", "1.00 ± 0.00 (1.00 to 1.00)", "", ""]
-    assert default[1:] == ["no", "2", "25.0 % ± 7.1 (20.0 to 30.0)", "1.75 ± 0.35 (1.50 to 2.00)", "", ""]
-    assert published[1:] == ["as published", "1", "16.0 %", "0.80", "1.00", "0.64"]
-    assert tuned_plain[1:] == ["by default", "1", "25.0 %", "1.25", "1.56", "1.00"]
-    assert tuned[1:] == ["by default", "1", "40.0 %", "2.00", "2.50", "1.60"]
+    assert plain[1:] == ["no", "2", "15.0 % ± 7.1 (10.0 to 20.0)", "1.00 ± 0.00 (1.00 to 1.00), +0.0", "", ""]
+    assert default[1:] == ["no", "2", "25.0 % ± 7.1 (20.0 to 30.0)", "1.75 ± 0.35 (1.50 to 2.00), +10.0", "", ""]
+    assert published[1:] == ["as published", "1", "16.0 %", "0.80, -4.0", "1.00, +0.0", "0.64, -9.0"]
+    assert tuned_plain[1:] == ["by default", "1", "25.0 %", "1.25, +5.0", "1.56, +9.0", "1.00, +0.0"]
+    assert tuned[1:] == ["by default", "1", "40.0 %", "2.00, +20.0", "2.50, +24.0", "1.60, +15.0"]
 
 
 def test_networks_that_were_not_measured_are_not_reported(found: Environment) -> None:
