@@ -24,7 +24,7 @@ from zaponnx.progress import Progress, silent
 
 _PHASE = "frontier"
 _REACH = 4  # pixels that a digit is moved by, at most
-_COPIES = {"train": 4, "calibration": 4, "test": 8}  # of every digit
+_COPIES = {"train": 1, "calibration": 4, "test": 8}  # of every digit
 _COUNTS = {"train": 4800, "calibration": 1200, "test": 2400}  # of shapes
 
 Images = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
@@ -100,7 +100,7 @@ def _export_shapes(path: Path, progress: Progress) -> None:
 NETWORKS = {
     network.name: network
     for network in (
-        Network("digits", "the digits network, 8 sites, 32×32", _export_digits, moved_digits, {"lr": 0.01}),
+        Network("digits", "the digits network, 8 sites, 32×32", _export_digits, moved_digits, {}),
         Network(
             "shapes",
             "ResNet-18 on twelve shapes, 16 sites, 64×64",
