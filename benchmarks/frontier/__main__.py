@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> None:
 def _frontiers(
     network: str, methods: Sequence[str], seeds: int, finetuned_seeds: int, cache: Path, progress: Progress
 ) -> Iterator[Frontier]:
-    """A network's, without fine-tuning and, of the default and the paper's better pattern, with it.
+    """A network's, without fine-tuning and, of the default and the paper's pattern that is better without, with it.
 
     The paper's is fine-tuned in both ways.
     """

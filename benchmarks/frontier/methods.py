@@ -18,7 +18,7 @@ class Method:
         title: What it is, for people.
         calibration: Keywords of `zaponnx.calibrate`.
         fit: Keywords of `zaponnx.fit`.
-        published: Keywords of `zaponnx.finetune` for what was published with it.
+        published: Keywords of `zaponnx.finetune` for what was published with it for ResNet-18.
     """
 
     title: str

@@ -58,7 +58,7 @@ def markdown(frontiers: Sequence[Frontier], titles: Mapping[str, str], found: En
         "tuned: where that is fine-tuned, too, with those patterns for which it was. A seed is that of the predictors, "
         "and of the images for calibration and test.",
         f"{', '.join(f'{name} {version}' for name, version in found.versions.items())}.",
-        f"`{found.command}`, {found.date}, commit {found.commit}.",
+        f"`{found.command}`, {found.date}, commit {found.commit}; what the cache had may be from earlier ones.",
         f"![Top-1 against MACs saved]({NAME}.png)",
     ]
     for network, title in titles.items():
@@ -160,4 +160,4 @@ def _draw(axes: Axes, frontiers: Sequence[Frontier], title: str) -> None:
     axes.set_ylim(-600 * DROP, 150 * DROP)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize="small", loc="lower left")
+    axes.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(0, -0.12))
