@@ -31,7 +31,7 @@ bench: $(VENV)/.bench
 	$(BIN)/cmake --build $(NATIVE_BUILD) --target zaponnx_kernel_benchmark
 	$(BIN)/python -m benchmarks $(BENCH)
 
-# Work saved at equal accuracy, beside the paper's method; takes an hour or more, and goes on after an interrupt.
+# Work saved at equal accuracy, beside the paper's method; takes hours, and goes on after an interrupt.
 frontier: $(VENV)/.package
 	$(BIN)/python -m benchmarks.frontier $(FRONTIER)
 

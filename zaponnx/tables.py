@@ -185,7 +185,7 @@ def finetune(report: FinetuneReport) -> str:
     descent = report.descent
     lines = [f"epoch {number}: {report.loss} loss {loss:.5f}" for number, loss in enumerate(report.losses, start=1)]
     split = f" ({report.split})" if report.split else ""
-    lines.append(f"statistics of {report.reestimated} layers re-estimated")
+    lines.append(f"statistics of {report.reestimated} layer{'s' * (report.reestimated != 1)} re-estimated")
     if descent.epochs:
         lines.append(
             f"{report.weights} initializers trained for {descent.epochs} epoch{'s' * (descent.epochs > 1)} of "

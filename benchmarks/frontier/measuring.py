@@ -141,7 +141,7 @@ class Measuring:
         """What has been measured of a frontier, with this point."""
         points = list(self._known(method, finetuning).points)
         if goal not in [point.goal for point in points]:
-            self._say(f"{method}, {goal:.0%} to be saved, fine-tuning: {finetuning}")
+            self._say(f"{method}, {goal:.0%} to be saved, fine-tuning: {finetuning or 'none'}")
             points.append(self._point(method, goal, finetuning))
             points.sort(key=lambda point: point.goal)
             _write(self._record(method, finetuning), [asdict(point) for point in points])

@@ -42,7 +42,6 @@ def adopt(calibration: Path | str, thresholds: Path | str, output: Path | str) -
     calibration, thresholds, output = Path(calibration), Path(thresholds), Path(output)
     check_output(output, "adopt", [calibration, thresholds])
     measured = load_calibration(calibration, "adopt")
-    warn_if_refined(measured, _log)
     curves = [layer_curve(site, measured.edges) for site in measured.sites]
     points = []
     for epsilon, values in sorted(read_thresholds(thresholds).items()):
@@ -51,6 +50,7 @@ def adopt(calibration: Path | str, thresholds: Path | str, output: Path | str) -
             remedy = "calibrate the layers that it is for, with --include and --exclude"
             raise DataError("adopt", problem, where=str(thresholds), remedy=remedy)
         points.append(measured_point(curves, epsilon, values))
+    warn_if_refined(measured, _log)
     fit = Fit(
         model_sha256=measured.model_sha256,
         calibration_sha256=sha256(calibration),

@@ -152,8 +152,8 @@ def test_progress_and_the_table(skipping: Path, tmp_path: Path) -> None:
     steps = ("measuring the dense network", "re-estimating the statistics", "epoch 1/1")
     assert told == [(step, done, 20) for step in steps for done in (16, 20)]
     text = tables.finetune(report)
-    assert text.startswith(f"epoch 1: distill loss {report.losses[0]:.5f}\nstatistics of 1 layers re-estimated\n")
-    assert "20 samples of random (train), 16 a step, learning rate 0.001" in text
+    assert text.startswith(f"epoch 1: distill loss {report.losses[0]:.5f}\nstatistics of 1 layer re-estimated\n")
+    assert "for 1 epoch of 20 samples of random (train), 16 a step, learning rate 0.001" in text
 
 
 def test_an_interrupt_leaves_nothing(skipping: Path, tmp_path: Path) -> None:
