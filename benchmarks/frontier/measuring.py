@@ -207,7 +207,7 @@ class Measuring:
 def _in_file_name(keyword: tuple[str, Any]) -> str:
     """A text by its value alone, as the paper's training and patterns are; anything else by its name, too."""
     name, value = keyword
-    return value if isinstance(value, str) else f"{name}-{value}"
+    return value.replace("/", "_") if isinstance(value, str) else f"{name}-{value}"
 
 
 def _write(path: Path, value: Any) -> None:

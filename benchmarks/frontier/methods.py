@@ -44,6 +44,7 @@ METHODS = {
     "channel": _paper("paper's training, exact sum, per channel", "D", objective="sum"),
     "output": _paper("paper's training, thresholds as by default", "D"),
     "default-B": Method("default, but pattern B", {"pattern": "B"}),
+    "default-fifth": Method("default, but a fifth computed", {"pattern": "10000/00100/00001/01000/00010"}),
     "isolated": Method("default without refining, pattern D", {"refine_steps": 0}),
     DEFAULT: Method("default, pattern D"),
 }
