@@ -51,7 +51,13 @@ def export_command(**arguments: Any) -> Any:
 @click.argument("model", type=options.FILE)
 @options.data
 @options.output
-@click.option("--pattern", default="D", show_default=True, help="A, B, C, D or a tile's rows, as in 10/01.")
+@click.option(
+    "--pattern",
+    metavar="P[,P...]",
+    default="D",
+    show_default=True,
+    help="A to E or a tile's rows, as in 10/01; the best of several is kept.",
+)
 @options.samples
 @click.option("--epochs", type=options.COUNT, help="Passes over the data; the preset's if not given.")
 @click.option(

@@ -2,7 +2,8 @@
 
 Every fourth sample is held out from training; the histograms are measured on these alone, so that the curves hold for
 images that the predictors have not seen. Then the predictors are refined together, see `zaponnx.calib.refining`, and
-measured again. Labels are not used.
+measured again. With several patterns that is done for each, the training in the same passes, and the best one is kept.
+Labels are not used.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from zaponnx.artifact_files import save_calibration
@@ -21,17 +21,16 @@ from zaponnx.calib.capture import Capture
 from zaponnx.calib.checkpoint import Checkpoint
 from zaponnx.calib.data import open_data
 from zaponnx.calib.devices import torch_device
-from zaponnx.calib.distributed import ProcessGroup, process_group
+from zaponnx.calib.distributed import process_group
+from zaponnx.calib.finishing import Finishing
 from zaponnx.calib.histograms import Histograms, bin_edges
-from zaponnx.calib.learning import RefiningError, agreed_network
 from zaponnx.calib.losses import TRAININGS
-from zaponnx.calib.output_errors import held_out, with_weights
+from zaponnx.calib.output_errors import held_out
 from zaponnx.calib.passes import Passes
-from zaponnx.calib.refining import STEP_SAMPLES, Refiner
+from zaponnx.calib.refining import STEP_SAMPLES
 from zaponnx.calib.selection import selected_sites
 from zaponnx.calib.sharing import HOLD_OUT, Plan
 from zaponnx.calib.training import PredictorTrainer
-from zaponnx.calib.worths import worths
 from zaponnx.errors import InvalidArgument, on_behalf_of
 from zaponnx.files import check_output, files_of_data
 from zaponnx.models import external_files, load_model, model_sha256
@@ -43,6 +42,7 @@ _STEPS_PER_PASS = 32  # enough of them matter more than their samples, of which 
 _LEAST_STEP = 8  # ... but a step needs so many samples
 _REFINE_STEPS = 256  # half as many gain less, and twice as many no more on held-out samples
 _REFINE_PASSES = 10  # at most, as predictors that see few images over and over learn these
+_NEARLY = 0.95  # few samples do not tell patterns apart that are so close, and what a pattern computes takes less time
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,11 @@ def calibrate(
         model: The dense ONNX model.
         data: A data SPEC, see `zaponnx.calib.data`.
         output: The calibration file to write.
-        pattern: The computation pattern: A, B, C, D or rows such as 10/01.
+        pattern: The computation pattern: A to E or rows such as 10/01. Of several, separated by commas, the best is
+            kept: that which computes most of those that save, where a classifier loses about a percentage point of its
+            accuracy, at least 0.95 times what the best one does. The settings say what each saves there
+            (`pattern_savings`); if the model cannot be imported into torch, they are not compared, a warning says so,
+            and the one that computes most is kept.
         samples: Use at most so many samples; the preset's if None.
         epochs: Passes over the data; the preset's if None.
         batch_size: Samples per optimiser step, as in the method. Where a pass has too few samples for 32 such steps,
@@ -123,7 +127,7 @@ def calibrate(
         raise InvalidArgument("calibrate", f"unknown training '{training}'", remedy=remedy)
     _check_refine_steps(refine_steps, training)
     check_output(output, "calibrate", [model, *external_files(model, "calibrate"), *files_of_data(data)])
-    tile = Pattern.parse(pattern)
+    tiles = _tiles(pattern)
     dense = load_model(model, "calibrate")
     with on_behalf_of("calibrate", str(model)):
         sites = selected_sites(dense, include, exclude, include_first)
@@ -158,51 +162,52 @@ def calibrate(
     sha256 = model_sha256(model, "calibrate")
     device = torch_device(providers)
     channels = [site.channels for site in sites]
-    trainer = PredictorTrainer(channels, tile, seed, step_samples, group, training=TRAININGS[training], device=device)
-    histograms = Histograms(sites, tile, group, device)
+    trainers = [
+        PredictorTrainer(channels, tile, seed, step_samples, group, training=TRAININGS[training], device=device)
+        for tile in tiles
+    ]
+    histograms = [Histograms(sites, tile, group, device) for tile in tiles]
     bound_to = {
         **settings,
         "model_sha256": sha256,
-        "pattern": tile.spec,
+        "pattern": ",".join(tile.spec for tile in tiles),
         "sites": [site.output for site in sites],
         "length": source.length,
         "providers": repr(providers),
     }
-    checkpoint = Checkpoint(output, bound_to, {"trainer": trainer, "histograms": histograms}, group)
+    checkpoint = Checkpoint(output, bound_to, group)
+    for number, (trainer, histogram) in enumerate(zip(trainers, histograms, strict=True)):
+        checkpoint.include(f"trainer {number}", trainer)
+        checkpoint.include(f"histograms {number}", histogram)
     plan = Plan(seed, step_samples, group.rank, group.size)
     capture = Capture(dense, sites, providers=providers, where=str(model))
     passes = Passes(capture, source, batch_size, plan, checkpoint, progress)
-    measured = _trained_and_measured(passes, checkpoint.place.number, epochs, trainer, histograms)
+    measured = _trained_and_measured(passes, checkpoint.place.number, epochs, trainers, histograms)
     if refine_steps is None:
         refine_steps = _refine_steps(passes.samples) if training != "paper" else 0
     settings["refine_steps"] = refine_steps
-    calibration = Calibration(
-        model_sha256=sha256,
-        pattern=tile,
-        edges=bin_edges(),
-        sites=measured,
-        settings={"samples": passes.samples, "samples_measured": measured[0].samples, **settings},
+    settings = {"samples": passes.samples, "samples_measured": measured[0][0].samples, **settings}
+    comparing = len(tiles) > 1
+    finishing = Finishing(
+        dense=dense,
+        where=model,
+        sites=sites,
+        samples=held_out(source, batch_size, Plan(seed, step_samples)),
+        passes=passes,
+        checkpoint=checkpoint,
+        epochs=epochs,
+        steps=refine_steps,
+        comparing=comparing,
+        seed=seed,
+        group=group,
+        device=device,
+        providers=providers,
     )
-    chosen = []
-    if group.rank == 0 or refine_steps:
-        chosen = held_out(source, batch_size, Plan(seed, step_samples))
-    if group.rank == 0:  # which alone measures what few samples suffice for
-        calibration = with_weights(calibration, dense, chosen, providers, progress, model)
-    if refine_steps:
-        calibration = _with_shared_weights(calibration, group)
-        try:
-            network = agreed_network(dense, calibration, chosen[0], model, device, group)
-            refiner = Refiner(network, calibration, chosen, refine_steps, seed, group, progress)
-            again = Histograms(sites, tile, group, device)
-            refined = _refined(calibration, passes, checkpoint, epochs + 1, refiner, again)
-            if not refiner.gain(refined) > 0:
-                raise RefiningError("it would not bring held-out samples' outputs nearer to the dense model's")
-            calibration = refined
-        except RefiningError as error:
-            if group.rank == 0:
-                _log.warning("the predictors are not refined: %s", error)
-            unrefined = {**calibration.settings, "refine_steps": 0, "not_refined": str(error)}
-            calibration = replace(calibration, settings=unrefined)
+    finished = []
+    for number, (tile, each) in enumerate(zip(tiles, measured, strict=True)):
+        told = _naming(tile, progress) if comparing else progress
+        finished.append(finishing.finished(Calibration(sha256, tile, bin_edges(), each, settings), number, told))
+    calibration = _best(finished)
     if group.rank == 0:
         save_calibration(calibration, output)
     checkpoint.discard()
@@ -233,56 +238,45 @@ def _check_refine_steps(steps: int | None, training: str) -> None:
         raise InvalidArgument("calibrate", problem, remedy="leave --refine-steps or --training out")
 
 
+def _tiles(patterns: str) -> list[Pattern]:
+    """Those that are asked for, each once, from the one that computes most to the one that computes least."""
+    tiles = dict.fromkeys(Pattern.parse(spec.strip()) for spec in patterns.split(","))
+    return sorted(tiles, key=lambda tile: -tile.share)
+
+
+def _naming(tile: Pattern, progress: Progress) -> Progress:
+    """A progress of steps that are done for a pattern."""
+    return lambda step, done, total: progress(f"{step}, pattern {tile.spec}", done, total)
+
+
+def _best(finished: Sequence[tuple[Calibration, float]]) -> Calibration:
+    """The best pattern's calibration, which says what all of them save, if there are several."""
+    if len(finished) == 1:
+        return finished[0][0]
+    savings = {calibration.pattern.spec: saving for calibration, saving in finished}
+    enough = _NEARLY * max(savings.values())
+    best = next(calibration for calibration, saving in finished if saving >= enough)
+    return replace(best, settings={**best.settings, "pattern_savings": savings})
+
+
 def _trained_and_measured(
-    passes: Passes, first: int, epochs: int, trainer: PredictorTrainer, histograms: Histograms
-) -> tuple[SiteCalibration, ...]:
+    passes: Passes, first: int, epochs: int, trainers: Sequence[PredictorTrainer], histograms: Sequence[Histograms]
+) -> list[tuple[SiteCalibration, ...]]:
     """Trains the predictors in passes 0 to `epochs` - 1, of which those before `first` are done, and measures them."""
     for epoch in range(first, epochs):
-        trainer.start_pass(epoch, epochs)
+        for trainer in trainers:
+            trainer.start_pass(epoch, epochs)
         for part in passes.training(epoch, f"training the predictors, epoch {epoch + 1}/{epochs}"):
-            trainer.add(part.outputs, part.count)
-        trainer.step()
-    predictors = trainer.predictors()
+            for trainer in trainers:
+                trainer.add(part.outputs, part.count)
+        for trainer in trainers:
+            trainer.step()
+    predictors = [trainer.predictors() for trainer in trainers]
+    pairs = list(zip(histograms, predictors, strict=True))
     for part in passes.measuring(epochs, "measuring the curves"):
-        histograms.add(part.outputs, predictors)
-    return histograms.result(predictors)
-
-
-def _with_shared_weights(calibration: Calibration, group: ProcessGroup) -> Calibration:
-    """The calibration with the first process's weights of the sites."""
-    weights = np.array([site.weight for site in calibration.sites])
-    shared = np.frombuffer(group.from_first(weights.tobytes()))
-    sites = (replace(site, weight=float(weight)) for site, weight in zip(calibration.sites, shared, strict=True))
-    return replace(calibration, sites=tuple(sites))
-
-
-def _refined(
-    calibration: Calibration,
-    passes: Passes,
-    checkpoint: Checkpoint,
-    number: int,
-    refiner: Refiner,
-    histograms: Histograms,
-) -> Calibration:
-    """Refines the predictors in passes from `number` on, and measures them again."""
-    last = number + refiner.steps  # of the passes: none of the others has less than a step
-    checkpoint.include("refiner", refiner)
-    checkpoint.include("refined", histograms)
-    number = max(number, checkpoint.place.number)
-    while not refiner.done:
-        for part in passes.refining(number, STEP_SAMPLES):
-            refiner.add(part.batch, part.count)
-            if refiner.done:
-                break
-        else:
-            refiner.step()
-        number += 1
-    predictors = refiner.predictors()
-    for measured in passes.measuring(last, "measuring the curves again"):
-        histograms.add(measured.outputs, predictors)
-    pairs = zip(histograms.result(predictors), calibration.sites, strict=True)
-    refined = (replace(new, weight=old.weight, worths=worths(old, calibration.edges)) for new, old in pairs)
-    return replace(calibration, sites=tuple(refined))
+        for each, known in pairs:
+            each.add(part.outputs, known)
+    return [each.result(known) for each, known in pairs]
 
 
 def _step_samples(length: int | None, batch_size: int) -> int:

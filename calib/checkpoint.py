@@ -45,27 +45,22 @@ class Checkpoint:
     Args:
         output: What the calibration writes.
         settings: All that the result depends on, as JSON has it.
-        states: What is kept from the start, by name; set to what the file has, if it fits.
         group: The processes; only the first reads and writes.
 
     Attributes:
         place: Where the calibration goes on.
     """
 
-    def __init__(
-        self, output: Path, settings: Mapping[str, Any], states: Mapping[str, Stateful], group: ProcessGroup
-    ) -> None:
+    def __init__(self, output: Path, settings: Mapping[str, Any], group: ProcessGroup) -> None:
         self._file = PartialFile(output, "calibrate", settings)
         self._states: dict[str, Stateful] = {}
         self._found: dict[str, Any] = {}
         self._group = group
         self._kept = time.monotonic()
         self.place = self._restored()
-        for name, state in states.items():
-            self.include(name, state)
 
     def include(self, name: str, state: Stateful) -> None:
-        """Keeps one more state from now on, which is set to what the file has of the name, if it has it."""
+        """Keeps a state from now on, which is set to what the file has of the name, if it has it."""
         self._states[name] = state
         if name in self._found:
             state.load_state_dict(self._found.pop(name))

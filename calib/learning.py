@@ -138,6 +138,13 @@ class LearningNetwork:
             yield part.inputs, min(size, batch.size - start)
 
     @torch.no_grad()
+    def reset(self) -> None:
+        """Takes back what the predictors have learned."""
+        for layer in self.layers.values():
+            for change in layer.changes.values():
+                change.zero_()
+
+    @torch.no_grad()
     def dense(self, inputs: Inputs) -> Tensor:
         """The output with everything computed."""
         self.model.predict(active=False)

@@ -90,10 +90,10 @@ class Passes:
         """
         return self._parts(number, step, lambda start, size: self._plan.training(number, start, size), self._captured)
 
-    def refining(self, number: int, step_samples: int) -> Iterator[Samples]:
-        """The samples of `training` themselves, in steps of another size; who takes them is to tell the progress."""
+    def refining(self, number: int, epoch: int, step_samples: int) -> Iterator[Samples]:
+        """The samples of `training` pass `epoch`, in steps of another size; who takes them is to tell the progress."""
         plan = replace(self._plan, step_samples=step_samples)
-        return self._parts(number, "", lambda start, size: plan.training(number, start, size), self._divided)
+        return self._parts(number, "", lambda start, size: plan.training(epoch, start, size), self._divided)
 
     def measuring(self, number: int, step: str) -> Iterator[Part]:
         """The samples that are held out; arguments as in `training`."""

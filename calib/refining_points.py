@@ -24,7 +24,10 @@ from zaponnx.calib.learning import LearningNetwork, RefiningError
 from zaponnx.progress import Progress, silent
 
 _POINTS = 6
-_DIVERGENCES = 0.0015, 0.3  # a classifier loses a percentage point of its accuracy at about 0.025
+A_POINT = 0.025
+"""The divergence at which a classifier loses about a percentage point of its accuracy."""
+
+_DIVERGENCES = 0.0015, 0.3
 _TRIED = 12  # savings, evenly spaced, between which the divergence is interpolated
 _TINY = 1e-9
 
@@ -64,20 +67,41 @@ def refining_points(
         RefiningError: The pattern leaves nothing to skip, or an output is not finite.
     """
     found = exact_points(hulls(calibration, "channel"), "output")
-    most = found[-1].mac_saved
-    if not most > 0:
-        raise RefiningError("the pattern leaves nothing to skip")
-    tried = nearest(found, np.linspace(0, most, _TRIED + 1)[1:])
     step = "choosing where to refine"
-    distances, _ = divergences(network, tried, samples, group, lambda done: progress(step, done, 2 * len(samples)))
-    ends = np.interp(
-        np.log(_DIVERGENCES), np.log(np.maximum.accumulate(distances)), [point.mac_saved for point in tried]
-    )
+    ends = savings_at(network, found, _DIVERGENCES, samples, group, lambda done: progress(step, done, 2 * len(samples)))
     points = nearest(found, np.linspace(ends[0], ends[1], _POINTS))
     measured, unit = divergences(
         network, points, samples, group, lambda done: progress(step, len(samples) + done, 2 * len(samples))
     )
     return RefiningPoints(tuple(points), measured, unit)
+
+
+def savings_at(
+    network: LearningNetwork,
+    points: Sequence[OperatingPoint],
+    wanted: Sequence[float],
+    samples: Sequence[Batch],
+    group: ProcessGroup = ALONE,
+    done: Callable[[int], None] = lambda batches: None,
+) -> Doubles:
+    """The shares of the MACs that are saved where the outputs have these divergences, between twelve that are tried.
+
+    Args:
+        network, samples, group, done: As in `divergences`.
+        points: All of a calibration of the network, by ascending saving.
+        wanted: The divergences.
+
+    Raises:
+        RefiningError: The pattern leaves nothing to skip, or an output is not finite.
+    """
+    most = points[-1].mac_saved
+    if not most > 0:
+        raise RefiningError("the pattern leaves nothing to skip")
+    tried = nearest(points, np.linspace(0, most, _TRIED + 1)[1:])
+    distances, _ = divergences(network, tried, samples, group, done)
+    saved = [point.mac_saved for point in tried]
+    savings: Doubles = np.interp(np.log(wanted), np.log(np.maximum.accumulate(distances)), saved)
+    return savings
 
 
 def nearest(points: Sequence[OperatingPoint], savings: Sequence[float] | Doubles) -> list[OperatingPoint]:

@@ -117,7 +117,7 @@ class Calibration:
 
     Attributes:
         model_sha256: The hash of the model that it belongs to.
-        pattern: The computation pattern of all sites: A, B, C, D, or a tile by rows, as in 10/01; 1 is computed.
+        pattern: The computation pattern of all sites: A to E, or a tile by rows, as in 10/01; 1 is computed.
         edges: float32 (B,), ascending; the histograms' bin edges and the candidate thresholds.
         sites: The sites in the model's order, no two of the same output.
         settings: How it was made (seed, epochs, data, versions, ...), for provenance only: shown, never interpreted.

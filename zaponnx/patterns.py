@@ -1,7 +1,8 @@
 """Computation patterns: which outputs of a layer are always computed.
 
 A pattern is a tile of 0/1, repeated from the top-left corner over the rows and columns of the output map
-and the same for all channels. A to D are the patterns of "Thanks for Nothing" (ECCV 2020).
+and the same for all channels. A to D are the patterns of "Thanks for Nothing" (ECCV 2020); E is our own, in which
+every output that is not computed has exactly one beside it that is, but at the borders.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ _NAMED_TILES = {
     "B": "10/01",
     "C": "00101/01010/10100/01001/10010",
     "D": "001/010/100",
+    "E": "10000/00100/00001/01000/00010",
 }
 
 
@@ -43,7 +45,7 @@ class Pattern:
 
     @classmethod
     def parse(cls, spec: str) -> Pattern:
-        """Reads a pattern's name (A, B, C, D) or its rows separated by "/", as in "10/01".
+        """Reads a pattern's name (A to E) or its rows separated by "/", as in "10/01".
 
         Raises:
             InvalidArgument: `spec` is neither.
@@ -51,13 +53,13 @@ class Pattern:
         text = _NAMED_TILES.get(spec.upper(), spec)
         if not text or set(text) - set("01/"):
             raise InvalidArgument(
-                "pattern", f"unknown pattern '{spec}'", remedy="use A, B, C, D or rows of 0 and 1 such as 10/01"
+                "pattern", f"unknown pattern '{spec}'", remedy="use A, B, C, D, E or rows of 0 and 1 such as 10/01"
             )
         return cls(tuple(tuple(int(digit) for digit in row) for row in text.split("/")))
 
     @property
     def spec(self) -> str:
-        """The name A to D if it has one, else the rows separated by "/"; `parse` reads it back."""
+        """The name A to E if it has one, else the rows separated by "/"; `parse` reads it back."""
         text = "/".join("".join(map(str, row)) for row in self.rows)
         return next((name for name, tile in _NAMED_TILES.items() if tile == text), text)
 

@@ -79,7 +79,12 @@ def calibrate(calibration: Calibration) -> str:
     rows = [[site.name, str(site.channels), mega(site.macs), str(site.samples)] for site in calibration.sites]
     header = ["site", "channels", "MACs", "samples measured"]
     skipped = percent(1 - calibration.pattern.share)
-    return f"{table(header, rows)}\n\npattern {calibration.pattern.spec}: up to {skipped} of these MACs can be skipped"
+    lines = [table(header, rows), ""]
+    if savings := calibration.settings.get("pattern_savings"):
+        each = ", ".join(f"{spec} {percent(saving)}" for spec, saving in savings.items())
+        lines.append(f"saved where a classifier loses about a point of its accuracy, by pattern: {each}")
+    lines.append(f"pattern {calibration.pattern.spec}: up to {skipped} of these MACs can be skipped")
+    return "\n".join(lines)
 
 
 def analyze(result: Analysis) -> str:

@@ -43,8 +43,8 @@ METHODS = {
     "layer": _paper("paper's training, exact sum, per layer", "D", granularity="layer", objective="sum"),
     "channel": _paper("paper's training, exact sum, per channel", "D", objective="sum"),
     "output": _paper("paper's training, thresholds as by default", "D"),
-    "default-B": Method("default, but pattern B", {"pattern": "B"}),
-    "default-fifth": Method("default, but a fifth computed", {"pattern": "10000/00100/00001/01000/00010"}),
     "isolated": Method("default without refining, pattern D", {"refine_steps": 0}),
+    **{f"default-{pattern}": Method(f"default, pattern {pattern}", {"pattern": pattern}) for pattern in "BE"},
+    "chosen": Method("default, but the best of patterns B, D and E", {"pattern": "B,D,E"}),
     DEFAULT: Method("default, pattern D"),
 }

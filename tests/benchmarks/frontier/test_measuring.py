@@ -147,12 +147,3 @@ def test_fine_tunes_as_the_network_or_the_methods_publication_has_it(
 def test_what_was_published_is_a_preset(method: str) -> None:
     point = paper_point(METHODS[method].published["preset"])
     assert point.pattern == METHODS[method].calibration["pattern"]
-
-
-def test_a_pattern_of_rows_is_no_directory(tiny: Network, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(METHODS, "rows", replace(METHODS["default"], calibration={"pattern": "10/00"}))
-    made: list[Path] = []
-    monkeypatch.setattr(zaponnx, "calibrate", lambda model, data, output, **_: made.append(output))
-    monkeypatch.setattr(zaponnx, "fit", lambda *_, **__: None)
-    Measuring(tiny, 0, cache)._fitted("rows")
-    assert [path.name for path in made] == ["calibrated-10_00-0.zapcal"]

@@ -1,0 +1,175 @@
+"""What follows the training of a pattern's predictors: reads its calibration, gives it with weights, and refined.
+
+The network is the same for all patterns, and so are the samples that it is compared on. Where patterns are to be
+compared, what each of them bears is the share of the MACs that it saves where a classifier loses about a percentage
+point of its accuracy, with all layers skipping.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+
+from zaponnx.artifacts import Calibration
+from zaponnx.calib.checkpoint import Checkpoint
+from zaponnx.calib.data import Batch
+from zaponnx.calib.distributed import ProcessGroup
+from zaponnx.calib.fitting import exact_points
+from zaponnx.calib.histograms import Histograms
+from zaponnx.calib.hulls import hulls
+from zaponnx.calib.learning import LearningNetwork, RefiningError, agreed_network
+from zaponnx.calib.output_errors import with_weights
+from zaponnx.calib.passes import Passes
+from zaponnx.calib.refining import NOT_FINITE, STEP_SAMPLES, Refiner
+from zaponnx.calib.refining_points import A_POINT, savings_at
+from zaponnx.calib.worths import worths
+from zaponnx.graph.site import Site
+from zaponnx.progress import Progress
+from zaponnx.providers import Provider
+
+_log = logging.getLogger("zaponnx.calibrate")
+
+
+@dataclass(frozen=True)
+class Finishing:
+    """What the patterns' calibrations have in common.
+
+    Attributes:
+        dense: The model.
+        where: Its file, for error messages.
+        sites: Those that are calibrated.
+        samples: What the outputs are compared on, held out from training; none are needed in other processes than the
+            first if nothing is refined or compared.
+        passes: Over the data; those of all patterns are trained.
+        checkpoint: Kept as they go on.
+        epochs: Of the training; the passes for the patterns follow it and the one that measured.
+        steps: How many refine the predictors, 0 for none.
+        comparing: Whether patterns are compared.
+        seed: Of the steps' order.
+        group: The processes that share the samples.
+        device: Where torch computes.
+        providers: ONNX Runtime's.
+    """
+
+    dense: onnx.ModelProto
+    where: Path
+    sites: Sequence[Site]
+    samples: Sequence[Batch]
+    passes: Passes
+    checkpoint: Checkpoint
+    epochs: int
+    steps: int
+    comparing: bool
+    seed: int
+    group: ProcessGroup
+    device: torch.device
+    providers: Sequence[Provider] | None
+
+    def finished(self, calibration: Calibration, number: int, progress: Progress) -> tuple[Calibration, float]:
+        """A pattern's calibration as its file has it, and what is saved where a point is lost if patterns are compared.
+
+        Args:
+            calibration: As it was measured.
+            number: The pattern's, from 0.
+            progress: Told about the steps.
+        """
+        if self.group.rank == 0:  # which alone measures what few samples suffice for
+            dense = _copy(self.dense)
+            calibration = with_weights(calibration, dense, self.samples, self.providers, progress, self.where)
+        if not (self.steps or self.comparing):
+            return calibration, 0.0
+        calibration = _with_shared_weights(calibration, self.group)
+        dense = _copy(self.dense)
+        try:
+            network = agreed_network(dense, calibration, self.samples[0], self.where, self.device, self.group)
+        except RefiningError as error:
+            return self._unrefined(calibration, error), 0.0
+        if self.steps:
+            try:
+                calibration = self._refined(calibration, network, number, progress)
+            except RefiningError as error:
+                network.reset()
+                calibration = self._unrefined(calibration, error)
+        return calibration, self._saving(calibration, network, progress) if self.comparing else 0.0
+
+    def _refined(
+        self, calibration: Calibration, network: LearningNetwork, number: int, progress: Progress
+    ) -> Calibration:
+        """Refines the predictors in the pattern's passes, and measures them again.
+
+        Raises:
+            RefiningError: The network's output is not finite, or it would not help.
+        """
+        refiner = Refiner(network, calibration, self.samples, self.steps, self.seed, self.group, progress)
+        histograms = Histograms(self.sites, calibration.pattern, self.group, self.device)
+        self.checkpoint.include(f"refiner {number}", refiner)
+        self.checkpoint.include(f"refined {number}", histograms)
+        first = self.epochs + 1 + number * (self.steps + 1)
+        last = first + self.steps  # of the passes: none of the others has less than a step
+        place = max(first, self.checkpoint.place.number)
+        if place > last and not refiner.done:
+            raise RefiningError(NOT_FINITE)  # as it was before an interrupt
+        while not refiner.done:
+            # The order of a pass is that of the same pass with this pattern only.
+            for part in self.passes.refining(place, place - first + self.epochs + 1, STEP_SAMPLES):
+                refiner.add(part.batch, part.count)
+                if refiner.done:
+                    break
+            else:
+                refiner.step()
+            place += 1
+        predictors = refiner.predictors()
+        for measured in self.passes.measuring(last, "measuring the curves again"):
+            histograms.add(measured.outputs, predictors)
+        pairs = zip(histograms.result(predictors), calibration.sites, strict=True)
+        sites = (replace(new, weight=old.weight, worths=worths(old, calibration.edges)) for new, old in pairs)
+        refined = replace(calibration, sites=tuple(sites))
+        if not refiner.gain(refined) > 0:
+            raise RefiningError("it would not bring held-out samples' outputs nearer to the dense model's")
+        return refined
+
+    def _unrefined(self, calibration: Calibration, error: RefiningError) -> Calibration:
+        """The calibration as it is, once a warning has said so."""
+        if self.group.rank == 0:
+            what = "the predictors are not refined" if self.steps else "the patterns are not compared"
+            _log.warning("%s: %s", what, error)
+        if not self.steps:
+            return calibration
+        return replace(calibration, settings={**calibration.settings, "refine_steps": 0, "not_refined": str(error)})
+
+    def _saving(self, calibration: Calibration, network: LearningNetwork, progress: Progress) -> float:
+        """What is saved where a point is lost, 0 if that cannot be measured."""
+        points = exact_points(hulls(calibration, "channel"), "output")
+        step = "measuring what the pattern saves"
+        try:
+            (saving,) = savings_at(
+                network,
+                points,
+                [A_POINT],
+                self.samples,
+                self.group,
+                lambda done: progress(step, done, len(self.samples)),
+            )
+        except RefiningError:
+            return 0.0
+        return float(saving)
+
+
+def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy
+
+
+def _with_shared_weights(calibration: Calibration, group: ProcessGroup) -> Calibration:
+    """The calibration with the first process's weights of the sites."""
+    weights = np.array([site.weight for site in calibration.sites])
+    shared = np.frombuffer(group.from_first(weights.tobytes()))
+    sites = (replace(site, weight=float(weight)) for site, weight in zip(calibration.sites, shared, strict=True))
+    return replace(calibration, sites=tuple(sites))
