@@ -90,13 +90,14 @@ def epoch_times(path: Path, images: Images, threads: int, rounds: int) -> EpochT
 
     def layer_by_layer() -> None:
         for capture, site in alone:
-            _train(capture, site, batches, "default")
+            _train(capture, site, batches)
 
     contenders: dict[str, Callable[[], None]] = {
         _PLAIN: plain,
         "all layers' outputs": lambda: _capture(together, batches),
-        _ONE_PASS: lambda: _train(together, sites, batches, "default"),
-        "one pass, training as published": lambda: _train(together, sites, batches, "paper"),
+        _ONE_PASS: lambda: _train(together, sites, batches),
+        "one pass, training as published": lambda: _train(together, sites, batches, training="paper"),
+        "one pass, patterns B, D and E": lambda: _train(together, sites, batches, "BDE"),
         "layer by layer": layer_by_layer,
     }
     times: dict[str, list[float]] = {contender: [] for contender in contenders}
@@ -115,11 +116,19 @@ def _capture(capture: Capture, batches: Sequence[Batch]) -> None:
         capture.run(batch)
 
 
-def _train(capture: Capture, sites: Sequence[Site], batches: Sequence[Batch], training: str) -> None:
+def _train(
+    capture: Capture, sites: Sequence[Site], batches: Sequence[Batch], patterns: str = "D", training: str = "default"
+) -> None:
+    """Trains predictors for each of some patterns, by their letters."""
     channels = [site.channels for site in sites]
-    trainer = PredictorTrainer(channels, Pattern.parse("D"), 0, _BATCH, training=TRAININGS[training])
+    trainers = [
+        PredictorTrainer(channels, Pattern.parse(pattern), 0, _BATCH, training=TRAININGS[training])
+        for pattern in patterns
+    ]
     for batch in batches:
-        trainer.add(capture.run(batch), batch.size)
+        outputs = capture.run(batch)
+        for trainer in trainers:
+            trainer.add(outputs, batch.size)
 
 
 def markdown(found: Environment, source: str, times: EpochTimes) -> str:

@@ -41,11 +41,10 @@ class Finishing:
     """What the patterns' calibrations have in common.
 
     Attributes:
-        dense: The model.
+        dense: The model; it may be changed.
         where: Its file, for error messages.
         sites: Those that are calibrated.
-        samples: What the outputs are compared on, held out from training; none are needed in other processes than the
-            first if nothing is refined or compared.
+        samples: What the outputs are compared on, held out from training.
         passes: Over the data; those of all patterns are trained.
         checkpoint: Kept as they go on.
         epochs: Of the training; the passes for the patterns follow it and the one that measured.
@@ -80,12 +79,12 @@ class Finishing:
             progress: Told about the steps.
         """
         if self.group.rank == 0:  # which alone measures what few samples suffice for
-            dense = _copy(self.dense)
-            calibration = with_weights(calibration, dense, self.samples, self.providers, progress, self.where)
+            calibration = with_weights(calibration, self.dense, self.samples, self.providers, progress, self.where)
         if not (self.steps or self.comparing):
             return calibration, 0.0
         calibration = _with_shared_weights(calibration, self.group)
-        dense = _copy(self.dense)
+        dense = onnx.ModelProto()
+        dense.CopyFrom(self.dense)  # in which sites become ZapConvs
         try:
             network = agreed_network(dense, calibration, self.samples[0], self.where, self.device, self.group)
         except RefiningError as error:
@@ -159,12 +158,6 @@ class Finishing:
         except RefiningError:
             return 0.0
         return float(saving)
-
-
-def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    return copy
 
 
 def _with_shared_weights(calibration: Calibration, group: ProcessGroup) -> Calibration:

@@ -42,7 +42,7 @@ CALIBRATION_DAMAGE: dict[str, Callable[[dict[str, Any], dict[str, Any]], object]
     "unknown site key": lambda header, arrays: header["sites"][0].update(extra=1),
     "missing site key": lambda header, arrays: header["sites"][0].pop("name"),
     "hash": lambda header, arrays: header.update(model_sha256="abc"),
-    "pattern": lambda header, arrays: header.update(pattern="E"),
+    "pattern": lambda header, arrays: header.update(pattern="F"),
     "pattern type": lambda header, arrays: header.update(pattern=5),
     "settings": lambda header, arrays: header.update(settings=[]),
     "sites type": lambda header, arrays: header.update(sites={}),

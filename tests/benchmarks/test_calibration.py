@@ -28,7 +28,7 @@ def test_everything_is_measured_and_written(
     results = json.loads((tmp_path / "tiny.json").read_text(encoding="utf-8"))
     assert (results["sites"], results["images"]) == (2, 9)
     assert results["ratios"].keys() == results["seconds"].keys()
-    assert len(results["ratios"]) == 5
+    assert len(results["ratios"]) == 6
     assert results["ratios"]["plain inference"] == 1
 
 

@@ -101,7 +101,8 @@ def test_sites_are_chosen_by_name(
         ({"preset": "best"}, "unknown preset 'best'; use one of default, quick"),
         ({"training": "best"}, "unknown training 'best'; use one of default, paper"),
         ({"epochs": 0}, "epochs is 0, and must be at least 1"),
-        ({"pattern": "E"}, "unknown pattern 'E'"),
+        ({"pattern": "F"}, "unknown pattern 'F'"),
+        ({"pattern": "B,"}, "unknown pattern ''"),
         ({"output": Path("nowhere") / "model.zapcal"}, "there is no directory 'nowhere'"),
     ],
 )
