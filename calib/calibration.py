@@ -19,9 +19,9 @@ from zaponnx.artifact_files import save_calibration
 from zaponnx.artifacts import Calibration, SiteCalibration
 from zaponnx.calib.capture import Capture
 from zaponnx.calib.checkpoint import Checkpoint
-from zaponnx.calib.data import open_data
+from zaponnx.calib.data import Batch, open_data
 from zaponnx.calib.devices import torch_device
-from zaponnx.calib.distributed import process_group
+from zaponnx.calib.distributed import ProcessGroup, process_group
 from zaponnx.calib.finishing import Finishing
 from zaponnx.calib.histograms import Histograms, bin_edges
 from zaponnx.calib.losses import TRAININGS
@@ -91,8 +91,8 @@ def calibrate(
         pattern: The computation pattern: A to E or rows such as 10/01. Of several, separated by commas, the best is
             kept: that which computes most of those that save, where a classifier loses about a percentage point of its
             accuracy, at least 0.95 times what the best one does. The settings say what each saves there
-            (`pattern_savings`); if the model cannot be imported into torch, they are not compared, a warning says so,
-            and the one that computes most is kept.
+            (`pattern_savings`). If the model cannot be imported into torch, or its output is not finite, they are not
+            compared: a warning says so, and the one that computes most is kept.
         samples: Use at most so many samples; the preset's if None.
         epochs: Passes over the data; the preset's if None.
         batch_size: Samples per optimiser step, as in the method. Where a pass has too few samples for 32 such steps,
@@ -188,11 +188,14 @@ def calibrate(
     settings["refine_steps"] = refine_steps
     settings = {"samples": passes.samples, "samples_measured": measured[0][0].samples, **settings}
     comparing = len(tiles) > 1
+    samples_compared: list[Batch] = []
+    if group.rank == 0 or refine_steps or comparing:
+        samples_compared = held_out(source, batch_size, Plan(seed, step_samples))
     finishing = Finishing(
         dense=dense,
         where=model,
         sites=sites,
-        samples=held_out(source, batch_size, Plan(seed, step_samples)),
+        samples=samples_compared,
         passes=passes,
         checkpoint=checkpoint,
         epochs=epochs,
@@ -206,8 +209,9 @@ def calibrate(
     finished = []
     for number, (tile, each) in enumerate(zip(tiles, measured, strict=True)):
         told = _naming(tile, progress) if comparing else progress
-        finished.append(finishing.finished(Calibration(sha256, tile, bin_edges(), each, settings), number, told))
-    calibration = _best(finished)
+        trained = Calibration(model_sha256=sha256, pattern=tile, edges=bin_edges(), sites=each, settings=settings)
+        finished.append(finishing.finished(trained, number, told))
+    calibration = _best(finished, group)
     if group.rank == 0:
         save_calibration(calibration, output)
     checkpoint.discard()
@@ -240,8 +244,11 @@ def _check_refine_steps(steps: int | None, training: str) -> None:
 
 def _tiles(patterns: str) -> list[Pattern]:
     """Those that are asked for, each once, from the one that computes most to the one that computes least."""
-    tiles = dict.fromkeys(Pattern.parse(spec.strip()) for spec in patterns.split(","))
-    return sorted(tiles, key=lambda tile: -tile.share)
+    tiles = {Pattern.parse(spec.strip()) for spec in patterns.split(",")}
+    for tile in tiles:
+        if len(tiles) > 1 and tile.share == 1:
+            raise InvalidArgument("calibrate", f"pattern {tile.spec} leaves nothing to skip", remedy="leave it out")
+    return sorted(tiles, key=lambda tile: (-tile.share, tile.spec))
 
 
 def _naming(tile: Pattern, progress: Progress) -> Progress:
@@ -249,13 +256,19 @@ def _naming(tile: Pattern, progress: Progress) -> Progress:
     return lambda step, done, total: progress(f"{step}, pattern {tile.spec}", done, total)
 
 
-def _best(finished: Sequence[tuple[Calibration, float]]) -> Calibration:
-    """The best pattern's calibration, which says what all of them save, if there are several."""
+def _best(finished: Sequence[tuple[Calibration, float | None]], group: ProcessGroup) -> Calibration:
+    """The best pattern's calibration, which says what the others save, if there are several."""
+    first, _ = finished[0]
     if len(finished) == 1:
-        return finished[0][0]
-    savings = {calibration.pattern.spec: saving for calibration, saving in finished}
+        return first
+    savings = {calibration.pattern.spec: saving for calibration, saving in finished if saving is not None}
+    if not savings:
+        if group.rank == 0:
+            which = f"{first.pattern.spec} is kept, which computes most; give --pattern the one to take"
+            _log.warning("the patterns are not compared: %s", which)
+        return first
     enough = _NEARLY * max(savings.values())
-    best = next(calibration for calibration, saving in finished if saving >= enough)
+    best = next(each for each, saving in finished if saving is not None and saving >= enough)
     return replace(best, settings={**best.settings, "pattern_savings": savings})
 
 

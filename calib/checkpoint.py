@@ -65,6 +65,10 @@ class Checkpoint:
         if name in self._found:
             state.load_state_dict(self._found.pop(name))
 
+    def drop(self, name: str) -> None:
+        """Keeps a state no longer, if it was kept."""
+        self._states.pop(name, None)
+
     def samples_done(self, number: int) -> int:
         """The samples of a pass that need not be done again; more than there are if none must."""
         if number < self.place.number:

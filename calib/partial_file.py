@@ -20,7 +20,7 @@ import torch
 
 from zaponnx.files import atomic_path
 
-_HEADER = b"zaponnx checkpoint 1 %s\n"
+_HEADER = b"zaponnx checkpoint 2 %s\n"
 
 
 class PartialFile:

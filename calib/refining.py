@@ -31,9 +31,6 @@ from zaponnx.progress import Progress, silent
 STEP_SAMPLES = 32
 """Samples per step."""
 
-NOT_FINITE = "the network's output has NaN or infinite values, or its gradient has"
-"""The problem with which a step ends the refining."""
-
 _RATE, _BETAS = 0.005, (0.9, 0.99)
 _KEPT = 0.9  # of a running mean
 _TINY = 1e-9
@@ -142,7 +139,7 @@ class Refiner:
         distance, saved = (self._group.sum(self._sums) / self._added).tolist()
         gradient = self._group.sum(self._gradient) / self._added
         if not (math.isfinite(distance) and gradient.isfinite().all()):
-            raise RefiningError(NOT_FINITE)
+            raise RefiningError("the network's output has NaN or infinite values, or its gradient has")
         parts = torch.split(gradient, [parameter.numel() for parameter in self._parameters])
         for parameter, part in zip(self._parameters, parts, strict=True):
             parameter.grad = part.view_as(parameter)

@@ -83,6 +83,7 @@ def savings_at(
     samples: Sequence[Batch],
     group: ProcessGroup = ALONE,
     done: Callable[[int], None] = lambda batches: None,
+    least: float | None = None,
 ) -> Doubles:
     """The shares of the MACs that are saved where the outputs have these divergences, between twelve that are tried.
 
@@ -90,6 +91,8 @@ def savings_at(
         network, samples, group, done: As in `divergences`.
         points: All of a calibration of the network, by ascending saving.
         wanted: The divergences.
+        least: The share for a divergence that is exceeded by the first saving tried, a twelfth of what the pattern
+            leaves; that saving if None.
 
     Raises:
         RefiningError: The pattern leaves nothing to skip, or an output is not finite.
@@ -100,7 +103,7 @@ def savings_at(
     tried = nearest(points, np.linspace(0, most, _TRIED + 1)[1:])
     distances, _ = divergences(network, tried, samples, group, done)
     saved = [point.mac_saved for point in tried]
-    savings: Doubles = np.interp(np.log(wanted), np.log(np.maximum.accumulate(distances)), saved)
+    savings: Doubles = np.interp(np.log(wanted), np.log(np.maximum.accumulate(distances)), saved, left=least)
     return savings
 
 

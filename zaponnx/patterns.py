@@ -52,9 +52,8 @@ class Pattern:
         """
         text = _NAMED_TILES.get(spec.upper(), spec)
         if not text or set(text) - set("01/"):
-            raise InvalidArgument(
-                "pattern", f"unknown pattern '{spec}'", remedy="use A, B, C, D, E or rows of 0 and 1 such as 10/01"
-            )
+            remedy = "use A to E or rows of 0 and 1 such as 10/01; between several, commas"
+            raise InvalidArgument("pattern", f"unknown pattern '{spec}'", remedy=remedy)
         return cls(tuple(tuple(int(digit) for digit in row) for row in text.split("/")))
 
     @property

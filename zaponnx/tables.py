@@ -82,7 +82,7 @@ def calibrate(calibration: Calibration) -> str:
     lines = [table(header, rows), ""]
     if savings := calibration.settings.get("pattern_savings"):
         each = ", ".join(f"{spec} {percent(saving)}" for spec, saving in savings.items())
-        lines.append(f"saved where a classifier loses about a point of its accuracy, by pattern: {each}")
+        lines.append(f"of these MACs saved where a classifier loses about a point of its accuracy: {each}")
     lines.append(f"pattern {calibration.pattern.spec}: up to {skipped} of these MACs can be skipped")
     return "\n".join(lines)
 

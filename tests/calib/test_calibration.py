@@ -102,7 +102,8 @@ def test_sites_are_chosen_by_name(
         ({"training": "best"}, "unknown training 'best'; use one of default, paper"),
         ({"epochs": 0}, "epochs is 0, and must be at least 1"),
         ({"pattern": "F"}, "unknown pattern 'F'"),
-        ({"pattern": "B,"}, "unknown pattern ''"),
+        ({"pattern": "B,"}, "unknown pattern ''; use A to E or rows of 0 and 1 such as 10/01; between several, commas"),
+        ({"pattern": "1,D"}, "pattern 1 leaves nothing to skip; leave it out"),
         ({"output": Path("nowhere") / "model.zapcal"}, "there is no directory 'nowhere'"),
     ],
 )

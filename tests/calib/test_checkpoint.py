@@ -173,7 +173,7 @@ def test_damaged_files_are_not_used(arguments: dict[str, Any], caplog: pytest.Lo
     damaged = {
         "flipped": bytes(content),
         "empty": b"",
-        "older": partial.read_bytes().replace(b"checkpoint 1", b"checkpoint 0", 1),
+        "older": partial.read_bytes().replace(b"checkpoint 2", b"checkpoint 1", 1),
     }
     partial.write_bytes(damaged[damage])
     with caplog.at_level(logging.WARNING):

@@ -57,7 +57,7 @@ def test_a_damaged_file_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFix
     Trials(file).of("first", lambda: FIRST)
     content = bytearray(file.path.read_bytes())
     content[len(content) // 2] ^= 255
-    older = file.path.read_bytes().replace(b"checkpoint 1", b"checkpoint 0", 1)
+    older = file.path.read_bytes().replace(b"checkpoint 2", b"checkpoint 1", 1)
     damaged = {"flipped": bytes(content), "empty": b"", "older": older, "foreign": b"{}"}
     file.path.unlink()
     if damage in damaged:
