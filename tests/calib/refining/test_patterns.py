@@ -49,9 +49,8 @@ def test_the_best_is_as_if_it_were_alone(run: Run, tmp_path: Path) -> None:
     alone = run(pattern="E")
     assert contents(made, tmp_path / "one") == contents(alone, tmp_path / "other")
     assert made.settings == {**alone.settings, "pattern_savings": savings}
-    assert f"of its accuracy: B {savings['B']:.2%}, D {savings['D']:.2%}, E {savings['E']:.2%}\n" in tables.calibrate(
-        made
-    )
+    shown = ", ".join(f"{spec} {saving:.2%}" for spec, saving in savings.items())
+    assert f"of its accuracy: {shown}\n" in tables.calibrate(made)
     assert "of its accuracy" not in tables.calibrate(alone)
 
 
