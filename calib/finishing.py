@@ -115,8 +115,8 @@ class Finishing:
         self.checkpoint.include(f"finished {number}", outcome)
         if outcome.calibration is None:
             outcome.calibration, outcome.saving = self._finished(calibration, number, progress)
-        for name in _states(number):
-            self.checkpoint.drop(name)
+        self.checkpoint.drop(f"refiner {number}")
+        self.checkpoint.drop(f"refined {number}")
         return outcome.calibration, outcome.saving
 
     def _finished(self, calibration: Calibration, number: int, progress: Progress) -> tuple[Calibration, float | None]:
@@ -149,9 +149,8 @@ class Finishing:
         """
         refiner = Refiner(network, calibration, self.samples, self.steps, self.seed, self.group, progress)
         histograms = Histograms(self.sites, calibration.pattern, self.group, self.device)
-        names = _states(number)
-        self.checkpoint.include(names[0], refiner)
-        self.checkpoint.include(names[1], histograms)
+        self.checkpoint.include(f"refiner {number}", refiner)
+        self.checkpoint.include(f"refined {number}", histograms)
         first = self.epochs + 1 + number * (self.steps + 1)
         last = first + self.steps  # of the passes: none of the others has less than a step
         place = max(first, self.checkpoint.place.number)
@@ -200,11 +199,6 @@ class Finishing:
     def _warn(self, calibration: Calibration, text: str) -> None:
         if self.group.rank == 0:
             _log.warning("%s%s", f"pattern {calibration.pattern.spec}: " if self.comparing else "", text)
-
-
-def _states(number: int) -> tuple[str, str]:
-    """What a checkpoint calls a pattern's refiner, and the histograms of the refined predictors."""
-    return f"refiner {number}", f"refined {number}"
 
 
 def _with_shared_weights(calibration: Calibration, group: ProcessGroup) -> Calibration:

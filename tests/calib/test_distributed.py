@@ -114,12 +114,13 @@ def test_the_groups_threads_end_before_python_does() -> None:
 def test_under_torchrun_one_process_writes_and_prints(path: Path, data: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "zaponnx"]
     options = ["calibrate", path, "--data", data, "-o", tmp_path / "model.zapcal", "--epochs", "1", "--json"]
-    options += ["--refine-steps", "3"]
+    options += ["--refine-steps", "3", "--pattern", "B,D"]
     result = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert len(json.loads(result.stdout)["sites"]) == 2
     settings = json.loads(result.stdout)["settings"]
     assert settings["refine_steps"] == 3 or "nearer" in settings["not_refined"]  # by so few steps either may be
+    assert settings["pattern_savings"].keys() == {"B", "D"}
     assert result.stderr.count("zaponnx calibrate: done") == 1
     assert len(load_calibration(tmp_path / "model.zapcal").sites) == 2
     assert sorted(file.name for file in tmp_path.iterdir()) == ["images.npz", "model.onnx", "model.zapcal"]

@@ -68,7 +68,6 @@ def test_of_nearly_equal_ones_that_which_computes_most_is_kept(
     assert made.settings["pattern_savings"] == dict(zip("BDE", savings, strict=True))
 
 
-@pytest.mark.usefixtures("any_gain")
 def test_a_pattern_is_worth_nothing_where_the_network_does_not_bear_a_twelfth_of_it(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
